@@ -1,0 +1,21 @@
+import type { BundleRef } from '../datastore/records.js'
+import type { FlowDescription } from '../flow/description.js'
+
+/** A flow compiled once for a run (DESIGN D8). */
+export interface CompiledFlow {
+  /** Absolute path of the person's file. */
+  readonly file: string
+  /** Absolute path of the ESM bundle on this machine. */
+  readonly bundle: string
+  readonly ref: BundleRef
+  /** Absolute path of the folder of `@gangflow/core` that the flow resolves: bodies load its `dist/body.js`. */
+  readonly core: string
+  readonly description: FlowDescription
+}
+
+export interface CompileRequest {
+  readonly file: string
+  /** `NODE_OPTIONS`-like flags that bodies get too. */
+  readonly execArgv?: readonly string[]
+  readonly signal?: AbortSignal
+}

@@ -1,0 +1,52 @@
+import type { Json } from '../flow/values.js'
+
+/** Immutable bytes by content. */
+export interface BlobRef {
+  /** Lower-case hex SHA-256 of the bytes. */
+  readonly hash: string
+  /** Bytes. */
+  readonly size: number
+}
+
+/**
+ * Blobs by hash and small JSON records by key (DESIGN D8). Every write is atomic and durable when its promise
+ * settles. Keys are `/`-separated segments of `[A-Za-z0-9._@=-]`. Errors are GangflowErrors `E_DATASTORE_*`.
+ */
+export interface Datastore {
+  /** `dir:/abs/path`; `openDatastore(location)` gives the same store in another process. */
+  readonly location: string
+  putBlob(data: Uint8Array | AsyncIterable<Uint8Array>, options?: { signal?: AbortSignal }): Promise<BlobRef>
+  hasBlob(hash: string): Promise<boolean>
+  /** Verified against the hash. */
+  getBlob(hash: string, options?: { signal?: AbortSignal }): Promise<Uint8Array>
+  /** Verified when read to its end. */
+  streamBlob(hash: string, options?: { signal?: AbortSignal }): AsyncIterable<Uint8Array>
+  /** Synchronous, for lazy artifacts. */
+  getBlobSync(hash: string): Uint8Array
+  /** Create-if-absent: true when this call created it, false when it was there. */
+  createRecord(key: string, value: Json): Promise<boolean>
+  /** Creates or replaces. */
+  putRecord(key: string, value: Json): Promise<void>
+  readRecord(key: string): Promise<Json | undefined>
+  readRecordSync(key: string): Json | undefined
+  /** The keys directly or deeper under a prefix that ends at a `/` boundary, sorted. */
+  listRecords(prefix: string, options?: { depth?: number }): Promise<readonly string[]>
+  /** Names of the segments directly under a prefix, sorted. */
+  listChildren(prefix: string): Promise<readonly string[]>
+  deleteRecord(key: string): Promise<void>
+  deleteBlob(hash: string): Promise<void>
+  listBlobs(): AsyncIterable<BlobRef>
+  /** A directory on this machine for what is not yet stored (log spools, sockets' parents): made if absent. */
+  scratch(...segments: string[]): string
+  close(): Promise<void>
+}
+
+/** A stored artifact: where its bytes are and how to read them. */
+export interface ArtifactRef extends BlobRef {
+  /** `cbor` for core's own format, else a codec's name. */
+  readonly codec: string
+  /** A short human word for the value: `number`, `Float64Array(1000)`, `Map(3)`. */
+  readonly type: string
+  /** Where the blob is a pack of several small artifacts: byte range of this one in it. */
+  readonly range?: readonly [offset: number, length: number]
+}

@@ -1,0 +1,205 @@
+import type { ErrorFacts } from '../errors/base.js'
+import type { Verdict } from '../errors/verdict.js'
+import type { FlowDescription } from '../flow/description.js'
+import type { ArtifactRef, BlobRef } from './contract.js'
+
+/**
+ * What is kept of a run, by key:
+ *
+ *   flows/FLOW/RUN/run                                          RunRecord, created at start
+ *   flows/FLOW/RUN/end                                          RunEndRecord, create-if-absent
+ *   flows/FLOW/RUN/owner/N                                      OwnerRecord
+ *   flows/FLOW/RUN/tags                                         string[]
+ *   flows/FLOW/RUN/tasks/STEP/TASK/spec                         TaskRecord, created when scheduled
+ *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/start             AttemptRecord
+ *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/failed            AttemptFailedRecord, create-if-absent
+ *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/nodes/N  NodeRecord, one per member that ran a body
+ *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/logs/E/N/PROC/C   LogChunkRecord, C counts from 000000
+ *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/plans/N           what a plugin performed (D6)
+ *   flows/FLOW/RUN/tasks/STEP/TASK/done                         DoneRecord, create-if-absent: the task is done
+ *
+ * An ordinary task is node 0 of epoch 1. Times are milliseconds since 1970 of the writer's clock: for display only.
+ */
+
+export interface RunRecord {
+  readonly version: 1
+  readonly flow: string
+  readonly run: string
+  readonly file: string
+  readonly user: string
+  readonly host: string
+  readonly startedAt: number
+  readonly coreVersion: string
+  readonly backend: string
+  readonly description: FlowDescription
+  readonly bundle: BundleRef
+  /** Validated parameter values; a file parameter holds its content's BlobRef. */
+  readonly parameters: ArtifactTable
+  /** The run that this one resumes. */
+  readonly origin?: { readonly run: string; readonly from?: string }
+}
+
+/** The compiled flow as stored. */
+export interface BundleRef {
+  /** Hash of bundle, map and the pinned imports. */
+  readonly hash: string
+  readonly code: BlobRef
+  readonly map: BlobRef
+}
+
+export type RunStatus = 'running' | 'done' | 'failed' | 'cancelled' | 'lost'
+
+export interface RunEndRecord {
+  readonly status: 'done' | 'failed' | 'cancelled'
+  readonly endedAt: number
+  readonly error?: ErrorFacts
+  /** The task that failed first. */
+  readonly failed?: { readonly step: string; readonly task: string; readonly attempt: number }
+}
+
+/** Who runs a run; the highest number owns it. */
+export interface OwnerRecord {
+  readonly host: string
+  readonly pid: number
+  /** Start time of the process as the kernel gives it, so that a reused pid is not taken for it. */
+  readonly pidStart: string
+  readonly at: number
+}
+
+export type ArtifactTable = Readonly<Record<string, ArtifactRef>>
+
+/** One level of nesting that a task is in, outermost first. */
+export interface Frame {
+  readonly kind: 'branch' | 'foreach'
+  /** The step that split. */
+  readonly step: string
+  /** The task that split. */
+  readonly task: string
+  readonly index: number
+  readonly size: number
+  /** For a branch: the step that begins it. */
+  readonly branch?: string
+}
+
+export interface TaskRef {
+  readonly step: string
+  readonly task: string
+  /** For a parent that is a gang: the node whose artifacts are meant. */
+  readonly node?: number
+}
+
+export interface TaskRecord {
+  readonly step: string
+  readonly task: string
+  readonly createdAt: number
+  /** Parents in order: for a foreach's join by item, for a branch's by `this.next` order, for a gang's by node. */
+  readonly parents: readonly TaskRef[]
+  readonly frames: readonly Frame[]
+  /** The foreach item for a foreach's target. */
+  readonly item?: ArtifactRef
+  /** Present on a gang task. */
+  readonly gangSize?: number
+  /** The task of the origin run that this one was taken over from; it is then done from the start. */
+  readonly origin?: { readonly run: string; readonly task: string }
+}
+
+export interface AttemptRecord {
+  readonly attempt: number
+  readonly startedAt: number
+  readonly host: string
+}
+
+export interface AttemptFailedRecord {
+  readonly attempt: number
+  readonly endedAt: number
+  readonly verdict: Verdict
+}
+
+export interface NodeRecord {
+  readonly node: number
+  readonly host: string
+  readonly memberId?: string
+  readonly control: boolean
+  readonly artifacts: ArtifactTable
+}
+
+export interface DoneRecord {
+  readonly attempt: number
+  readonly epoch: number
+  readonly endedAt: number
+  readonly startedAt: number
+  /** For a gang: the control's. */
+  readonly artifacts: ArtifactTable
+  readonly transition: StoredTransition
+  /** Names that this join's parents set differently and that it did not resolve: `{ name: [steps] }`. */
+  readonly ambiguous?: Readonly<Record<string, readonly string[]>>
+  /** For a gang: every member in node order. */
+  readonly nodes?: readonly NodeRecord[]
+  /** Set when `@catchError` made a failure into this. */
+  readonly caught?: Verdict
+}
+
+/** As chosen at run time, with the items stored. */
+export type StoredTransition =
+  | { readonly kind: 'end' }
+  | { readonly kind: 'next'; readonly targets: readonly string[] }
+  | {
+      readonly kind: 'foreach'
+      readonly target: string
+      readonly items: readonly ArtifactRef[]
+      readonly reuse?: boolean
+    }
+  | { readonly kind: 'gang'; readonly target: string; readonly size: number }
+
+/** One acknowledged piece of a process's output: `blob` holds spool records (process/spool.ts has their format). */
+export interface LogChunkRecord {
+  readonly blob: BlobRef
+  readonly lines: number
+  /** True on the last chunk of a process that ended. */
+  readonly last?: boolean
+}
+
+const safe = (segment: string | number): string => {
+  const text = String(segment)
+  if (!/^[A-Za-z0-9._@=-]+$/.test(text)) throw new TypeError(`'${text}' cannot be part of a record's key`)
+  return text
+}
+
+/** The keys of the records above. */
+export const keys = {
+  flows: 'flows',
+  flow: (flow: string) => `flows/${safe(flow)}`,
+  runRoot: (flow: string, run: string) => `flows/${safe(flow)}/${safe(run)}`,
+  run: (flow: string, run: string) => `${keys.runRoot(flow, run)}/run`,
+  end: (flow: string, run: string) => `${keys.runRoot(flow, run)}/end`,
+  owners: (flow: string, run: string) => `${keys.runRoot(flow, run)}/owner`,
+  owner: (flow: string, run: string, n: number) => `${keys.owners(flow, run)}/${String(n).padStart(6, '0')}`,
+  tags: (flow: string, run: string) => `${keys.runRoot(flow, run)}/tags`,
+  tasks: (flow: string, run: string) => `${keys.runRoot(flow, run)}/tasks`,
+  step: (flow: string, run: string, step: string) => `${keys.tasks(flow, run)}/${safe(step)}`,
+  taskRoot: (t: TaskAddress) => `${keys.step(t.flow, t.run, t.step)}/${safe(t.task)}`,
+  task: (t: TaskAddress) => `${keys.taskRoot(t)}/spec`,
+  done: (t: TaskAddress) => `${keys.taskRoot(t)}/done`,
+  attempts: (t: TaskAddress) => `${keys.taskRoot(t)}/attempts`,
+  attempt: (a: AttemptAddress) => `${keys.attempts(a)}/${a.attempt}`,
+  attemptStart: (a: AttemptAddress) => `${keys.attempt(a)}/start`,
+  attemptFailed: (a: AttemptAddress) => `${keys.attempt(a)}/failed`,
+  node: (a: AttemptAddress, epoch: number, node: number) => `${keys.attempt(a)}/epochs/${epoch}/nodes/${node}`,
+  logs: (a: AttemptAddress) => `${keys.attempt(a)}/logs`,
+  log: (a: AttemptAddress, epoch: number, node: number, process: string) =>
+    `${keys.logs(a)}/${epoch}/${node}/${safe(process)}`,
+  logChunk: (a: AttemptAddress, epoch: number, node: number, process: string, chunk: number) =>
+    `${keys.log(a, epoch, node, process)}/${String(chunk).padStart(6, '0')}`,
+  plan: (a: AttemptAddress, node: number, name: string) => `${keys.attempt(a)}/plans/${node}/${safe(name)}`,
+} as const
+
+export interface TaskAddress {
+  readonly flow: string
+  readonly run: string
+  readonly step: string
+  readonly task: string
+}
+
+export interface AttemptAddress extends TaskAddress {
+  readonly attempt: number
+}

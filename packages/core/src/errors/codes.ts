@@ -1,0 +1,22 @@
+import { cliCodes } from './codes/cli.js'
+import { compileCodes } from './codes/compile.js'
+import { datastoreCodes } from './codes/datastore.js'
+import { flowCodes } from './codes/flow.js'
+import { gangCodes } from './codes/gang.js'
+import { pluginCodes } from './codes/plugin.js'
+import { processCodes } from './codes/process.js'
+import { runtimeCodes } from './codes/runtime.js'
+
+/** Every code that core can give, each with its one-line meaning; docs/reference/errors.md lists the same. */
+export const codes = {
+  ...flowCodes,
+  ...compileCodes,
+  ...datastoreCodes,
+  ...processCodes,
+  ...gangCodes,
+  ...runtimeCodes,
+  ...pluginCodes,
+  ...cliCodes,
+} as const
+
+export type ErrorCode = keyof typeof codes

@@ -1,0 +1,120 @@
+import type { SourceLocation } from '../errors/base.js'
+
+/**
+ * What the `describe` process says of a flow: plain JSON, nothing live (DESIGN D14).
+ * Launcher, command line, backends and agents know the flow by this alone.
+ */
+export interface FlowDescription {
+  readonly protocol: 1
+  /** The class's name. */
+  readonly name: string
+  readonly doc?: string
+  /** Absolute path of the person's source file. */
+  readonly file: string
+  readonly parameters: readonly ParameterDescription[]
+  /** In order of declaration. */
+  readonly steps: readonly StepDescription[]
+  /** Everything wrong with the graph; empty for a flow that may run. */
+  readonly complaints: readonly Complaint[]
+}
+
+/** One thing wrong with a flow, found before anything runs. */
+export interface Complaint {
+  readonly code: string
+  readonly step?: string
+  readonly location?: SourceLocation
+  readonly what: string
+  readonly fix: string
+}
+
+export type ParameterKind = 'string' | 'number' | 'boolean' | 'enum' | 'json' | 'file'
+
+export interface ParameterDescription {
+  /** The field's name; the flag is its kebab-case. */
+  readonly name: string
+  readonly kind: ParameterKind
+  readonly help?: string
+  readonly required: boolean
+  /** JSON-able default; absent when there is none. */
+  readonly default?: unknown
+  /** For `enum`. */
+  readonly choices?: readonly string[]
+}
+
+/** A step's one `this.next(…)`, read from its source. */
+export type Transition =
+  | { readonly kind: 'end' }
+  | { readonly kind: 'linear'; readonly target: string }
+  | { readonly kind: 'branch'; readonly targets: readonly string[] }
+  | { readonly kind: 'foreach'; readonly target: string; readonly artifact: string; readonly reuse: boolean }
+  /** `size` is the literal `numParallel`, or null when only the step can compute it. */
+  | { readonly kind: 'gang'; readonly target: string; readonly size: number | null }
+  | { readonly kind: 'switch'; readonly cases: Readonly<Record<string, string>>; readonly condition: string }
+
+export interface RetryPolicy {
+  /** Further attempts after the first. */
+  readonly times: number
+  readonly delayMs: number
+  /** Factor by which the delay grows from attempt to attempt. */
+  readonly backoff: number
+}
+
+export interface Resources {
+  readonly cpu?: number
+  readonly gpu?: number
+  /** MiB. */
+  readonly memory?: number
+}
+
+/** A plugin's decorator on a step, as plain data. */
+export interface PluginUse {
+  /** The plugin's name, such as `torchrun`. */
+  readonly name: string
+  readonly namespace?: string
+  /** Its options, JSON-able. */
+  readonly options: unknown
+  readonly needs: GangNeeds
+}
+
+/** What a plugin needs of the gang, computed by its pure `needs()` in `describe`. */
+export interface GangNeeds {
+  /** Which members run the step's body. Default `all`. */
+  readonly body?: 'all' | 'control'
+  /** Executables that must be on PATH of every member. */
+  readonly executables?: readonly string[]
+  readonly ssh?: boolean
+  /** Named ports that are reserved before the body starts. */
+  readonly ports?: readonly string[]
+  readonly roles?: Readonly<Record<string, number | 'rest'>>
+  /** True for a decorator that makes its step a gang step. Default true. */
+  readonly gang?: boolean
+}
+
+export interface GangOptions {
+  readonly minNodes?: number
+  readonly maxRestarts?: number
+}
+
+export interface StepDescription {
+  readonly name: string
+  readonly doc?: string
+  readonly location: SourceLocation
+  /** SHA-256 of what decides the step's shape for `resume`: name, transition and decorators, not its code. */
+  readonly shape: string
+  readonly transition: Transition
+  /** True when it takes `inputs`: it joins a split, a foreach or a gang. */
+  readonly join: boolean
+  /** The steps that lead here. */
+  readonly from: readonly string[]
+  /** The split step whose branches this join closes. */
+  readonly closes?: string
+  readonly retry?: RetryPolicy
+  /** The artifact that receives the error; the step's failure is then no failure of the run. */
+  readonly catchError?: { readonly artifact?: string }
+  readonly timeoutMs?: number
+  readonly resources: Resources
+  readonly environment: Readonly<Record<string, string>>
+  /** Present on a gang step. */
+  readonly gang?: GangOptions
+  readonly plugins: readonly PluginUse[]
+}

@@ -1,0 +1,158 @@
+import type { Duplex } from 'node:stream'
+import type { Roster } from '../current/roster.js'
+import type { Duration } from '../errors/duration.js'
+import type { Casualty, Verdict } from '../errors/verdict.js'
+import type { GangNeeds, Resources } from '../flow/description.js'
+import type { ArtifactCodec, Json } from '../flow/values.js'
+
+/** Plugins merge their namespace here: `declare module '@gangflow/core' { interface CurrentNamespaces { torch: Torch } }`. */
+// biome-ignore lint/suspicious/noEmptyInterface: declaration merging needs an interface
+export interface CurrentNamespaces {}
+
+/** How a member's body ended, as `teardown` is told. */
+export type Outcome =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly error: unknown; readonly verdict?: Verdict }
+
+/**
+ * A step decorator with behaviour. Hooks run in bodies (and `needs` in `describe`), never in an agent.
+ * @typeParam O its options. @typeParam N its namespace in `current`.
+ */
+export interface StepPlugin<O = unknown, N extends string = string> {
+  readonly name: string
+  readonly apiVersion: 1
+  readonly namespace?: N
+  /** Pure; in `describe`, once per decorated step. Throwing refuses the flow. */
+  needs?(options: O): GangNeeds
+  /** In every body, once, before the step's code. Its result becomes `current.<namespace>`. Throwing fails the attempt. */
+  setup?(gang: GangContext, options: O): Promise<N extends keyof CurrentNamespaces ? CurrentNamespaces[N] : unknown>
+  /** In every body, around the step's code; must call `next` exactly once. Throwing fails the attempt. */
+  wrap?(gang: GangContext, options: O, next: () => Promise<void>): Promise<void>
+  /** In every body that is still alive, after the step's code; may be skipped by a crash: what must happen goes to `atEnd`. */
+  teardown?(gang: GangContext, outcome: Outcome): Promise<void>
+  /** For the whole flow: a join without the decorator reads the artifact too. */
+  readonly codecs?: readonly ArtifactCodec[]
+  readonly checks?: readonly DoctorCheck[]
+}
+
+export interface DoctorCheck {
+  readonly name: string
+  /** Runs on each host; resolves with what was found, or rejects with a GangflowError that says the fix. */
+  run(context: { readonly signal: AbortSignal; readonly python?: string }): Promise<string>
+}
+
+/** All nodes, or these. */
+export type Nodes = 'all' | 'others' | readonly number[]
+
+export interface Command {
+  /** Name for logs and verdict, unique among the running; default the program's name. */
+  readonly name?: string
+  readonly argv: readonly string[]
+  /** Added to the member's environment; `{node}` is not expanded: use `perNode`. */
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
+  readonly stdin?: Uint8Array
+  /** The framework's rank of this process, for the verdict. */
+  readonly rank?: number
+  /** Milliseconds between TERM and KILL; default the gang's `stopGrace`. */
+  readonly stopGraceMs?: number
+  /** False: its output is not shown live. Default true. */
+  readonly show?: boolean
+}
+
+export interface CommandResult {
+  readonly node: number
+  readonly exitCode: number | null
+  readonly signal: NodeJS.Signals | null
+  /** Complete up to 1 MiB each, then its end; whole in the log. */
+  readonly stdout: string
+  readonly stderr: string
+  readonly durationMs: number
+}
+
+/** A command running on one or more members. */
+export interface GangProcess {
+  /** One per node, settled when all have ended. Never rejects for a non-zero exit. */
+  readonly ended: Promise<readonly CommandResult[]>
+  /** Lines as they come. */
+  onLine(listener: (line: { node: number; stream: 'stdout' | 'stderr'; text: string }) => void): void
+  signal(signal: NodeJS.Signals): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface CallOptions {
+  /** Default: the collective timeout of the gang (10 min). The error names whom it waited for. */
+  readonly timeout?: Duration
+  readonly signal?: AbortSignal
+}
+
+/** `current.parallel` (DESIGN D5). Collectives are matched by order of call and `name`; values are JSON or bytes. */
+export interface Parallel {
+  readonly numNodes: number
+  readonly nodeIndex: number
+  /** The control's address as peers reach it. */
+  readonly mainIp: string
+  readonly controlTaskId: string
+  readonly attempt: number
+  readonly epoch: number
+  readonly roster: Roster
+  readonly isControl: boolean
+  barrier(name?: string, options?: CallOptions): Promise<void>
+  /** The value of `from` (default the control) on every member. */
+  broadcast<T>(value: T, options?: CallOptions & { readonly from?: number }): Promise<T>
+  /** Everyone's value, in node order, on every member. */
+  allGather<T>(value: T, options?: CallOptions): Promise<T[]>
+  readonly kv: KeyValue
+  /** Runs a command on members and waits; a non-zero exit is in the result, not thrown. */
+  exec(nodes: Nodes, command: Command | readonly string[], options?: CallOptions): Promise<readonly CommandResult[]>
+  /** From this member to the same path under each other member's working directory. */
+  copy(file: string, options?: CallOptions & { readonly to?: string; readonly nodes?: Nodes }): Promise<void>
+}
+
+export interface KeyValue {
+  set(key: string, value: Json): Promise<void>
+  /** Waits until the key is set. */
+  get(key: string, options?: CallOptions): Promise<Json>
+  /** Now, or undefined. */
+  peek(key: string): Promise<Json | undefined>
+}
+
+/** What plugins build on: `current.parallel` and what only a launcher of processes needs. */
+export interface GangContext extends Parallel {
+  /** Aborted when the gang stops. */
+  readonly signal: AbortSignal
+  readonly step: string
+  readonly taskId: string
+  readonly resources: Resources
+  /** Directory of this attempt on this member, removed at its end. */
+  readonly temp: string
+  /** Folder of the flow file: the body's working directory. */
+  readonly flowDir: string
+  /** 32 bytes derived by HKDF from the gang's secret; equal on all members, the secret itself never reaches a body. */
+  key(label: string): Promise<Uint8Array>
+  reservePort(name: string, node?: number): Promise<GangPort>
+  connect(node: number, channel: string): Promise<Duplex>
+  listen(channel: string): AsyncIterable<Duplex>
+  start(nodes: Nodes, command: Command | ((node: number) => Command)): Promise<GangProcess>
+  /** Declared before the thing is made; whoever ends the member performs it, also after the body's death. */
+  atEnd(undo: Undo): Promise<void>
+  /** Records what a plugin performs (D6), under the task. */
+  record(name: string, request: Json): Promise<void>
+  /** Ends the gang with this account as first cause, unless an earlier one is known. */
+  fail(casualty: Casualty): Promise<void>
+  /** Collects the files of a directory on this member as an artifact of this node. */
+  collect(artifact: string, directory: string): Promise<void>
+  /** Shown in the live view. */
+  progress(data: Json): void
+}
+
+export type Undo =
+  | { readonly run: Command }
+  | { readonly remove: string }
+  | { readonly kill: { readonly marker: string } }
+
+export interface GangPort {
+  readonly node: number
+  readonly port: number
+  release(): Promise<void>
+}

@@ -1,0 +1,105 @@
+import type { RunEndRecord } from '../datastore/records.js'
+import type { ErrorFacts } from '../errors/base.js'
+import type { Duration } from '../errors/duration.js'
+import type { Verdict } from '../errors/verdict.js'
+import type { FlowDescription } from '../flow/description.js'
+import type { Json } from '../flow/values.js'
+
+/** Options of `run()` and of `gangflow run`. */
+export interface RunOptions {
+  readonly parameters?: Readonly<Record<string, unknown>>
+  /** `local` (default), `ssh`, or a package's. */
+  readonly backend?: string
+  readonly backendOptions?: Readonly<Record<string, unknown>>
+  /** A datastore's location or directory; default `.gangflow/` beside the nearest package.json of the flow. */
+  readonly datastore?: string
+  readonly tags?: readonly string[]
+  /** Tasks at once; default: CPUs that the cgroup allows. */
+  readonly maxWorkers?: number
+  /** Extra environment for every body. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Debugger stop in the body of this step (and node). */
+  readonly inspect?: { readonly step: string; readonly node?: number }
+  /** Limit on the whole run. */
+  readonly timeout?: Duration
+  readonly signal?: AbortSignal
+  readonly dryRun?: boolean
+}
+
+export interface ResumeOptions extends Omit<RunOptions, 'parameters'> {
+  /** Run to resume; default: the newest of the flow. */
+  readonly origin?: string
+  /** Step to begin again from; default: whatever is not done. */
+  readonly from?: string
+}
+
+export interface RunHandle {
+  readonly flow: string
+  /** Settles with the run's id as soon as the run exists. */
+  readonly id: Promise<string>
+  /** Every event from the start, for any number of readers. */
+  readonly events: AsyncIterable<RunEvent>
+  /** Settles when the run has ended; rejects only when it could not start. */
+  readonly result: Promise<RunResult>
+  cancel(reason?: string): void
+}
+
+export interface RunResult {
+  readonly flow: string
+  readonly run: string
+  readonly status: RunEndRecord['status']
+  readonly durationMs: number
+  readonly error?: ErrorFacts
+}
+
+export interface TaskId {
+  readonly step: string
+  readonly task: string
+  readonly attempt: number
+}
+
+/** What happens in a run, in order; `at` is milliseconds since 1970, for display. */
+export type RunEvent = { readonly at: number } & (
+  | {
+      readonly type: 'run-started'
+      readonly flow: string
+      readonly run: string
+      readonly description: FlowDescription
+      readonly origin?: string
+    }
+  | ({ readonly type: 'task-queued' } & TaskId & { readonly gangSize?: number })
+  | ({ readonly type: 'task-started' } & TaskId & { readonly pid?: number })
+  | ({ readonly type: 'task-reused'; readonly origin: string } & TaskId)
+  | ({ readonly type: 'task-done' } & TaskId & { readonly durationMs: number; readonly caught?: boolean })
+  | ({ readonly type: 'task-failed' } & TaskId & { readonly verdict: Verdict; readonly retryInMs?: number })
+  | ({ readonly type: 'task-cancelled' } & TaskId)
+  /** A gang's member changed: `starting`, `joined`, `setup`, `running`, `done`, `failed`, `stopping`, `gone`. */
+  | ({
+      readonly type: 'member'
+      readonly node: number
+      readonly host: string
+      readonly state: MemberState
+      readonly epoch: number
+    } & TaskId)
+  /** One line of a process's output, without its line end. Lines that the live view had to leave out are counted. */
+  | ({
+      readonly type: 'line'
+      readonly node?: number
+      readonly process: string
+      readonly stream: 'stdout' | 'stderr'
+      readonly text: string
+      readonly skipped?: number
+    } & TaskId)
+  /** Progress or metrics published by the body. */
+  | ({ readonly type: 'progress'; readonly node?: number; readonly data: Json } & TaskId)
+  | { readonly type: 'stopping'; readonly reason: string }
+  | { readonly type: 'run-ended'; readonly result: RunResult }
+)
+
+export type MemberState = 'starting' | 'joined' | 'setup' | 'running' | 'done' | 'failed' | 'stopping' | 'gone'
+
+/** The seam between command line or `run()` and the engine; composition wires it. */
+export interface Engine {
+  run(file: string, options?: RunOptions): RunHandle
+  resume(file: string, options?: ResumeOptions): RunHandle
+}

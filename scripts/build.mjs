@@ -1,0 +1,46 @@
+// Builds every package into its dist/: one esbuild run a package (each src/*.ts is a published entry), the
+// keeper by the C compiler at hand, then the types. `--no-types` leaves the types out, for a quick turn.
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+
+const root = new URL('..', import.meta.url).pathname
+process.chdir(root)
+const types = !process.argv.includes('--no-types')
+
+for (const name of readdirSync('packages')) {
+  const folder = join('packages', name)
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  if (existsSync(join(folder, 'build.mjs'))) {
+    execFileSync(process.execPath, [join(folder, 'build.mjs')], { stdio: 'inherit' })
+    continue
+  }
+  if (!existsSync(join(folder, 'src'))) continue
+  const entryPoints = readdirSync(join(folder, 'src'))
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+    .map((file) => join(folder, 'src', file))
+  if (entryPoints.length === 0) continue
+  for (const file of existsSync(join(folder, 'dist')) ? readdirSync(join(folder, 'dist')) : []) {
+    if (file.endsWith('.js') || file.endsWith('.js.map')) rmSync(join(folder, 'dist', file))
+  }
+  await build({
+    entryPoints,
+    outdir: join(folder, 'dist'),
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    keepNames: true,
+    sourcemap: true,
+    legalComments: 'inline',
+    // What is published as a dependency stays outside; everything else is built in.
+    external: [...Object.keys(manifest.dependencies ?? {}), ...Object.keys(manifest.peerDependencies ?? {})],
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+    logLevel: 'warning',
+  })
+}
+if (types) execFileSync('npx', ['tsc', '-b'], { stdio: 'inherit' })

@@ -1,0 +1,40 @@
+// Lint, layers, then every test; the last line is `N passed, N failed`.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+process.chdir(new URL('..', import.meta.url).pathname)
+const step = (command, args) => {
+  const { status } = spawnSync(command, args, { stdio: 'inherit' })
+  return status ?? 1
+}
+if (step('npm', ['run', '-s', 'lint']) !== 0) {
+  console.log('0 passed, 1 failed')
+  process.exit(1)
+}
+const report = join(mkdtempSync(join(tmpdir(), 'gangflow-test-')), 'report.json')
+const status = step('npx', [
+  'vitest',
+  'run',
+  '--reporter=default',
+  '--reporter=json',
+  `--outputFile.json=${report}`,
+  ...process.argv.slice(2),
+])
+let passed = 0
+let failed = 0
+let skipped = 0
+try {
+  const result = JSON.parse(readFileSync(report, 'utf8'))
+  passed = result.numPassedTests
+  failed = result.numFailedTests
+  skipped = result.numPendingTests + (result.numTodoTests ?? 0)
+  // A file that could not even be loaded counts as one failure.
+  failed += result.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0).length
+} catch {
+  failed = 1
+}
+if (status !== 0 && failed === 0) failed = 1
+console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+process.exit(failed > 0 || status !== 0 ? 1 : 0)
