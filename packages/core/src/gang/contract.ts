@@ -1,8 +1,12 @@
 import type { Duplex } from 'node:stream'
+import type { Assignment } from '../body/protocol.js'
+import type { CompiledFlow } from '../compile/contract.js'
+import type { Datastore } from '../datastore/contract.js'
 import type { AttemptAddress, DoneRecord } from '../datastore/records.js'
-import type { Verdict } from '../errors/verdict.js'
+import type { Cause, Verdict } from '../errors/verdict.js'
 import type { Resources, StepDescription } from '../flow/description.js'
-import type { ProcessExit } from '../process/contract.js'
+import type { Json } from '../flow/values.js'
+import type { Keeper, ProcessExit } from '../process/contract.js'
 
 /**
  * What obtains nodes and starts agents on them. `plan` is pure (D6): what it returns is what `--dry-run` prints
@@ -69,3 +73,54 @@ export interface Connection {
 export type GangOutcome =
   | { readonly ok: true; readonly done: DoneRecord }
   | { readonly ok: false; readonly verdict: Verdict }
+
+/** Runs one attempt of a gang step to its end; `runtime/` calls it, `composition/` injects it. */
+export type RunGang = (attempt: GangAttempt) => Promise<GangOutcome>
+
+/** One attempt of a gang step, as the runtime hands it over. */
+export interface GangAttempt {
+  readonly request: GangRequest
+  readonly backend: GangBackend
+  readonly compiled: CompiledFlow
+  /** What each member's body is to do; the gang adds epoch, node and roster. */
+  readonly assignment: Omit<Assignment, 'epoch' | 'node' | 'gang'>
+  readonly datastore: Datastore
+  /** The run's root keeper: everything local hangs below it. */
+  readonly keeper: Keeper
+  /** `@environment` of the step and `--env`, over what a body has anyway. */
+  readonly env: Readonly<Record<string, string>>
+  /** Aborted with a `StopReason` as its reason; the outcome still comes, as a failure whose verdict has its cause. */
+  readonly signal: AbortSignal
+  /** The node whose body stops for a debugger. */
+  readonly inspect?: number
+  /** Called in order, never after the outcome. */
+  emit(event: GangEvent): void
+}
+
+/** `reason` of the signal by which the runtime stops an attempt. */
+export interface StopReason {
+  readonly cause: Cause
+  /** One clause for people: `step 'fit' failed`, `cancelled by Ctrl-C`. */
+  readonly why: string
+  /** Milliseconds between TERM and KILL. */
+  readonly graceMs: number
+}
+
+export type GangEvent =
+  | {
+      readonly type: 'member'
+      readonly node: number
+      readonly host: string
+      readonly state: 'starting' | 'joined' | 'setup' | 'running' | 'done' | 'failed' | 'stopping' | 'gone'
+      readonly epoch: number
+    }
+  | {
+      readonly type: 'line'
+      readonly node?: number
+      readonly process: string
+      readonly stream: 'stdout' | 'stderr'
+      readonly text: string
+      /** Lines left out of the live view before this one. */
+      readonly skipped?: number
+    }
+  | { readonly type: 'progress'; readonly node?: number; readonly data: Json }

@@ -34,7 +34,8 @@ export interface ResumeOptions extends Omit<RunOptions, 'parameters'> {
 }
 
 export interface RunHandle {
-  readonly flow: string
+  /** The command line that does the same. */
+  readonly command: string
   /** Settles with the run's id as soon as the run exists. */
   readonly id: Promise<string>
   /** Every event from the start, for any number of readers. */
