@@ -25,13 +25,32 @@ export interface GangRequest {
   readonly resources: Resources
 }
 
-/** What every agent is told on its stdin, and nowhere else (D2). */
+/** What every agent is told on its stdin, and nowhere else (D2); the backend adds the member's own part. */
 export interface Bootstrap {
   /** 32 random bytes of this attempt. */
   readonly secret: Uint8Array
   /** Where the rendezvous is: an address of the transport. */
   readonly rendezvous: string
+  /** The transport's kind: `unix`. */
+  readonly transport: string
+  readonly address: AttemptAddress
+  /** `Datastore.location`. */
   readonly datastore: string
+  readonly timeouts: GangTimeouts
+}
+
+/** The part of the bootstrap that a backend decides for one member. */
+export interface MemberBootstrap {
+  readonly memberId: string
+  readonly host: string
+  /** Addresses at which peers reach it, best first. */
+  readonly addresses: readonly string[]
+  readonly slots: number
+  readonly gpus: readonly string[]
+  /** Where the member keeps its sockets, undos and temporary files: 0700, on a local disk, a short path. */
+  readonly directory: string
+  /** Directory for the spools of its processes: outlives the member. */
+  readonly spool: string
 }
 
 export interface Allocation {
@@ -45,7 +64,12 @@ export interface Member {
   readonly memberId: string
   readonly host: string
   readonly agentExited: Promise<ProcessExit>
-  /** Ends whatever is left of the member, from outside, by pid and start time, session and marker. */
+  /** Where its processes' output is spooled, when that is on this machine: committed from here after its death. */
+  readonly spool?: string
+  /**
+   * Ends whatever is left of the member, from outside, by pid and start time, session and marker, then performs
+   * the undos that it declared (`atEnd`). Idempotent.
+   */
   reap(): Promise<void>
 }
 
@@ -93,8 +117,27 @@ export interface GangAttempt {
   readonly signal: AbortSignal
   /** The node whose body stops for a debugger. */
   readonly inspect?: number
+  readonly timeouts?: Partial<GangTimeouts>
   /** Called in order, never after the outcome. */
   emit(event: GangEvent): void
+}
+
+/** Milliseconds. */
+export interface GangTimeouts {
+  /** From asking the backend until every member has joined. Default 60 s. */
+  readonly start: number
+  /** Silence after which a member counts as lost. Default 5 s. */
+  readonly lease: number
+  /** Silence of the launcher after which a launcher-owned gang ends itself. Default 60 s. */
+  readonly launcher: number
+  /** Waiting for other causes after the first failure was heard of. Default 300. */
+  readonly settle: number
+  /** Between TERM and KILL after a failure. Default 500. */
+  readonly stopGrace: number
+  /** How long agents stay until logs and accounts are acknowledged. Default 30 s. */
+  readonly linger: number
+  /** Of a collective that was given no own timeout. Default 10 min. */
+  readonly collective: number
 }
 
 /** `reason` of the signal by which the runtime stops an attempt. */
