@@ -1,3 +1,4 @@
+import { bodyCodes } from './codes/body.js'
 import { cliCodes } from './codes/cli.js'
 import { compileCodes } from './codes/compile.js'
 import { datastoreCodes } from './codes/datastore.js'
@@ -13,6 +14,7 @@ export const codes = {
   ...compileCodes,
   ...datastoreCodes,
   ...processCodes,
+  ...bodyCodes,
   ...gangCodes,
   ...runtimeCodes,
   ...pluginCodes,
