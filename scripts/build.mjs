@@ -35,6 +35,7 @@ for (const name of readdirSync('packages')) {
     keepNames: true,
     sourcemap: true,
     legalComments: 'inline',
+    define: { __CORE_VERSION__: JSON.stringify(manifest.version) },
     // What is published as a dependency stays outside; everything else is built in.
     external: [...Object.keys(manifest.dependencies ?? {}), ...Object.keys(manifest.peerDependencies ?? {})],
     banner: {

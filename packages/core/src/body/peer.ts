@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream'
-import { type ErrorFacts, GangflowError, messageOf } from '../errors/base.js'
+import { GangflowError, messageOf } from '../errors/base.js'
 import type { Json } from '../flow/values.js'
 import { defaultLimits, encodeFrame, type Frame, FrameReader } from './frames.js'
+import { abandoned, factsOf, late, strange, unknownMethod } from './peer-errors.js'
 import type { Message } from './protocol.js'
 
 /** What a method answers: JSON, nothing, or JSON with raw bytes. */
@@ -225,7 +226,7 @@ export class Peer {
     const control = new AbortController()
     this.#serving.set(id, control)
     try {
-      if (!Object.hasOwn(this.methods, method)) throw unknown(method)
+      if (!Object.hasOwn(this.methods, method)) throw unknownMethod(method)
       const answer = await this.methods[method]!(params, payload, { signal: control.signal, peer: this })
       if (answer instanceof WithPayload) this.send(replyOf(id, answer.result), answer.payload)
       else this.send(replyOf(id, answer as Json | undefined))
@@ -261,36 +262,6 @@ export class Peer {
   }
 }
 
-/** The facts that travel for whatever a handler threw. */
-export function factsOf(thrown: unknown, method: string): ErrorFacts {
-  if (GangflowError.is(thrown)) return thrown.toJSON()
-  return { code: 'E_PEER_FAULT', what: `'${method}' failed: ${messageOf(thrown)}` }
-}
-
 function replyOf(id: number, result: Json | undefined): Message {
   return { t: 'reply', id, ...(result === undefined ? {} : { result }) }
-}
-
-function abandoned(method: string, reason: string): GangflowError {
-  return new GangflowError({ code: 'E_PEER_ABORTED', what: `'${method}' was given up: ${reason}` })
-}
-
-function late(method: string, request: CallRequest, name: string): GangflowError {
-  return new GangflowError({
-    code: 'E_PEER_TIMEOUT',
-    what: `'${method}' waited ${request.timeoutMs} ms for ${request.waitsFor ?? name} and had no answer`,
-    fix: 'raise its timeout where so long a wait is meant',
-  })
-}
-
-function unknown(method: string): GangflowError {
-  return new GangflowError({
-    code: 'E_PROTOCOL_METHOD',
-    what: `nothing here answers '${method}'`,
-    fix: 'use the same version of @gangflow/core and of the plugin on all hosts',
-  })
-}
-
-function strange(t: string, name: string): GangflowError {
-  return new GangflowError({ code: 'E_PROTOCOL_HELLO', what: `${name} sent '${t}' where none is awaited` })
 }
