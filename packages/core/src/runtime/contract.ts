@@ -34,6 +34,8 @@ export interface ResumeOptions extends Omit<RunOptions, 'parameters'> {
 }
 
 export interface RunHandle {
+  /** The flow's name; until the file is read, the file's. */
+  readonly flow: string
   /** The command line that does the same. */
   readonly command: string
   /** Settles with the run's id as soon as the run exists. */
