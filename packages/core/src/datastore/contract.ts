@@ -8,6 +8,24 @@ export interface BlobRef {
   readonly size: number
 }
 
+/** How a record is written. */
+export interface WriteOptions {
+  /**
+   * True (default): on disk, with all that was written before, when the promise settles. False: atomic and seen by
+   * everyone at once, also when this process is killed, but on disk only with this process's next durable write.
+   */
+  readonly durable?: boolean
+}
+
+/** A blob read in order and synchronously, so that a large one needs no second copy in memory. */
+export interface BlobReader {
+  /** Bytes. */
+  readonly size: number
+  /** Fills the target with the next bytes; the read that reaches the blob's end verifies the hash. */
+  readSync(target: Uint8Array): void
+  close(): void
+}
+
 /**
  * Blobs by hash and small JSON records by key (DESIGN D8). Every write is atomic and durable when its promise
  * settles. Keys are `/`-separated segments of `[A-Za-z0-9._@=-]`. Errors are GangflowErrors `E_DATASTORE_*`.
@@ -23,10 +41,11 @@ export interface Datastore {
   streamBlob(hash: string, options?: { signal?: AbortSignal }): AsyncIterable<Uint8Array>
   /** Synchronous, for lazy artifacts. */
   getBlobSync(hash: string): Uint8Array
+  openBlobSync(hash: string): BlobReader
   /** Create-if-absent: true when this call created it, false when it was there. */
-  createRecord(key: string, value: Json): Promise<boolean>
+  createRecord(key: string, value: Json, options?: WriteOptions): Promise<boolean>
   /** Creates or replaces. */
-  putRecord(key: string, value: Json): Promise<void>
+  putRecord(key: string, value: Json, options?: WriteOptions): Promise<void>
   readRecord(key: string): Promise<Json | undefined>
   readRecordSync(key: string): Json | undefined
   /** The keys directly or deeper under a prefix that ends at a `/` boundary, sorted. */
@@ -49,4 +68,6 @@ export interface ArtifactRef extends BlobRef {
   readonly type: string
   /** Where the blob is a pack of several small artifacts: byte range of this one in it. */
   readonly range?: readonly [offset: number, length: number]
+  /** With `range`: SHA-256 of this artifact's own bytes (else `hash` is). */
+  readonly digest?: string
 }

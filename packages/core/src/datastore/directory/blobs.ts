@@ -1,0 +1,247 @@
+import { createHash, type Hash } from 'node:crypto'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { type FileHandle, open, opendir, readdir, rename, stat, unlink, utimes } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { BlobReader, BlobRef } from '../contract.js'
+import { corrupt, isAbsent, missingBlob, storeFailure } from '../failures.js'
+import type { Durability } from './durable.js'
+import type { StorePaths } from './paths.js'
+
+/** Bytes handled at once; between pieces the event loop gets a turn. */
+export const PIECE = 4 << 20
+
+type Abort = { readonly signal?: AbortSignal | undefined }
+
+/** Immutable bytes by SHA-256. */
+export class DirectoryBlobs {
+  constructor(
+    private readonly paths: StorePaths,
+    private readonly disk: Durability,
+  ) {}
+
+  async put(data: Uint8Array | AsyncIterable<Uint8Array>, { signal }: Abort = {}): Promise<BlobRef> {
+    signal?.throwIfAborted()
+    if (data instanceof Uint8Array && data.length <= PIECE) {
+      const ref = { hash: createHash('sha256').update(data).digest('hex'), size: data.length }
+      if (await this.#reuse(ref)) return ref
+      return await this.#write([data], signal, ref)
+    }
+    return await this.#write(data instanceof Uint8Array ? [data] : data, signal)
+  }
+
+  async has(hash: string): Promise<boolean> {
+    const path = this.paths.blob(hash)
+    try {
+      await stat(path)
+      return true
+    } catch (error) {
+      if (isAbsent(error)) return false
+      throw storeFailure(error, 'looking for a blob', path)
+    }
+  }
+
+  async *stream(hash: string, { signal }: Abort = {}): AsyncGenerator<Uint8Array> {
+    const path = this.paths.blob(hash)
+    const file = await this.#open(hash, path)
+    try {
+      const sum = createHash('sha256')
+      for (;;) {
+        signal?.throwIfAborted()
+        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafeSlow(1 << 20), 0, 1 << 20, null)
+        if (bytesRead === 0) break
+        const piece = buffer.subarray(0, bytesRead)
+        sum.update(piece)
+        yield piece
+      }
+      verify(sum, hash, path)
+    } catch (error) {
+      if (signal?.aborted) throw error
+      throw storeFailure(error, 'reading a blob', path)
+    } finally {
+      await file.close()
+    }
+  }
+
+  async get(hash: string, { signal }: Abort = {}): Promise<Uint8Array> {
+    const path = this.paths.blob(hash)
+    const file = await this.#open(hash, path)
+    try {
+      const bytes = Buffer.allocUnsafeSlow((await file.stat()).size)
+      const sum = createHash('sha256')
+      let offset = 0
+      while (offset < bytes.length) {
+        signal?.throwIfAborted()
+        const { bytesRead } = await file.read(bytes, offset, Math.min(PIECE, bytes.length - offset), offset)
+        if (bytesRead === 0) break
+        sum.update(bytes.subarray(offset, offset + bytesRead))
+        offset += bytesRead
+      }
+      verify(sum, hash, path)
+      return bytes
+    } catch (error) {
+      if (signal?.aborted) throw error
+      throw storeFailure(error, 'reading a blob', path)
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** Sequential and synchronous; the hash is checked when the last byte has been read. */
+  openSync(hash: string): BlobReader {
+    const path = this.paths.blob(hash)
+    let file: number
+    try {
+      file = openSync(path, 'r')
+    } catch (error) {
+      throw isAbsent(error) ? missingBlob(hash, path) : storeFailure(error, 'reading a blob', path)
+    }
+    const sum = createHash('sha256')
+    const size = fstatSync(file).size
+    let position = 0
+    if (size === 0) verify(sum, hash, path)
+    return {
+      size,
+      readSync(target) {
+        for (let offset = 0; offset < target.length; ) {
+          let count: number
+          try {
+            count = readSync(file, target, offset, Math.min(PIECE, target.length - offset), position)
+          } catch (error) {
+            throw storeFailure(error, 'reading a blob', path)
+          }
+          if (count === 0) throw corrupt(`blob ${hash.slice(0, 12)}`, path)
+          sum.update(target.subarray(offset, offset + count))
+          offset += count
+          position += count
+        }
+        if (position === size && target.length > 0) verify(sum, hash, path)
+      },
+      close: () => closeSync(file),
+    }
+  }
+
+  getSync(hash: string): Uint8Array {
+    const reader = this.openSync(hash)
+    try {
+      const bytes = Buffer.allocUnsafeSlow(reader.size)
+      reader.readSync(bytes)
+      return bytes
+    } finally {
+      reader.close()
+    }
+  }
+
+  async delete(hash: string): Promise<void> {
+    const path = this.paths.blob(hash)
+    try {
+      await unlink(path)
+    } catch (error) {
+      if (!isAbsent(error)) throw storeFailure(error, 'deleting a blob', path)
+    }
+  }
+
+  async *list(): AsyncGenerator<BlobRef> {
+    let fans: string[]
+    try {
+      fans = (await readdir(this.paths.blobs)).sort()
+    } catch (error) {
+      if (isAbsent(error)) return
+      throw storeFailure(error, 'listing blobs', this.paths.blobs)
+    }
+    for (const fan of fans) {
+      for await (const entry of await opendir(`${this.paths.blobs}/${fan}`)) {
+        if (!/^[0-9a-f]{64}$/.test(entry.name)) continue
+        const found = await stat(`${this.paths.blobs}/${fan}/${entry.name}`).catch(() => undefined)
+        if (found) yield { hash: entry.name, size: found.size }
+      }
+    }
+  }
+
+  /** True when the blob is there whole; its age then counts anew, so that a collection under way spares it. */
+  async #reuse(ref: BlobRef): Promise<boolean> {
+    const path = this.paths.blob(ref.hash)
+    try {
+      const found = await stat(path)
+      if (found.size !== ref.size) return false
+      if (Date.now() - found.mtimeMs > 60_000) {
+        const now = new Date()
+        await utimes(path, now, now)
+      }
+      return true
+    } catch {
+      return false // absent, or another user's: written anew
+    }
+  }
+
+  async #write(
+    data: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    signal: AbortSignal | undefined,
+    known?: BlobRef,
+  ): Promise<BlobRef> {
+    let temp: string | undefined
+    try {
+      const made = await this.disk.createTemp()
+      temp = made.path
+      const written = await writeAll(made.handle, data, signal, known !== undefined, this.disk.enabled)
+      const ref = known ?? { hash: written.hash, size: written.size }
+      if (known === undefined && (await this.#reuse(ref))) return ref
+      const path = this.paths.blob(ref.hash)
+      try {
+        await rename(temp, path)
+      } catch (error) {
+        if (!isAbsent(error)) throw error
+        await this.disk.makeDirectory(dirname(path))
+        await rename(temp, path)
+      }
+      temp = undefined
+      this.disk.defer({ directory: dirname(path) })
+      await this.disk.flush()
+      return ref
+    } catch (error) {
+      if (signal?.aborted) throw error
+      throw storeFailure(error, 'writing a blob', temp ?? this.paths.blobs)
+    } finally {
+      if (temp !== undefined) await unlink(temp).catch(() => {})
+    }
+  }
+
+  async #open(hash: string, path: string): Promise<FileHandle> {
+    try {
+      return await open(path, 'r')
+    } catch (error) {
+      throw isAbsent(error) ? missingBlob(hash, path) : storeFailure(error, 'reading a blob', path)
+    }
+  }
+}
+
+async function writeAll(
+  handle: FileHandle,
+  data: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+  hashed: boolean,
+  sync: boolean,
+): Promise<{ hash: string; size: number }> {
+  const sum = createHash('sha256')
+  let size = 0
+  try {
+    for await (const part of data) {
+      for (let offset = 0; offset < part.length; offset += PIECE) {
+        signal?.throwIfAborted()
+        const piece = part.subarray(offset, Math.min(offset + PIECE, part.length))
+        // The disk works while the hash is computed.
+        const writing = handle.writeFile(piece)
+        if (!hashed) sum.update(piece)
+        await writing
+        size += piece.length
+      }
+    }
+    if (sync) await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  return { hash: sum.digest('hex'), size }
+}
+
+function verify(sum: Hash, hash: string, path: string): void {
+  if (sum.digest('hex') !== hash) throw corrupt(`blob ${hash.slice(0, 12)}`, path)
+}

@@ -1,0 +1,186 @@
+import { readFileSync } from 'node:fs'
+import { link, readdir, readFile, rename, stat, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { GangflowError } from '../../errors/base.js'
+import type { Json } from '../../flow/values.js'
+import type { WriteOptions } from '../contract.js'
+import { corrupt, isAbsent, isTaken, storeFailure } from '../failures.js'
+import type { Durability } from './durable.js'
+import { recordOf, type StorePaths, segmentOf } from './paths.js'
+
+/** Small JSON records, one file each. A record is written whole below `tmp/` and appears by link() or rename(). */
+export class DirectoryRecords {
+  constructor(
+    private readonly paths: StorePaths,
+    private readonly disk: Durability,
+  ) {}
+
+  async create(key: string, value: Json, options: WriteOptions = {}): Promise<boolean> {
+    const path = this.paths.record(key)
+    return await this.#guard(`creating record ${key}`, path, async () => {
+      const temp = await this.#writeTemp(value, options)
+      try {
+        const created = await this.#linkAbsent(temp, path)
+        if (created) await this.#settle(path, options)
+        return created
+      } finally {
+        await unlink(temp).catch(() => {})
+      }
+    })
+  }
+
+  async put(key: string, value: Json, options: WriteOptions = {}): Promise<void> {
+    const path = this.paths.record(key)
+    await this.#guard(`writing record ${key}`, path, async () => {
+      const temp = await this.#writeTemp(value, options)
+      try {
+        await this.#inDirectory(path, () => rename(temp, path))
+      } catch (error) {
+        await unlink(temp).catch(() => {})
+        throw error
+      }
+      await this.#settle(path, options)
+    })
+  }
+
+  async read(key: string): Promise<Json | undefined> {
+    const path = this.paths.record(key)
+    try {
+      return parse(await readFile(path, 'utf8'), key, path)
+    } catch (error) {
+      if (isAbsent(error)) return undefined
+      throw storeFailure(error, `reading record ${key}`, path)
+    }
+  }
+
+  readSync(key: string): Json | undefined {
+    const path = this.paths.record(key)
+    try {
+      return parse(readFileSync(path, 'utf8'), key, path)
+    } catch (error) {
+      if (isAbsent(error)) return undefined
+      throw storeFailure(error, `reading record ${key}`, path)
+    }
+  }
+
+  async list(prefix: string, depth = Number.POSITIVE_INFINITY): Promise<string[]> {
+    const keys: string[] = []
+    const start = prefix.replace(/\/$/, '')
+    const visit = async (directory: string, key: string, left: number): Promise<void> => {
+      const below: Promise<void>[] = []
+      for (const entry of await this.#entries(directory)) {
+        const child = (segment: string) => (key === '' ? segment : `${key}/${segment}`)
+        if (entry.isDirectory()) {
+          if (left > 1) below.push(visit(`${directory}/${entry.name}`, child(segmentOf(entry.name)), left - 1))
+        } else {
+          const segment = recordOf(entry.name)
+          if (segment !== undefined) keys.push(child(segment))
+        }
+      }
+      await Promise.all(below)
+    }
+    await visit(this.paths.prefix(start), start, depth)
+    return keys.sort()
+  }
+
+  async children(prefix: string): Promise<string[]> {
+    const names = new Set<string>()
+    for (const entry of await this.#entries(this.paths.prefix(prefix))) {
+      const segment = entry.isDirectory() ? segmentOf(entry.name) : recordOf(entry.name)
+      if (segment !== undefined) names.add(segment)
+    }
+    return [...names].sort()
+  }
+
+  async delete(key: string): Promise<void> {
+    const path = this.paths.record(key)
+    try {
+      await unlink(path)
+      this.disk.defer({ directory: dirname(path) })
+    } catch (error) {
+      if (!isAbsent(error)) throw storeFailure(error, `deleting record ${key}`, path)
+    }
+  }
+
+  async #entries(directory: string) {
+    try {
+      return await readdir(directory, { withFileTypes: true })
+    } catch (error) {
+      if (isAbsent(error)) return []
+      throw storeFailure(error, 'listing', directory)
+    }
+  }
+
+  async #writeTemp(value: Json, options: WriteOptions): Promise<string> {
+    const { path, handle } = await this.disk.createTemp()
+    try {
+      await handle.writeFile(JSON.stringify(value))
+      // What was deferred earlier reaches the disk before this record can be seen.
+      if (options.durable !== false && this.disk.enabled) await Promise.all([handle.sync(), this.disk.flush()])
+    } catch (error) {
+      await unlink(path).catch(() => {})
+      throw error
+    } finally {
+      await handle.close()
+    }
+    return path
+  }
+
+  async #linkAbsent(temp: string, path: string): Promise<boolean> {
+    try {
+      await this.#inDirectory(path, () => link(temp, path))
+      return true
+    } catch (error) {
+      if (isTaken(error)) {
+        // A network file system may repeat a call that had succeeded: two names then mean that this one is ours.
+        return (await stat(temp)).nlink > 1
+      }
+      const code = (error as NodeJS.ErrnoException).code
+      if (code === 'EPERM' || code === 'ENOTSUP' || code === 'EOPNOTSUPP' || code === 'EMLINK') {
+        throw new GangflowError(
+          {
+            code: 'E_DATASTORE_FILESYSTEM',
+            what: `the file system of ${this.paths.root} has no hard links, which creating a record safely needs`,
+            fix: 'put the datastore on a POSIX file system (ext4, xfs, btrfs, apfs, nfs) with --datastore',
+            details: { path: this.paths.root, errno: code },
+          },
+          { cause: error },
+        )
+      }
+      throw error
+    }
+  }
+
+  /** Runs an operation that needs the target's directory, making that when it is absent. */
+  async #inDirectory(path: string, operation: () => Promise<void>): Promise<void> {
+    try {
+      await operation()
+    } catch (error) {
+      if (!isAbsent(error)) throw error
+      await this.disk.makeDirectory(dirname(path))
+      await operation()
+    }
+  }
+
+  async #settle(path: string, options: WriteOptions): Promise<void> {
+    if (options.durable === false) return this.disk.defer({ file: path, directory: dirname(path) })
+    this.disk.defer({ directory: dirname(path) })
+    await this.disk.flush()
+  }
+
+  async #guard<T>(doing: string, path: string, operation: () => Promise<T>): Promise<T> {
+    try {
+      return await operation()
+    } catch (error) {
+      throw storeFailure(error, doing, path)
+    }
+  }
+}
+
+function parse(text: string, key: string, path: string): Json {
+  try {
+    return JSON.parse(text) as Json
+  } catch (error) {
+    throw corrupt(`record ${key}`, path, error)
+  }
+}

@@ -1,0 +1,58 @@
+import { existsSync, statSync } from 'node:fs'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { GangflowError } from '../errors/base.js'
+import type { Datastore } from './contract.js'
+import { type DirectoryOptions, openDirectory } from './directory/store.js'
+
+export type OpenOptions = DirectoryOptions
+
+/**
+ * Opens a datastore: `dir:/abs/path`, a plain path (relative to the working directory), or what `Datastore.location`
+ * gave. Nothing is made before the first write. Throws E_DATASTORE_SHARED for a directory that others may write.
+ */
+export async function openDatastore(location: string, options: OpenOptions = {}): Promise<Datastore> {
+  return openDatastoreSync(location, options)
+}
+
+/** As `openDatastore`, for a store whose opening needs no waiting: a directory. */
+export function openDatastoreSync(location: string, options: OpenOptions = {}): Datastore {
+  const { path, ...flags } = parseLocation(location)
+  return openDirectory(path, { ...flags, ...options })
+}
+
+/** `.gangflow/` beside the package.json nearest to the flow file (or directory), else beside the file. */
+export function defaultDatastore(flowFile: string): string {
+  const given = resolve(flowFile)
+  const start = statSync(given, { throwIfNoEntry: false })?.isDirectory() ? given : dirname(given)
+  for (let folder = start; ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'package.json'))) return `dir:${join(folder, '.gangflow')}`
+    if (dirname(folder) === folder) return `dir:${join(start, '.gangflow')}`
+  }
+}
+
+function parseLocation(location: string): { path: string } & DirectoryOptions {
+  const scheme = /^([a-z][a-z0-9+]+):/.exec(location)?.[1]
+  if (scheme !== undefined && scheme !== 'dir') {
+    throw new GangflowError({
+      code: 'E_DATASTORE_LOCATION',
+      what: `no datastore is known for '${location}'`,
+      fix: 'give a directory: a path, or dir:/absolute/path',
+    })
+  }
+  const text = scheme === undefined ? location : location.slice('dir:'.length)
+  const flags = /\?((?:shared|nosync)(?:,(?:shared|nosync))*)$/.exec(text)
+  const path = flags ? text.slice(0, flags.index) : text
+  if (path === '' || path.includes('\0') || (scheme === 'dir' && !isAbsolute(path))) {
+    throw new GangflowError({
+      code: 'E_DATASTORE_LOCATION',
+      what: `'${location}' names no datastore`,
+      fix: 'give a directory: a path, or dir:/absolute/path',
+    })
+  }
+  const set = new Set(flags?.[1]?.split(','))
+  return {
+    path: resolve(path),
+    ...(set.has('shared') ? { shared: true } : {}),
+    ...(set.has('nosync') ? { sync: false } : {}),
+  }
+}
