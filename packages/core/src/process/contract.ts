@@ -24,12 +24,17 @@ export interface SpawnRequest {
   /** The whole environment of the process. The keeper adds its marker. */
   readonly env: Readonly<Record<string, string>>
   readonly cwd: string
-  /** Directory in which the output is spooled; absent: the keeper's own stderr is inherited. */
+  /** Directory in which the output is spooled (`spoolFile`); absent: both streams go to the keeper's own stderr. */
   readonly spool?: string
   /** Bytes for its stdin, then end of file; default: /dev/null. `pipe` leaves it open for `write`. */
   readonly stdin?: Uint8Array | 'pipe'
   /** What the keeper does with it at end of file from its owner. Default `kill`. */
   readonly onOwnerGone?: 'kill' | { readonly lingerMs: number }
+  /**
+   * What happens to a descendant that loses its parent and comes to the keeper while this process lives: `keep`
+   * (default: a daemon may be wanted; it ends when the tree is stopped) or `end`, at once, as for an agent.
+   */
+  readonly strays?: 'keep' | 'end'
 }
 
 export interface KeptProcess {
@@ -37,8 +42,10 @@ export interface KeptProcess {
   readonly pid: number
   /** Start time of the process as the kernel gives it (field 22 of /proc/PID/stat). */
   readonly startTime: string
-  /** Settles after its last output has been spooled. */
+  /** Settles after its last output has been spooled; a descendant that holds the pipe open does not delay it. */
   readonly exited: Promise<ProcessExit>
+  /** Settles when no descendant can add to its output any more: the spool is final. `lostBytes`: the disk refused them. */
+  readonly closed: Promise<{ readonly lostBytes: number }>
   /** Live output, in order; may skip what could not be forwarded in time (`skipped` bytes): the spool is whole. */
   onOutput(listener: (chunk: OutputChunk) => void): () => void
   write(data: Uint8Array): Promise<void>
@@ -71,6 +78,8 @@ export interface ProcessExit {
   readonly at: number
   /** True when the signal was sent by this keeper or its owner. */
   readonly solicited: boolean
+  /** True when the keeper itself was killed, and the kernel killed this process with it: how it ended is not known. */
+  readonly keeperLost?: boolean
   /** True when the kernel's out-of-memory killer is the likely sender. */
   readonly outOfMemory?: boolean
 }

@@ -1,0 +1,280 @@
+import type { ChildProcess } from 'node:child_process'
+import { lookup } from 'node:dns/promises'
+import { mkdirSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { GangflowError } from '../errors/base.js'
+import type { HeldPort, HoldRequest, Keeper, KeptProcess, ProcessExit, SpawnRequest, StopOptions } from './contract.js'
+import { keeperLost, startError } from './errors.js'
+import { NativeProcess } from './kept.js'
+import type { SpoolFault, Stray, Survivor } from './options.js'
+import { spoolFile } from './spool.js'
+import { command, encodeCommand, errnoName, event, FieldReader, FrameCutter, signalNumber } from './wire.js'
+
+const ALL = 0xffffffff
+/** Beyond the grace, milliseconds that the kernel is given to end what was killed. */
+const KILL_PATIENCE = 30_000
+
+export interface NativeListeners {
+  onStray?: ((stray: Stray) => void) | undefined
+  onSpoolFault?: ((fault: SpoolFault) => void) | undefined
+  onLapsed?: ((silentMs: number) => void) | undefined
+}
+
+/** The owner's side of a native helper that runs already. */
+export class NativeKeeper implements Keeper {
+  readonly native = true
+  readonly pid: number
+  readonly closed: Promise<ProcessExit>
+  readonly ready: Promise<void>
+  startTime = ''
+  #hello!: () => void
+  #next = 1
+  #closing = false
+  #over: GangflowError | undefined
+  readonly #processes = new Map<number, NativeProcess>()
+  readonly #starting = new Map<number, { request: SpawnRequest; settle: (error?: GangflowError) => void }>()
+  readonly #replies = new Map<number, (fields: FieldReader | GangflowError) => void>()
+  readonly #names = new Set<string>()
+
+  constructor(
+    private readonly child: ChildProcess,
+    private readonly listeners: NativeListeners,
+  ) {
+    this.pid = child.pid ?? 0
+    this.ready = new Promise((resolve) => {
+      this.#hello = resolve
+    })
+    const cutter = new FrameCutter((type, id, fields) => this.#on(type, id, fields))
+    child.stdout!.on('data', (bytes: Buffer) => cutter.push(bytes))
+    // A helper that died is told by `close`; the broken pipe adds nothing.
+    child.stdin!.on('error', () => {})
+    this.closed = new Promise((resolve) => {
+      child.once('close', (code, signal) => {
+        this.#lost(code, signal)
+        resolve({ code, signal, ageMs: 0, at: performance.now(), solicited: this.#closing })
+      })
+    })
+  }
+
+  send(type: number, id: number, fields: Parameters<typeof encodeCommand>[2] = []): void {
+    if (!this.#over) this.child.stdin!.write(encodeCommand(type, id, fields))
+  }
+
+  async spawn(request: SpawnRequest): Promise<KeptProcess> {
+    if (this.#over) throw this.#over
+    const file = request.spool === undefined ? '' : spoolFile(request.spool, request.name)
+    if (file !== '' && this.#names.has(file))
+      throw new GangflowError({
+        code: 'E_PROCESS_NAME_TAKEN',
+        what: `a process named ${request.name} is running in this task already`,
+        fix: 'give each running process a `name` of its own',
+        details: { file },
+      })
+    if (request.spool !== undefined) makeSpool(request)
+    const id = this.#next++
+    const kept = new NativeProcess(this, id, request.name)
+    this.#processes.set(id, kept)
+    if (file !== '') {
+      this.#names.add(file)
+      void kept.exited.then(() => this.#names.delete(file))
+    }
+    const started = new Promise<void>((resolve, reject) => {
+      const settle = (error?: GangflowError) => {
+        this.#starting.delete(id)
+        if (!error) return resolve()
+        this.#processes.delete(id)
+        this.#names.delete(file)
+        reject(error)
+      }
+      this.#starting.set(id, { request, settle })
+    })
+    this.#sendSpawn(id, request, file)
+    await started
+    if (request.stdin !== undefined && request.stdin !== 'pipe') {
+      // Not waited for: who does not read its input is no error of the start.
+      void kept.write(request.stdin).catch(() => {})
+      kept.endStdin()
+    }
+    return kept
+  }
+
+  #sendSpawn(id: number, request: SpawnRequest, file: string): void {
+    const linger = typeof request.onOwnerGone === 'object' ? request.onOwnerGone.lingerMs : undefined
+    const flags =
+      (request.stdin !== undefined ? 1 : 0) | (linger !== undefined ? 2 : 0) | (request.strays === 'end' ? 4 : 0)
+    const env = Object.entries(request.env)
+    this.send(command.spawn, id, [
+      { u8: flags },
+      { u32: Math.min(linger ?? 0, 0x7fffffff) },
+      { text: file },
+      { text: request.cwd },
+      { u32: request.argv.length },
+      ...request.argv.map((text) => ({ text })),
+      { u32: env.length },
+      ...env.map(([name, value]) => ({ text: `${name}=${value}` })),
+    ])
+  }
+
+  async hold(request: HoldRequest): Promise<HeldPort> {
+    const host = request.host === undefined || isIP(request.host) ? request.host : (await lookup(request.host)).address
+    const id = this.#next++
+    const fields = await this.#ask(command.hold, id, [{ u16: request.port ?? 0 }, { text: host ?? '' }])
+    const errno = fields.u32()
+    const port = fields.u16()
+    if (errno !== 0) throw portError(request, errnoName(errno))
+    return {
+      port,
+      release: async () => {
+        await this.#ask(command.release, id, []).catch(() => {})
+      },
+    }
+  }
+
+  stopAll(options: StopOptions): Promise<void> {
+    return this.stopTree(ALL, options, 'what this keeper started')
+  }
+
+  async stopTree(target: number, options: StopOptions, whom: string): Promise<void> {
+    // With the helper gone, whoever is above it ends what is left.
+    if (this.#over) return
+    const fields = [{ u32: target }, { u32: options.graceMs }, { u8: signalNumber(options.signal ?? 'SIGTERM') }]
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(resolve, options.graceMs + KILL_PATIENCE, 'late')
+    })
+    const stopped = this.#ask(command.stop, this.#next++, fields).catch(() => undefined)
+    const first = await Promise.race([stopped, late])
+    clearTimeout(timer)
+    if (first !== 'late') return
+    const left = (await this.survey()).filter((one) => target === ALL || one.process === target)
+    throw new GangflowError({
+      code: 'E_PROCESS_UNKILLABLE',
+      what: `${left.length} processes of ${whom} are left although they were killed: ${left.map((one) => `pid ${one.pid} (state ${one.state})`).join(', ')}`,
+      fix: 'state D means that the kernel waits for a device or a network disk: see what it waits for (/proc/PID/stack)',
+      details: { pids: left.map((one) => one.pid) },
+    })
+  }
+
+  /** Everything that lives below the keeper now. */
+  async survey(): Promise<Survivor[]> {
+    const fields = await this.#ask(command.survey, this.#next++, [])
+    return Array.from({ length: fields.u32() }, () => ({
+      pid: fields.u32(),
+      startTime: String(fields.u64()),
+      session: fields.u32(),
+      process: fields.u32(),
+      state: String.fromCharCode(fields.u8()),
+    }))
+  }
+
+  async close(options: StopOptions = { graceMs: 500 }): Promise<void> {
+    this.#closing = true
+    this.send(command.close, 0, [{ u32: options.graceMs }, { u8: signalNumber(options.signal ?? 'SIGTERM') }])
+    await this.closed
+  }
+
+  ping(): void {
+    this.send(command.ping, 0)
+  }
+
+  async #ask(type: number, id: number, fields: Parameters<typeof encodeCommand>[2]): Promise<FieldReader> {
+    if (this.#over) throw this.#over
+    const reply = await new Promise<FieldReader | GangflowError>((resolve) => {
+      this.#replies.set(id, resolve)
+      this.send(type, id, fields)
+    })
+    if (reply instanceof FieldReader) return reply
+    throw reply
+  }
+
+  #on(type: number, id: number, fields: FieldReader): void {
+    const kept = this.#processes.get(id)
+    switch (type) {
+      case event.hello:
+        fields.u8()
+        fields.u32()
+        this.startTime = String(fields.u64())
+        this.#hello()
+        break
+      case event.started:
+        kept?.started(fields)
+        this.#starting.get(id)?.settle()
+        break
+      case event.failed: {
+        const starting = this.#starting.get(id)
+        starting?.settle(startError(starting.request, fields.u8(), errnoName(fields.u32())))
+        break
+      }
+      case event.output:
+        kept?.output(fields)
+        break
+      case event.exited:
+        kept?.ended(fields)
+        break
+      case event.closed:
+        kept?.outputClosed(fields)
+        this.#processes.delete(id)
+        break
+      case event.stdinDone:
+        kept?.stdinDone(fields)
+        break
+      case event.spoolFault:
+        this.listeners.onSpoolFault?.({
+          process: kept?.name ?? '',
+          errno: errnoName(fields.u32()),
+          lostBytes: Number(fields.u64()),
+        })
+        break
+      case event.lapsed:
+        this.listeners.onLapsed?.(Number(fields.u64()) / 1e6)
+        break
+      case event.stray:
+        this.listeners.onStray?.({
+          ...(kept && { process: kept.name }),
+          pid: fields.u32(),
+          startTime: String(fields.u64()),
+          command: fields.text(),
+        })
+        break
+      default: {
+        const reply = this.#replies.get(id)
+        this.#replies.delete(id)
+        reply?.(fields)
+      }
+    }
+  }
+
+  #lost(code: number | null, signal: NodeJS.Signals | null): void {
+    this.#over = keeperLost(this.pid, signal ? `killed by ${signal}` : `exit code ${code}`)
+    for (const { settle } of [...this.#starting.values()]) settle(this.#over)
+    for (const kept of this.#processes.values()) kept.keeperDied()
+    this.#processes.clear()
+    for (const reply of this.#replies.values()) reply(this.#over)
+    this.#replies.clear()
+  }
+}
+
+function makeSpool(request: SpawnRequest): void {
+  try {
+    mkdirSync(request.spool!, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw startError(request, 3, (cause as NodeJS.ErrnoException).code ?? 'EIO', cause)
+  }
+}
+
+function portError(request: HoldRequest, errno: string): GangflowError {
+  const at = request.host ?? 'any address'
+  return request.port
+    ? new GangflowError({
+        code: 'E_PORT_TAKEN',
+        what: `port ${request.port} on ${at} cannot be held (${errno})`,
+        fix: 'leave the port out to get a free one, or end whoever uses it (`ss -ltnp`)',
+        details: { port: request.port, errno },
+      })
+    : new GangflowError({
+        code: 'E_PORT_NONE',
+        what: `no port can be held on ${at} (${errno})`,
+        fix: 'give an address of this machine',
+        details: { errno },
+      })
+}

@@ -1,0 +1,128 @@
+// A process's output: read from its pipes, written to the spool, and only then shown to the owner, as far as it
+// reads. Records are those of packages/core/src/datastore/log-format.ts.
+#include "keeper.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define CHUNK (1 << 16)
+// Events that the owner has not read yet, in bytes, above which live output is left out.
+#define BACKLOG (1 << 20)
+#define BURST (4u << 20)
+
+static uint8_t buffer[CHUNK];
+
+// A record whole or not at all; a file that grew by a part of one is cut back.
+static bool append(Proc *p, int stream, uint64_t at, const void *data, size_t length) {
+  uint8_t head[13] = {(uint8_t)(stream + 1)};
+  for (int i = 0; i < 8; i++) head[1 + i] = (uint8_t)(at >> (56 - 8 * i));
+  for (int i = 0; i < 4; i++) head[9 + i] = (uint8_t)(length >> (24 - 8 * i));
+  struct iovec parts[2] = {{head, sizeof head}, {(void *)data, length}};
+  size_t want = sizeof head + length;
+  ssize_t n;
+  do n = writev(p->spool, parts, 2);
+  while (n < 0 && errno == EINTR);
+  if (n == (ssize_t)want) {
+    p->spool_size += n;
+    return true;
+  }
+  if (n >= 0) errno = ENOSPC;
+  int error = errno;
+  if (n > 0 && ftruncate(p->spool, p->spool_size) < 0) p->spool_size += n;
+  errno = error;
+  return false;
+}
+
+static void spool(Proc *p, int stream, uint64_t at, const uint8_t *data, size_t length) {
+  if (p->spool < 0) return;
+  if (p->spool_lost > 0) {
+    char note[96];
+    int n = snprintf(note, sizeof note, "[gangflow: %llu bytes of output lost: the disk did not take them]\n",
+                     (unsigned long long)p->spool_lost);
+    if (append(p, 1, at, note, (size_t)n)) p->spool_lost = 0;
+  }
+  if (p->spool_lost == 0 && append(p, stream, at, data, length)) return;
+  int error = errno;
+  bool first = p->spool_lost == 0;
+  p->spool_lost += length;
+  p->spool_lost_all += length;
+  if (!first) return;
+  event_begin(E_SPOOL_FAULT, p->id);
+  event_u32((uint32_t)error);
+  event_u64(p->spool_lost_all);
+  event_end();
+}
+
+static bool may_show(Proc *p, uint64_t at, size_t length) {
+  if (p->live_at == 0) p->live_tokens = BURST;
+  else p->live_tokens += (uint64_t)((double)(at - p->live_at) / 1e9 * (double)options.live_rate);
+  if (p->live_tokens > BURST) p->live_tokens = BURST;
+  p->live_at = at;
+  if (event_backlog() > BACKLOG || p->live_tokens < length) return false;
+  p->live_tokens -= length;
+  return true;
+}
+
+static void show(Proc *p, int stream, uint64_t at, const uint8_t *data, size_t length) {
+  Stream *s = &p->out[stream];
+  if (!may_show(p, at, length)) {
+    s->skipped += length;
+    return;
+  }
+  event_begin(E_OUTPUT, p->id);
+  event_u8((uint8_t)(stream + 1));
+  event_u64(at);
+  event_u64(s->skipped);
+  event_bytes(data, length);
+  event_end();
+  s->skipped = 0;
+}
+
+// At most `limit` bytes, so that nobody's flood keeps the others waiting.
+void pump(Proc *p, int which, size_t limit) {
+  Stream *s = &p->out[which];
+  while (s->fd >= 0 && limit > 0) {
+    ssize_t n = read(s->fd, buffer, limit < CHUNK ? limit : CHUNK);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) return;
+    if (n <= 0) {
+      close(s->fd);
+      s->fd = -1;
+      break;
+    }
+    uint64_t at = now_ns();
+    spool(p, which, at, buffer, (size_t)n);
+    show(p, which, at, buffer, (size_t)n);
+    limit -= (size_t)n;
+    if ((size_t)n < CHUNK && limit > CHUNK) limit = CHUNK;
+  }
+}
+
+// What is in the pipes now; a descendant that goes on writing does not hold up the report of the end.
+void drain(Proc *p) {
+  for (int i = 0; i < 2; i++) {
+    int waiting = 0;
+    if (p->out[i].fd < 0) continue;
+    if (ioctl(p->out[i].fd, FIONREAD, &waiting) < 0) waiting = 1 << 20;
+    pump(p, i, (size_t)waiting + 1);
+  }
+}
+
+// Nothing can come any more: the spool is final.
+void close_output(Proc *p) {
+  if (p->closed) return;
+  p->closed = true;
+  for (int i = 0; i < 2; i++) {
+    if (p->out[i].fd >= 0) close(p->out[i].fd);
+    p->out[i].fd = -1;
+  }
+  if (p->spool >= 0) close(p->spool);
+  p->spool = -1;
+  event_begin(E_CLOSED, p->id);
+  event_u64(p->out[0].skipped + p->out[1].skipped);
+  event_u64(p->spool_lost_all);
+  event_end();
+}
