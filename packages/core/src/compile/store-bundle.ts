@@ -1,0 +1,40 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Datastore } from '../datastore/contract.js'
+import type { BundleRef } from '../datastore/records.js'
+import { type Bundle, bundleName } from './bundle-flow.js'
+
+export interface StoredBundle {
+  readonly ref: BundleRef
+  /** Folder of the bundle on this machine; two runs of the same code share it. */
+  readonly folder: string
+  readonly path: string
+}
+
+/** Stores a bundle by its content and lays it out on this machine as a file that bodies can load. */
+export async function storeBundle(bundle: Bundle, datastore: Datastore): Promise<StoredBundle> {
+  const [code, map] = await Promise.all([datastore.putBlob(bundle.code), datastore.putBlob(bundle.map)])
+  const ref: BundleRef = { hash: hashOf(bundle), code, map }
+  const folder = datastore.scratch('code', ref.hash)
+  // The map first: whoever finds the bundle finds its map.
+  await writeOnce(join(folder, `${bundleName}.map`), bundle.map)
+  await writeOnce(join(folder, bundleName), bundle.code)
+  return { ref, folder, path: join(folder, bundleName) }
+}
+
+/** Covers code, map and the pinned imports. */
+export function hashOf({ code, map, pins }: Bundle): string {
+  const hash = createHash('sha256')
+  for (const part of [code, map, JSON.stringify(pins)]) hash.update(`${part.length}\n`).update(part)
+  return hash.digest('hex')
+}
+
+/** Whole or not at all, and not again when it is there and unchanged. */
+async function writeOnce(path: string, data: Uint8Array): Promise<void> {
+  const there = await readFile(path).catch(() => undefined)
+  if (there?.equals(data)) return
+  const temporary = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`
+  await writeFile(temporary, data)
+  await rename(temporary, path)
+}
