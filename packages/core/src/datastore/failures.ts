@@ -16,6 +16,7 @@ export function storeFailure(error: unknown, doing: string, path: string): unkno
   switch (code) {
     case 'ENOSPC':
     case 'EDQUOT':
+    case 'EFBIG':
       return new GangflowError(
         {
           code: 'E_DATASTORE_FULL',
