@@ -1,4 +1,34 @@
+export { type Current, type CurrentBase, current } from './current/current.js'
+export type { Roster, RosterEntry } from './current/roster.js'
+export { decorate } from './decorators/decorate.js'
+export {
+  type CatchErrorOptions,
+  catchError,
+  type EnvironmentOptions,
+  environment,
+  parallel,
+  type RetryOptions,
+  resources,
+  retry,
+  timeout,
+} from './decorators/policies.js'
+export type { StepDecorator } from './decorators/protocol.js'
+export { step } from './decorators/step.js'
 export type { ErrorFacts, SourceLocation } from './errors/base.js'
 export { GangflowError, messageOf } from './errors/base.js'
 export { type Duration, milliseconds } from './errors/duration.js'
 export type { Casualty, Cause, Verdict } from './errors/verdict.js'
+export type { GangOptions, Resources } from './flow/description.js'
+export { type ParameterOptions, parameter } from './flow/parameter.js'
+export { FlowSpec } from './flow/spec.js'
+export type { Artifacts, ForeachOptions, Inputs, MergeOptions, StepFunction, StepNames } from './flow/types.js'
+export type { ArtifactCodec, Json } from './flow/values.js'
+export type {
+  CallOptions,
+  Command,
+  CommandResult,
+  CurrentNamespaces,
+  KeyValue,
+  Nodes,
+  Parallel,
+} from './plugin/contract.js'

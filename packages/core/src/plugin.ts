@@ -1,1 +1,5 @@
+export type { StepDecorator } from './decorators/protocol.js'
+export type { GangNeeds, PluginUse, Resources, StepDescription } from './flow/description.js'
+export type { ArtifactCodec, Json } from './flow/values.js'
 export type * from './plugin/contract.js'
+export { defineStepDecorator, type StepDecoratorFactory } from './plugin/define.js'

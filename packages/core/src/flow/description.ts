@@ -39,6 +39,8 @@ export interface ParameterDescription {
   readonly default?: unknown
   /** For `enum`. */
   readonly choices?: readonly string[]
+  /** For `file`: the flow gets text; absent: bytes. */
+  readonly encoding?: 'utf8'
 }
 
 /** A step's one `this.next(…)`, read from its source. */
@@ -99,7 +101,7 @@ export interface StepDescription {
   readonly name: string
   readonly doc?: string
   readonly location: SourceLocation
-  /** SHA-256 of what decides the step's shape for `resume`: name, transition and decorators, not its code. */
+  /** SHA-256 of what decides the step's shape for `resume`: name, transition, argument, plugins and `catchError`; not its code. */
   readonly shape: string
   readonly transition: Transition
   /** True when it takes `inputs`: it joins a split, a foreach or a gang. */

@@ -1,3 +1,5 @@
+import type { StepDescription } from './description.js'
+
 /**
  * The seam between a loaded flow class and whoever executes one of its steps: the body process, and
  * `runStep` of the testing entry. `flow/invoke.ts` implements `InvokeStep`.
@@ -5,6 +7,7 @@
 
 /** Where a task's incoming artifacts come from; reads are lazy and synchronous. */
 export interface ArtifactSource {
+  /** Every name, those that are ambiguous too. */
   names(): readonly string[]
   /** The value; every call may decode anew, `flow/` caches it. */
   read(name: string): unknown
@@ -26,6 +29,9 @@ export interface JoinInput {
 export interface StepInvocation {
   readonly flowClass: FlowClass
   readonly step: string
+  /** The described step: what the step chooses is then compared with it. */
+  readonly description?: StepDescription
+  /** By field; a file's is its content as bytes. What is absent is undefined in the step. */
   readonly parameters: Readonly<Record<string, unknown>>
   readonly artifacts: ArtifactSource
   /** The foreach item, when the step is the target of a foreach. */
@@ -44,7 +50,13 @@ export type ChosenTransition =
   | { readonly kind: 'end' }
   | { readonly kind: 'next'; readonly targets: readonly string[] }
   /** `items` is the evaluated iterable. */
-  | { readonly kind: 'foreach'; readonly target: string; readonly items: readonly unknown[]; readonly artifact: string }
+  | {
+      readonly kind: 'foreach'
+      readonly target: string
+      readonly items: readonly unknown[]
+      readonly artifact: string
+      readonly reuse: boolean
+    }
   | { readonly kind: 'gang'; readonly target: string; readonly size: number }
 
 /** The artifacts after a step. */
@@ -58,6 +70,8 @@ export interface ArtifactChange {
 export interface StepResult {
   readonly transition: ChosenTransition
   readonly artifacts: readonly ArtifactChange[]
+  /** Names that came in ambiguous and that the step neither set nor excluded: they stay so. */
+  readonly ambiguous: readonly string[]
 }
 
 /** Constructs the flow, restores its artifacts, runs the step; throws what the step threw. */

@@ -22,6 +22,8 @@ export interface StepPlugin<O = unknown, N extends string = string> {
   readonly name: string
   readonly apiVersion: 1
   readonly namespace?: N
+  /** The names of its valid options: any other is refused where the decorator is written. Absent: all pass. */
+  readonly options?: readonly (keyof O & string)[]
   /** Pure; in `describe`, once per decorated step. Throwing refuses the flow. */
   needs?(options: O): GangNeeds
   /** In every body, once, before the step's code. Its result becomes `current.<namespace>`. Throwing fails the attempt. */

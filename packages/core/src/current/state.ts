@@ -1,0 +1,49 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Parallel } from '../plugin/contract.js'
+
+/** What `current` answers from while a task runs. */
+export interface CurrentState {
+  readonly flow: string
+  readonly run: string
+  readonly step: string
+  readonly task: string
+  /** Counts from 0. */
+  readonly attempt: number
+  readonly user: string
+  readonly tags: readonly string[]
+  /** Directory for temporary files of this attempt. */
+  readonly temp: string
+  /** Present on a gang step. */
+  readonly parallel?: Parallel
+  /** What the plugins' `setup` gave, by namespace. The body adds to it as they settle. */
+  readonly namespaces: Map<string, unknown>
+  /** Names of the plugins on the step, for errors. */
+  readonly plugins: readonly string[]
+}
+
+interface Holder {
+  readonly storage: AsyncLocalStorage<CurrentState>
+  /** The one task of this process: for callbacks that lost their asynchronous context. */
+  process: CurrentState | undefined
+}
+
+// Shared by all entries and copies of core in this process, so that a plugin's copy sees the body's task.
+const key = Symbol.for('@gangflow/core.current')
+const shared = globalThis as { [key]?: Holder }
+shared[key] ??= { storage: new AsyncLocalStorage(), process: undefined }
+const holder: Holder = shared[key]
+
+/** Runs a function with `current` answering from `state`, also in whatever it starts. */
+export function withCurrent<T>(state: CurrentState, run: () => T): T {
+  return holder.storage.run(state, run)
+}
+
+/** Makes `state` the answer wherever no other is known: for a process that runs one task at a time. */
+export function setProcessCurrent(state: CurrentState | undefined): void {
+  holder.process = state
+}
+
+/** The state now, or undefined outside of a task. */
+export function currentState(): CurrentState | undefined {
+  return holder.storage.getStore() ?? holder.process
+}
