@@ -25,12 +25,14 @@ export interface BodyTask {
   readonly signal: AbortSignal
   /** Methods for this body alone, before the host's. */
   readonly methods?: Methods
-  /** Starts the body with `--inspect-brk=0`; its URL comes as an event. */
+  /** The body waits for a debugger just before the step's code; its URL comes as an event, and @timeout is off. */
   readonly inspect?: boolean
   /** True: a body that ended a task of the same step cleanly may take this one, and may be kept for the next. */
   readonly reuse?: boolean
   /** Called in order, never after the logs have been committed. */
   emit?(event: BodyEvent): void
+  /** Events of the body that its host does not take itself, such as a gang's streams. */
+  onEvent?(event: string, data: Json | undefined, payload: Uint8Array): void
 }
 
 /** Why a task is stopped: the reason of its signal. */
@@ -76,7 +78,7 @@ export type BodyOutcome =
     }
 
 export interface BodyRun {
-  /** The body's own end of the conversation; rejects when the body never came up. */
+  /** The body's end of the conversation, once it has begun with the task; rejects when it never did. */
   readonly peer: Promise<Peer>
   /** Never rejects; settles when the task is done or its process has ended, logs may still be on their way. */
   readonly outcome: Promise<BodyOutcome>
@@ -103,7 +105,7 @@ export interface Visitor {
 }
 
 /** Says what a visitor may call; throws a GangflowError to refuse it. */
-export type Admit = (visitor: Visitor, peer: Peer) => Methods
+export type Admit = (visitor: Visitor) => Methods
 
 /** What the composition gives a body to make `current.parallel` and the plugins' context from (gang/). */
 export type MakeContext = (request: ContextRequest) => GangContext

@@ -89,6 +89,12 @@ export class LineFeed {
     this.#unshown = 0
   }
 
+  /** What comes now is another task's: ends what there is and forgets it. */
+  restart(): void {
+    this.end()
+    this.#last.splice(0)
+  }
+
   /** The last lines of both streams, oldest first, shown or not. */
   tail(): readonly string[] {
     const open = (['stdout', 'stderr'] as const).flatMap((stream) =>

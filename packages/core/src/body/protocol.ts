@@ -49,6 +49,8 @@ export interface Assignment {
   /** Directory of the attempt for temporary files. */
   readonly temp: string
   readonly timeoutMs?: number
+  /** Waits for a debugger just before the step's code. */
+  readonly inspect?: boolean
   readonly gang?: { readonly roster: Roster; readonly attempt: number }
 }
 

@@ -1,0 +1,134 @@
+import { dirname, join } from 'node:path'
+import { GangflowError } from '../errors/base.js'
+import type { Keeper, KeptProcess, ProcessExit, StopOptions } from '../process/contract.js'
+import type { BodySpec } from './contract.js'
+import { deferred } from './deferred.js'
+import { lastWordsPath } from './last-words.js'
+import { type Line, LineFeed } from './lines.js'
+import type { Peer } from './peer.js'
+
+export interface BodyProcessOptions {
+  readonly keeper: Keeper
+  /** The host's socket. */
+  readonly socket: string
+  /** Unique under this host: names the process to its keeper, and itself in its hello. */
+  readonly name: string
+  readonly spec: BodySpec
+  /** Directory in which its output is spooled. */
+  readonly spool: string
+  /** Milliseconds from the start until its hello. */
+  readonly startTimeoutMs: number
+}
+
+/** Lines that a body printed before it had a task, at most. */
+const longestPrelude = 1000
+
+/** One body process: started, connected, printing. Which tasks it serves is others' business. */
+export class BodyProcess {
+  readonly name: string
+  readonly spec: BodySpec
+  /** Path of the file in which it says why it ended, when it cannot say so on its socket. */
+  readonly lastWords: string
+  readonly startedAt = performance.now()
+  /** Settles when it has said hello; rejects with `E_BODY_START` when it never does. */
+  readonly peer: Promise<Peer>
+  /** Settles after its last output was spooled and shown. */
+  readonly exited: Promise<ProcessExit>
+  readonly feed: LineFeed
+  pid: number | undefined
+  /** Tasks that it was given. */
+  served = 0
+  gone = false
+  readonly #hello = deferred<{ peer: Peer; pid: number }>()
+  #kept: KeptProcess | undefined
+  #stop: StopOptions | undefined
+  #prelude: Line[] = []
+  #show: ((line: Line) => void) | undefined
+
+  constructor(options: BodyProcessOptions) {
+    this.name = options.name
+    this.spec = options.spec
+    this.lastWords = lastWordsPath(options.socket, options.name)
+    this.feed = new LineFeed((line) => {
+      if (this.#show) this.#show(line)
+      else if (this.#prelude.length < longestPrelude) this.#prelude.push(line)
+    })
+    const kept = options.keeper.spawn(spawnRequest(options))
+    this.exited = kept.then((it) => this.#watch(it))
+    this.peer = this.#greeted(kept, options.startTimeoutMs)
+    // Whoever waits is told; a spare that nobody waits for may fail in silence.
+    this.peer.catch(() => {})
+    this.exited.catch(() => {})
+  }
+
+  /** A connection that introduced itself by this body's name. */
+  greet(peer: Peer, pid: number): void {
+    this.#hello.resolve({ peer, pid })
+  }
+
+  /** Where its lines go from now on; those of before come first. */
+  show(show: (line: Line) => void): void {
+    this.#show = show
+    for (const line of this.#prelude.splice(0)) show(line)
+  }
+
+  /** TERM to it and everything below it, KILL after the grace; also before it was up. Idempotent. */
+  stop(options: StopOptions): void {
+    if (this.#stop && this.#stop.graceMs <= options.graceMs) return
+    this.#stop = options
+    if (this.#kept) this.#kept.stop(options).catch(() => {})
+  }
+
+  async #watch(kept: KeptProcess): Promise<ProcessExit> {
+    this.#kept = kept
+    this.pid = kept.pid
+    kept.onOutput((chunk) => this.feed.push(chunk))
+    if (this.#stop) kept.stop(this.#stop).catch(() => {})
+    const exit = await kept.exited
+    this.gone = true
+    this.feed.end()
+    return exit
+  }
+
+  async #greeted(kept: Promise<KeptProcess>, timeoutMs: number): Promise<Peer> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(neverUp(`said no hello within ${timeoutMs} ms`)), timeoutMs)
+    })
+    const died = this.exited.then((exit) => {
+      throw neverUp(`ended before its hello (${exit.signal ?? `exit code ${exit.code}`})`)
+    })
+    try {
+      const { peer, pid } = await Promise.race([this.#hello.promise, died, late])
+      const { pid: started } = await kept
+      if (pid === started) return peer
+      peer.close()
+      throw neverUp(`was to be process ${started}, but ${pid} took its name`)
+    } catch (error) {
+      this.stop({ graceMs: 0, signal: 'SIGKILL' })
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+function spawnRequest(options: BodyProcessOptions) {
+  const { compiled, env, execArgv } = options.spec
+  const entry = join(compiled.core, 'dist', 'body.js')
+  return {
+    name: options.name,
+    argv: [process.execPath, ...(execArgv ?? []), entry, options.socket, options.name, compiled.bundle, compiled.file],
+    env,
+    cwd: dirname(compiled.file),
+    spool: options.spool,
+  }
+}
+
+function neverUp(what: string): GangflowError {
+  return new GangflowError({
+    code: 'E_BODY_START',
+    what: `the body process ${what}`,
+    fix: 'its last lines say why; NODE_OPTIONS and the memory at hand are the usual reasons',
+  })
+}

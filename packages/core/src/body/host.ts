@@ -1,0 +1,172 @@
+import { rmSync } from 'node:fs'
+import { createServer, type Server, type Socket } from 'node:net'
+import { dirname, join } from 'node:path'
+import { GangflowError } from '../errors/base.js'
+import type { Keeper } from '../process/contract.js'
+import { type AttemptResult, attemptOn } from './attempt.js'
+import { BodyProcess } from './body-process.js'
+import type { Admit, BodyHost, BodyRun, BodySpec, BodyTask, Methods } from './contract.js'
+import { deferred } from './deferred.js'
+import { greet } from './greet.js'
+import type { Peer } from './peer.js'
+import { BodyPool, retire } from './pool.js'
+import { makeRunDirectory } from './run-directory.js'
+
+export interface BodyHostOptions {
+  /** Parent of every body. */
+  readonly keeper: Keeper
+  /** Directory in which the bodies' output is spooled. */
+  readonly spool: string
+  /** A directory of this user alone (0700) for the socket; default: one is made, and removed at `close`. */
+  readonly directory?: string
+  /** Methods for every body. */
+  readonly methods?: Methods
+  /** Who else may connect; default nobody. */
+  readonly admit?: Admit
+  /** Milliseconds from a body's start until its hello. Default 60 s. */
+  readonly startTimeoutMs?: number
+}
+
+/** Listens on an owner-only unix socket and serves the bodies that it starts. */
+export async function openBodyHost(options: BodyHostOptions): Promise<BodyHost> {
+  const directory = options.directory ?? makeRunDirectory()
+  const host = new Host(options, join(directory, 'host'))
+  try {
+    await host.listen()
+  } catch (error) {
+    if (options.directory === undefined) rmSync(directory, { recursive: true, force: true })
+    throw error
+  }
+  return host
+}
+
+class Host implements BodyHost {
+  readonly socket: string
+  readonly #options: BodyHostOptions
+  readonly #server: Server
+  readonly #pool: BodyPool
+  readonly #bodies = new Map<string, BodyProcess>()
+  readonly #peers = new Set<Peer>()
+  readonly #open = new Set<Promise<unknown>>()
+  #started = 0
+
+  constructor(options: BodyHostOptions, socket: string) {
+    this.#options = options
+    this.socket = socket
+    this.#server = createServer((connection) => void this.#accept(connection))
+    this.#pool = new BodyPool({ start: (spec) => this.#start(spec) })
+  }
+
+  listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', (cause) => {
+        const what = `no socket can be opened at ${this.socket}`
+        reject(new GangflowError({ code: 'E_RUN_DIRECTORY', what, fix: 'set XDG_RUNTIME_DIR' }, { cause }))
+      })
+      // Connections are of this user alone: the directory is 0700.
+      this.#server.listen({ path: this.socket, backlog: 1024 }, resolve)
+    })
+  }
+
+  prepare(spec: BodySpec, count = 1): void {
+    this.#pool.prepare(spec, count)
+  }
+
+  run(task: BodyTask): BodyRun {
+    const peer = deferred<Peer>()
+    const logged = deferred<void>()
+    peer.promise.catch(() => {})
+    logged.promise.catch(() => {})
+    const outcome = this.#perform(task, peer.resolve).then(({ body, result }) => {
+      peer.reject(neverBegan(task.assignment.address.step))
+      const ended = this.#dismiss(body, task, result)
+      this.#follow(ended.then(logged.resolve, logged.reject))
+      return result.outcome
+    })
+    return { peer: peer.promise, outcome, logged: logged.promise }
+  }
+
+  async close(): Promise<void> {
+    this.#pool.close()
+    while (this.#open.size > 0) await Promise.allSettled(this.#open)
+    for (const peer of this.#peers) peer.close()
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    if (this.#options.directory === undefined) rmSync(dirname(this.socket), { recursive: true, force: true })
+  }
+
+  async #perform(task: BodyTask, onBegun: (peer: Peer) => void): Promise<{ body: BodyProcess; result: AttemptResult }> {
+    const step = task.reuse ? task.assignment.address.step : undefined
+    const methods = { ...this.#options.methods, ...task.methods }
+    const taken = this.#pool.take(task.spec, step)
+    const result = await attemptOn(taken.body, { warm: taken.warm, task, methods, onBegun })
+    if (!taken.warm || result.began || result.outcome.ok || task.signal.aborted) return { body: taken.body, result }
+    // The spare died while it waited: nothing of the task has happened yet.
+    const body = this.#start(task.spec)
+    return { body, result: await attemptOn(body, { warm: false, task, methods, onBegun }) }
+  }
+
+  /** Keeps the body for its next item, or sees to its end; settles when its output is in the log. */
+  async #dismiss(body: BodyProcess, task: BodyTask, { outcome }: AttemptResult): Promise<void> {
+    if (task.reuse && outcome.ok && !body.gone) {
+      body.feed.restart()
+      this.#pool.keep(body, task.assignment.address.step)
+      return
+    }
+    retire(body)
+    await body.exited
+  }
+
+  #start(spec: BodySpec): BodyProcess {
+    this.#started += 1
+    const body = new BodyProcess({
+      keeper: this.#options.keeper,
+      socket: this.socket,
+      name: `body-${this.#started}`,
+      spec,
+      spool: this.#options.spool,
+      startTimeoutMs: this.#options.startTimeoutMs ?? 60_000,
+    })
+    this.#bodies.set(body.name, body)
+    this.#follow(body.exited.finally(() => this.#bodies.delete(body.name)))
+    return body
+  }
+
+  #follow(work: Promise<unknown>): void {
+    const settled = work.catch(() => {}).finally(() => this.#open.delete(settled))
+    this.#open.add(settled)
+  }
+
+  async #accept(connection: Socket): Promise<void> {
+    try {
+      const { peer, hello } = await greet(connection, {
+        timeoutMs: 10_000,
+        admit: ({ role, name, pid }) => {
+          if (role !== 'body') {
+            const methods = this.#options.admit?.({ role, name, pid })
+            if (!methods) throw stranger(role, name)
+            return { name: `${role} '${name}'`, methods }
+          }
+          if (!this.#bodies.has(name)) throw stranger(role, name)
+          return { name: `body '${name}'` }
+        },
+      })
+      this.#peers.add(peer)
+      void peer.closed.then(() => this.#peers.delete(peer))
+      if (hello.role === 'body') this.#bodies.get(hello.name)?.greet(peer, hello.pid)
+    } catch {
+      // It was told why; nobody here waits for a stranger.
+    }
+  }
+}
+
+function stranger(role: string, name: string): GangflowError {
+  return new GangflowError({
+    code: 'E_PROTOCOL_HELLO',
+    what: `no ${role} of the name '${name}' is known here`,
+    fix: 'only processes that the run started may use its socket',
+  })
+}
+
+function neverBegan(step: string): GangflowError {
+  return new GangflowError({ code: 'E_BODY_START', what: `the body of step '${step}' never began with it` })
+}

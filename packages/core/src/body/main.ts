@@ -1,0 +1,106 @@
+import { loadFlow } from '../compile/load-flow.js'
+import type { Datastore } from '../datastore/contract.js'
+import { openDatastoreSync } from '../datastore/open.js'
+import type { FlowClass } from '../flow/invocation.js'
+import type { Json } from '../flow/values.js'
+import type { BodyState, MakeContext } from './contract.js'
+import { errorFacts } from './facts.js'
+import { dial } from './greet.js'
+import { guardStep } from './guard.js'
+import { lastWordsPath } from './last-words.js'
+import type { Peer } from './peer.js'
+import { perform } from './perform.js'
+import type { Assignment, Completion } from './protocol.js'
+
+export interface BodyComposition {
+  readonly makeContext: MakeContext
+}
+
+/** A body process, from its start to its end: `node body.js SOCKET NAME BUNDLE FILE`. Says nothing on its own streams. */
+export async function bodyMain({ makeContext }: BodyComposition): Promise<void> {
+  const [socket, name, bundle, file] = process.argv.slice(2) as [string, string, string, string]
+  process.argv = [process.argv[0]!, file]
+  // What the flow's modules throw is told by the task that needs them.
+  const flow = loadFlow(bundle, file)
+  flow.catch(() => {})
+  const stop = new AbortController()
+  const listeners: ((event: string, data: Json | undefined, payload: Uint8Array) => void)[] = []
+  const peer = await dial(
+    socket,
+    { role: 'body', name, pid: process.pid },
+    {
+      name: 'the host of this body',
+      methods: {
+        run: async (params) => {
+          const body = { peer, flow, makeContext, words: lastWordsPath(socket, name), signal: stop.signal, listeners }
+          return (await runTask(body, params as unknown as Assignment)) as unknown as Json
+        },
+      },
+      onEvent: (event, data, payload) => {
+        if (event === 'bye') process.exit(0)
+        if (event === 'stop') stop.abort(new Error(String((data as { why?: string } | undefined)?.why ?? 'stopped')))
+        for (const listener of listeners) listener(event, data, payload)
+      },
+    },
+  )
+  // Without its host a body has nobody to work for.
+  void peer.closed.then(() => process.exit(1))
+}
+
+interface Body {
+  readonly peer: Peer
+  readonly flow: Promise<FlowClass>
+  readonly makeContext: MakeContext
+  readonly words: string
+  readonly signal: AbortSignal
+  readonly listeners: ((event: string, data: Json | undefined, payload: Uint8Array) => void)[]
+}
+
+const stores = new Map<string, Datastore>()
+
+/** One task: its Completion, whatever happens. */
+async function runTask(body: Body, assignment: Assignment): Promise<Completion> {
+  const { peer, signal, makeContext, listeners } = body
+  const step = assignment.address.step
+  const tell = (state: BodyState) => peer.event('state', state)
+  const guard = guardStep(step, body.words)
+  // From here on only open calls keep this process alive, so that a wait without hope is noticed.
+  peer.background = true
+  listeners.length = 0
+  try {
+    const store = stores.get(assignment.datastore) ?? openDatastoreSync(assignment.datastore)
+    stores.set(assignment.datastore, store)
+    const work = body.flow.then((flowClass) =>
+      perform({
+        assignment,
+        flowClass,
+        store,
+        peer,
+        signal,
+        makeContext,
+        tell,
+        onEvent: (listener) => listeners.push(listener),
+        ...(assignment.inspect ? { beforeStep: () => waitForDebugger(peer) } : {}),
+      }),
+    )
+    const completion = await Promise.race([work, guard.failed])
+    // What was rejected and not caught comes to light once the microtasks are done.
+    await Promise.race([new Promise((resolve) => setImmediate(resolve)), guard.failed])
+    return completion
+  } catch (error) {
+    return { ok: false, error: errorFacts(error, step) }
+  } finally {
+    peer.background = false
+    guard.release()
+  }
+}
+
+async function waitForDebugger(peer: Peer): Promise<void> {
+  const inspector = await import('node:inspector')
+  inspector.open(0, '127.0.0.1')
+  peer.event('inspect', inspector.url() ?? '')
+  await peer.flushed()
+  inspector.waitForDebugger()
+  // biome-ignore lint/suspicious/noDebugger: this is where the person asked to stop
+  debugger
+}
