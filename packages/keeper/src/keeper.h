@@ -148,7 +148,13 @@ void scan(void);
 bool alive(const Node *n);
 bool signal_node(const Node *n, int signal);
 bool strangers(void);
+extern uint64_t strangers_next;
 uint64_t start_time(pid_t pid);
+
+// tag.c
+void tag_prepare(void);
+void tag_set(uint32_t id);
+uint32_t tag_read(pid_t pid);
 
 // stop.c
 extern uint64_t jobs_next;

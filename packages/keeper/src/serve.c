@@ -19,7 +19,8 @@ bool owner_gone;
 int epoll_fd;
 struct rlimit files_given;
 static bool closing, lapsed;
-static uint64_t heard_at, strangers_at;
+static uint64_t heard_at;
+uint64_t strangers_next;
 
 static void survey(uint32_t id) {
   scan();
@@ -146,15 +147,15 @@ static void judge_owner(uint64_t now, uint64_t slept_until) {
 
 static void look_around(uint64_t now) {
   if (proc_count == 0 && node_count == 0) {
-    if (now < strangers_at) return;
-    strangers_at = now + SECOND;
+    if (now < strangers_next) return;
+    strangers_next = now + SECOND;
     if (strangers()) scan();
     return;
   }
   uint64_t period = scan_cost * 200 > SECOND ? scan_cost * 200 : SECOND;
   bool due = now >= scanned_at + period || now >= doom_next;
-  if (now >= strangers_at) {
-    strangers_at = now + 200 * MS;
+  if (now >= strangers_next) {
+    strangers_next = now + 200 * MS;
     due = due || strangers();
   }
   if (!due) return;
@@ -164,7 +165,7 @@ static void look_around(uint64_t now) {
 
 static int until(uint64_t now) {
   uint64_t next = jobs_next < doom_next ? jobs_next : doom_next;
-  if (strangers_at < next) next = strangers_at;
+  if (strangers_next < next) next = strangers_next;
   if (options.lease_ns && !closing && heard_at + options.lease_ns < next) next = heard_at + options.lease_ns;
   return next <= now ? 0 : (int)((next - now) / MS) + 1;
 }
@@ -172,6 +173,7 @@ static int until(uint64_t now) {
 static void prepare(void) {
   self_pid = getpid();
   self_start = start_time(self_pid);
+  tag_prepare();
   setsid();
   if (options.parent_death) {
     pid_t parent = getppid();

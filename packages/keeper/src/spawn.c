@@ -53,6 +53,7 @@ static void failed(uint32_t id, int stage, int error) {
 }
 
 typedef struct {
+  uint32_t id;
   char *cwd, *spool;
   char **argv, **env;
 } Request;
@@ -107,6 +108,7 @@ static _Noreturn void child(const Request *q, int in, int out, int err, int told
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != self_pid) _exit(126);
   setrlimit(RLIMIT_NOFILE, &files_given);
+  tag_set(q->id);
   if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) give_up(told, F_SETUP);
   if (chdir(q->cwd) < 0) give_up(told, F_CWD);
   execute(q);
@@ -161,6 +163,7 @@ static void start(Proc *p, const Request *q, bool wants_stdin) {
   }
   p->pid = pid;
   p->start = start_time(pid);
+  if (strangers_next > now_ns() + 200 * MS) strangers_next = now_ns() + 200 * MS;
   for (int i = 0; i < 2; i++) {
     if (p->out[i].fd < 0) continue;
     fcntl(p->out[i].fd, F_SETFL, O_NONBLOCK);
@@ -175,7 +178,7 @@ static void start(Proc *p, const Request *q, bool wants_stdin) {
 void spawn(uint32_t id, Reader *r) {
   uint8_t flags = read_u8(r);
   uint32_t linger = read_u32(r), argc, envc;
-  Request q;
+  Request q = {.id = id};
   q.spool = read_text(r);
   q.cwd = read_text(r);
   q.argv = read_list(r, 0, &argc);
@@ -281,6 +284,7 @@ static void ended(Proc *p, int status, uint64_t at) {
   event_end();
   p->out[0].skipped = p->out[1].skipped = 0;
   if (p->out[0].fd < 0 && p->out[1].fd < 0) close_output(p);
+  strangers_next = 0;
   hurry_jobs();
 }
 

@@ -1,6 +1,6 @@
 // Who is below the keeper, and of which tree. A process whose parent died is re-parented here, as the keeper is a
 // subreaper: nothing that was started below can leave, whatever it forks, sets or clears. Which tree an orphan came
-// from is known from the last scan, its session, the environment it was given, or from there being one tree only.
+// from is known from the last scan, its tag, its session, its environment, or from there being one tree only.
 #include "keeper.h"
 #include <ctype.h>
 #include <dirent.h>
@@ -107,7 +107,8 @@ static uint32_t by_session(pid_t sid) {
 static uint32_t attribute(const Node *n) {
   Node *b = before(n);
   if (b && b->origin != UNKNOWN) return b->origin == GONE || proc_by_id(b->origin) ? b->origin : GONE;
-  uint32_t origin = by_session(n->sid);
+  uint32_t origin = tag_read(n->pid);
+  if (origin == UNKNOWN) origin = by_session(n->sid);
   if (origin == UNKNOWN) origin = by_environment(n->pid);
   if (origin == UNKNOWN && proc_count == 1) origin = procs[0]->id;
   return origin;
