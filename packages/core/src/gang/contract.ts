@@ -18,6 +18,9 @@ export interface GangBackend<Plan = unknown> {
   start(plan: Plan, bootstrap: Bootstrap, signal: AbortSignal): Promise<Allocation>
 }
 
+/** What a backend's package exports as `createBackend` or as its default; throws a GangflowError for bad options. */
+export type BackendFactory = (options: Readonly<Record<string, unknown>>) => GangBackend
+
 export interface GangRequest {
   readonly address: AttemptAddress
   readonly step: StepDescription

@@ -95,6 +95,8 @@ export type RunEvent = { readonly at: number } & (
     } & TaskId)
   /** Progress or metrics published by the body. */
   | ({ readonly type: 'progress'; readonly node?: number; readonly data: Json } & TaskId)
+  /** A body waits for a debugger at this URL. */
+  | ({ readonly type: 'inspect'; readonly node?: number; readonly url: string } & TaskId)
   | { readonly type: 'stopping'; readonly reason: string }
   | { readonly type: 'run-ended'; readonly result: RunResult }
 )

@@ -8,20 +8,18 @@ import { newRunId } from './run-id.js'
 /** A record as the JSON that it is. */
 export const json = (record: object): Json => record as unknown as Json
 
-/** Creates the run and makes this process its owner; the id is drawn anew while another launcher took it. */
-export async function createRun(
-  datastore: Datastore,
-  record: Omit<RunRecord, 'version' | 'run'>,
-  tags: readonly string[],
-): Promise<RunRecord> {
-  for (;;) {
-    const created: RunRecord = { version: 1, run: newRunId(), ...record }
-    const { flow, run } = created
-    if (!(await datastore.createRecord(keys.run(flow, run), json(created)))) continue
-    if (!(await datastore.createRecord(keys.owner(flow, run, 1), json(thisOwner())))) throw owned(flow, run)
-    if (tags.length > 0) await datastore.putRecord(keys.tags(flow, run), [...tags])
-    return created
+/** Takes a run id that nobody has, at best the wished one: whoever creates the first owner's record owns the run. */
+export async function claimRun(datastore: Datastore, flow: string, wished: string): Promise<string> {
+  for (let run = wished; ; run = newRunId()) {
+    if (await datastore.createRecord(keys.owner(flow, run, 1), json(thisOwner()), { durable: false })) return run
   }
+}
+
+/** From here on the run exists. */
+export async function createRun(datastore: Datastore, record: RunRecord, tags: readonly string[]): Promise<void> {
+  const { flow, run } = record
+  if (tags.length > 0) await datastore.putRecord(keys.tags(flow, run), [...tags])
+  if (!(await datastore.createRecord(keys.run(flow, run), json(record)))) throw owned(flow, run)
 }
 
 /** Writes how the run ended; false when an end was there already. */

@@ -1,0 +1,154 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { BodyEvent } from '../body/contract.js'
+import type { Assignment } from '../body/protocol.js'
+import { type AttemptAddress, type AttemptFailedRecord, type DoneRecord, keys } from '../datastore/records.js'
+import type { ErrorFacts } from '../errors/base.js'
+import type { Verdict } from '../errors/verdict.js'
+import type { StepDescription } from '../flow/description.js'
+import type { Lease } from './admission.js'
+import { bodySpec, type RunContext } from './context.js'
+import type { TaskId } from './contract.js'
+import type { PlannedTask } from './plan.js'
+import { json, owned } from './run-record.js'
+import { transitionProblem } from './transition.js'
+import { bodyVerdict, launcherVerdict } from './verdict.js'
+
+export interface AttemptRequest {
+  readonly task: PlannedTask
+  readonly step: StepDescription
+  readonly attempt: number
+  readonly lease: Lease
+  /** Aborted with a `StopReason`. */
+  readonly signal: AbortSignal
+  /** Settles when the task's record is stored; nothing is committed before. */
+  readonly recorded: Promise<unknown>
+  /** Takes the promise that the attempt's output is stored; the run does not end before it. */
+  keepLog(logged: Promise<void>): void
+}
+
+export type AttemptOutcome =
+  | { readonly ok: true; readonly done: DoneRecord }
+  | { readonly ok: false; readonly verdict: Verdict; readonly error?: ErrorFacts; readonly startedAt: number }
+
+/** Runs one attempt to its committed end: its DoneRecord, or its AttemptFailedRecord. Rejects when storing fails. */
+export async function runAttempt(context: RunContext, request: AttemptRequest): Promise<AttemptOutcome> {
+  const { task, step, attempt } = request
+  const { datastore, record } = context
+  const address: AttemptAddress = { flow: record.flow, run: record.run, step: task.step, task: task.task, attempt }
+  const startedAt = Date.now()
+  const start = json({ attempt, startedAt, host: hostname() })
+  // Both reach the disk with the record of the attempt's end, at the latest.
+  const started = datastore.createRecord(keys.attemptStart(address), start, { durable: false })
+  started.catch(() => {})
+  const temp = join(context.temp, `${task.step}-${task.task}-${attempt}`)
+  await mkdir(temp, { recursive: true })
+  const assignment = {
+    address,
+    datastore: datastore.location,
+    description: record.description,
+    parents: task.parents,
+    frames: task.frames,
+    ...(task.item ? { item: task.item } : {}),
+    parameters: record.parameters,
+    user: record.user,
+    tags: context.tags,
+    temp,
+    ...(step.timeoutMs === undefined ? {} : { timeoutMs: step.timeoutMs }),
+  }
+  try {
+    const outcome =
+      task.gangSize === undefined
+        ? await runBody(context, request, assignment, startedAt)
+        : await runMembers(context, request, assignment, task.gangSize, startedAt)
+    await Promise.all([started, request.recorded])
+    if (outcome.ok) {
+      const fresh = await datastore.createRecord(keys.done(address), json(outcome.done))
+      // A gang's control has committed it itself.
+      if (!fresh && task.gangSize === undefined) throw owned(record.flow, record.run)
+    } else {
+      const failed: AttemptFailedRecord = { attempt, endedAt: Date.now(), verdict: outcome.verdict }
+      await datastore.createRecord(keys.attemptFailed(address), json(failed))
+    }
+    return outcome
+  } finally {
+    await rm(temp, { recursive: true, force: true }).catch(() => {})
+  }
+}
+
+async function runBody(
+  context: RunContext,
+  request: AttemptRequest,
+  base: Omit<Assignment, 'epoch' | 'node'>,
+  startedAt: number,
+): Promise<AttemptOutcome> {
+  const { task, step, attempt, lease, signal } = request
+  const id: TaskId = { step: task.step, task: task.task, attempt }
+  const run = context.host.run({
+    spec: bodySpec(context, step, lease),
+    assignment: { ...base, epoch: 1, node: 0 },
+    signal,
+    ...(context.inspect?.step === step.name ? { inspect: true } : {}),
+    ...(task.reuse ? { reuse: true } : {}),
+    emit: (event) => tell(context, id, event),
+  })
+  run.peer.catch(() => {})
+  request.keepLog(run.logged)
+  const outcome = await run.outcome
+  if (!outcome.ok) {
+    return {
+      ok: false,
+      verdict: bodyVerdict(outcome),
+      startedAt,
+      ...(outcome.error ? { error: outcome.error } : {}),
+    }
+  }
+  const { artifacts, transition, ambiguous } = outcome.completion
+  const problem = transitionProblem(step, transition)
+  if (problem) return { ok: false, verdict: launcherVerdict('user', problem), error: problem, startedAt }
+  const done: DoneRecord = {
+    attempt,
+    epoch: 1,
+    startedAt,
+    endedAt: Date.now(),
+    artifacts,
+    transition,
+    ...(ambiguous ? { ambiguous } : {}),
+  }
+  return { ok: true, done }
+}
+
+function tell({ control }: RunContext, id: TaskId, event: BodyEvent): void {
+  if (event.type === 'started') control.emit({ type: 'task-started', ...id, pid: event.pid })
+  else if (event.type === 'line') control.emit({ ...event, ...id, process: 'body' })
+  else if (event.type !== 'state') control.emit({ ...event, ...id })
+}
+
+async function runMembers(
+  context: RunContext,
+  { task, step, attempt, signal }: AttemptRequest,
+  assignment: Omit<Assignment, 'epoch' | 'node'>,
+  size: number,
+  startedAt: number,
+): Promise<AttemptOutcome> {
+  const id: TaskId = { step: task.step, task: task.task, attempt }
+  context.control.emit({ type: 'task-started', ...id })
+  const { inspect } = context
+  const outcome = await context.runGang({
+    request: { address: assignment.address, step, size, resources: step.resources },
+    backend: context.backend,
+    compiled: context.compiled,
+    assignment,
+    datastore: context.datastore,
+    keeper: context.keeper,
+    env: { ...context.env, ...step.environment },
+    signal,
+    ...(inspect?.step === step.name ? { inspect: inspect.node ?? 0 } : {}),
+    emit: (event) => context.control.emit({ ...event, ...id }),
+  })
+  if (!outcome.ok) return { ...outcome, startedAt }
+  const problem = transitionProblem(step, outcome.done.transition)
+  if (problem) return { ok: false, verdict: launcherVerdict('user', problem), error: problem, startedAt }
+  return outcome
+}

@@ -1,0 +1,33 @@
+import { GangflowError } from '../errors/base.js'
+import type { FlowDescription } from '../flow/description.js'
+import type { RunRequest } from './run.js'
+
+/** Refuses, before anything is started, a flow with faults and options that name what it does not have. */
+export function checkFlow(description: FlowDescription, { inspect }: Pick<RunRequest, 'inspect'>): void {
+  const { complaints, name } = description
+  if (complaints.length > 0) {
+    const one = complaints.length === 1 ? complaints[0] : undefined
+    throw new GangflowError({
+      code: 'E_FLOW_INVALID',
+      what: `flow '${name}' has ${complaints.length} ${one ? 'fault' : 'faults'}:\n${complaints.map(line).join('\n')}`,
+      fix: one ? one.fix : 'correct what is listed',
+      step: one?.step,
+      location: one?.location,
+      details: { complaints },
+    })
+  }
+  if (inspect && !description.steps.some((step) => step.name === inspect.step))
+    throw unknownStep(description, inspect.step)
+}
+
+function line({ code, what, fix, location }: FlowDescription['complaints'][number]): string {
+  const place = location ? `${location.file}:${location.line}: ` : ''
+  return `  ${place}${what} (${code})\n    fix: ${fix}`
+}
+
+export const unknownStep = (description: FlowDescription, name: string) =>
+  new GangflowError({
+    code: 'E_STEP_UNKNOWN',
+    what: `flow '${description.name}' has no step '${name}'`,
+    fix: `its steps are ${description.steps.map((step) => step.name).join(', ')}`,
+  })

@@ -1,0 +1,44 @@
+import type { BodyHost, BodySpec } from '../body/contract.js'
+import type { CompiledFlow } from '../compile/contract.js'
+import type { Datastore } from '../datastore/contract.js'
+import type { RunRecord } from '../datastore/records.js'
+import type { FlowDescription, StepDescription } from '../flow/description.js'
+import type { GangBackend, RunGang } from '../gang/contract.js'
+import type { Keeper } from '../process/contract.js'
+import type { Capacity, Lease } from './admission.js'
+import type { RunOptions } from './contract.js'
+import type { RunControl } from './control.js'
+
+/** What a run is made of; `composition/` puts it together. */
+export interface RunContext {
+  readonly record: RunRecord
+  readonly tags: readonly string[]
+  readonly compiled: CompiledFlow
+  readonly datastore: Datastore
+  readonly keeper: Keeper
+  readonly host: BodyHost
+  readonly runGang: RunGang
+  readonly backend: GangBackend
+  readonly capacity: Capacity
+  readonly control: RunControl
+  /** A directory of this run, for its attempts' temporary files. */
+  readonly temp: string
+  /** What every body of this machine inherits. */
+  readonly baseEnv: Readonly<Record<string, string>>
+  /** `--env`, over it. */
+  readonly env: Readonly<Record<string, string>>
+  readonly inspect?: RunOptions['inspect']
+}
+
+/** What is enough to start a body. */
+export type BodyContext = Pick<RunContext, 'compiled' | 'host' | 'baseEnv' | 'env' | 'inspect'>
+
+export function stepsOf(description: FlowDescription): ReadonlyMap<string, StepDescription> {
+  return new Map(description.steps.map((step) => [step.name, step]))
+}
+
+/** The process that a task of the step needs. Devices given to the task narrow what its frameworks see. */
+export function bodySpec(context: BodyContext, step: StepDescription, lease?: Lease): BodySpec {
+  const gpus = lease && lease.gpus.length > 0 ? { CUDA_VISIBLE_DEVICES: lease.gpus.join(',') } : {}
+  return { compiled: context.compiled, env: { ...context.baseEnv, ...context.env, ...step.environment, ...gpus } }
+}

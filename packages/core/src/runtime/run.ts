@@ -1,0 +1,181 @@
+import { rm } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import type { BodyHost, StopReason } from '../body/contract.js'
+import type { CompiledFlow, CompileRequest } from '../compile/contract.js'
+import type { Datastore } from '../datastore/contract.js'
+import type { ArtifactTable, RunRecord } from '../datastore/records.js'
+import { GangflowError } from '../errors/base.js'
+import { coreVersion } from '../errors/version.js'
+import type { FlowDescription } from '../flow/description.js'
+import type { GangBackend, RunGang } from '../gang/contract.js'
+import type { Keeper } from '../process/contract.js'
+import type { Capacity } from './admission.js'
+import type { SaveArtifact } from './catch.js'
+import { checkFlow } from './check.js'
+import { type RunContext, stepsOf } from './context.js'
+import type { RunOptions, RunResult } from './contract.js'
+import { FAILURE_GRACE_MS, type RunControl } from './control.js'
+import { type RunEnd, RunLoop } from './loop.js'
+import { Plan } from './plan.js'
+import { prepare } from './prepare.js'
+import { copyReused, findOrigin, type Origin } from './resume.js'
+import type { ResumePlan } from './reuse.js'
+import { newRunId } from './run-id.js'
+import { claimRun, createRun, endRun } from './run-record.js'
+
+/** What a run is made with: each made once, for one run, by `composition/`. */
+export interface RunServices {
+  readonly datastore: Datastore
+  readonly capacity: Capacity
+  readonly backend: GangBackend
+  readonly runGang: RunGang
+  readonly save: SaveArtifact
+  compile(request: CompileRequest): Promise<CompiledFlow>
+  /** The root keeper: everything that the run starts hangs below it. */
+  startKeeper(run: string): Promise<Keeper>
+  startHost(keeper: Keeper, run: string): Promise<BodyHost>
+  /** Validates and stores the parameters; `origin` are those of the run that is resumed. */
+  parameters(description: FlowDescription, origin: ArtifactTable | undefined): Promise<ArtifactTable>
+}
+
+/** The options that the engine itself needs, resolved. */
+export interface RunRequest {
+  readonly file: string
+  readonly user: string
+  readonly tags: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly timeoutMs?: number
+  readonly inspect?: RunOptions['inspect']
+  readonly resume?: { readonly origin?: string; readonly from?: string }
+}
+
+/** Runs a flow to its end. Rejects when the run could not start; afterwards every failure is in the result. */
+export async function executeRun(services: RunServices, request: RunRequest, control: RunControl): Promise<RunResult> {
+  const startedAt = performance.now()
+  const wished = newRunId()
+  const keeping = services.startKeeper(wished)
+  keeping.catch(() => {})
+  let host: BodyHost | undefined
+  try {
+    const compiled = await services.compile({ file: request.file, signal: control.signal })
+    const { description } = compiled
+    checkFlow(description, request)
+    const keeper = await keeping
+    host = await services.startHost(keeper, wished)
+    const context: Omit<RunContext, 'record' | 'temp'> = {
+      compiled,
+      keeper,
+      host,
+      control,
+      tags: request.tags,
+      datastore: services.datastore,
+      runGang: services.runGang,
+      backend: services.backend,
+      capacity: services.capacity,
+      baseEnv: definedOf(process.env),
+      env: request.env,
+      ...(request.inspect ? { inspect: request.inspect } : {}),
+    }
+    const origin = request.resume && (await findOrigin(services.datastore, description, request.resume))
+    if (!origin) prepare(context, stepsOf(description).get('start')!, 1)
+    const parameters = await services.parameters(description, origin?.record.parameters)
+    refuseWhenCancelled(control.signal)
+    const started = await begin(services.datastore, context, request, parameters, origin, wished)
+    const end = await finish(started.context, request, started.resume, services.save)
+    return await conclude(started.context, end, startedAt)
+  } finally {
+    await host?.close().catch(() => {})
+    await keeping.then((keeper) => keeper.close({ graceMs: 0 })).catch(() => {})
+  }
+}
+
+async function begin(
+  datastore: Datastore,
+  context: Omit<RunContext, 'record' | 'temp'>,
+  request: RunRequest,
+  parameters: ArtifactTable,
+  origin: Origin | undefined,
+  wished: string,
+): Promise<{ context: RunContext; resume: ResumePlan }> {
+  const { compiled, control, tags } = context
+  const { description } = compiled
+  const flow = description.name
+  const run = await claimRun(datastore, flow, wished)
+  const resume = origin?.plan ?? fresh(description)
+  if (origin) await copyReused(datastore, { flow, run, origin: origin.record.run }, resume.reused)
+  const record: RunRecord = {
+    version: 1,
+    flow,
+    run,
+    file: compiled.file,
+    user: request.user,
+    host: hostname(),
+    startedAt: Date.now(),
+    coreVersion,
+    backend: context.backend.name,
+    description,
+    bundle: compiled.ref,
+    parameters,
+    ...(origin ? { origin: { run: origin.record.run, ...(origin.from ? { from: origin.from } : {}) } } : {}),
+  }
+  await createRun(datastore, record, tags)
+  control.named(flow, run)
+  control.emit({ type: 'run-started', flow, run, description, ...(origin ? { origin: origin.record.run } : {}) })
+  for (const { planned, origin: task } of resume.reused) {
+    const { attempt } = task.done
+    control.emit({ type: 'task-reused', step: planned.step, task: planned.task, attempt, origin: task.spec.task })
+  }
+  return { context: { ...context, record, temp: datastore.scratch('tmp', flow, run) }, resume }
+}
+
+const fresh = (description: FlowDescription): ResumePlan => {
+  const plan = new Plan(description)
+  return { plan, reused: [], ready: plan.start() }
+}
+
+async function finish(
+  context: RunContext,
+  { timeoutMs }: RunRequest,
+  { plan, ready }: ResumePlan,
+  save: SaveArtifact,
+): Promise<RunEnd> {
+  const loop = new RunLoop(context, plan, save)
+  const late = () => {
+    const what = `the run did not end within its timeout of ${timeoutMs! / 1000} s`
+    const reason: StopReason = { cause: 'timeout', why: what, graceMs: FAILURE_GRACE_MS }
+    loop.stop(reason, { status: 'failed', error: { code: 'E_RUN_TIMEOUT', what, fix: "raise the run's timeout" } })
+  }
+  const timer = timeoutMs === undefined ? undefined : setTimeout(late, Math.min(timeoutMs, 2 ** 31 - 1))
+  try {
+    return await loop.run(ready)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Writes the end down, tells it, and gives it. */
+async function conclude(context: RunContext, end: RunEnd, startedAt: number): Promise<RunResult> {
+  const { datastore, control, record } = context
+  const { flow, run } = record
+  await endRun(datastore, flow, run, { ...end, endedAt: Date.now() })
+  await rm(context.temp, { recursive: true, force: true }).catch(() => {})
+  const result: RunResult = {
+    flow,
+    run,
+    status: end.status,
+    durationMs: performance.now() - startedAt,
+    ...(end.error ? { error: end.error } : {}),
+  }
+  control.emit({ type: 'run-ended', result })
+  return result
+}
+
+function refuseWhenCancelled(signal: AbortSignal): void {
+  if (!signal.aborted) return
+  const { why } = signal.reason as StopReason
+  throw new GangflowError({ code: 'E_RUN_CANCELLED', what: `the run was given up before it began: ${why}` })
+}
+
+function definedOf(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined))
+}
