@@ -8,6 +8,8 @@ import type { Json } from '../flow/values.js'
 /** Options of `run()` and of `gangflow run`. */
 export interface RunOptions {
   readonly parameters?: Readonly<Record<string, unknown>>
+  /** `text`: the parameters are a command line's, as typed. Default `value`. */
+  readonly parametersAs?: 'value' | 'text'
   /** `local` (default), `ssh`, or a package's. */
   readonly backend?: string
   readonly backendOptions?: Readonly<Record<string, unknown>>
@@ -26,7 +28,7 @@ export interface RunOptions {
   readonly dryRun?: boolean
 }
 
-export interface ResumeOptions extends Omit<RunOptions, 'parameters'> {
+export interface ResumeOptions extends Omit<RunOptions, 'parameters' | 'parametersAs'> {
   /** Run to resume; default: the newest of the flow. */
   readonly origin?: string
   /** Step to begin again from; default: whatever is not done. */

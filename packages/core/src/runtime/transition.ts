@@ -16,7 +16,7 @@ export function transitionProblem(step: StepDescription, chosen: StoredTransitio
   if (chosen.kind === 'gang' && described.kind === 'gang' && chosen.target === described.target) {
     if (Number.isSafeInteger(chosen.size) && chosen.size >= 1) return undefined
     return {
-      code: 'E_GANG_SIZE',
+      code: 'E_NUM_PARALLEL',
       what: `step '${step.name}' asks for ${chosen.size} members of '${chosen.target}'`,
       fix: 'numParallel must be a whole number of at least 1',
     }

@@ -23,11 +23,11 @@ import {
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** Bodies that go the ways that the random flow computes from where they are. */
-function ways(description: FlowDescription, seed: number, before: Perform = () => ({ kind: 'end' })): Perform {
+function ways(description: FlowDescription, seed: number, before: () => Promise<unknown> = async () => {}): Perform {
   const steps = new Map(description.steps.map((step) => [step.name, step]))
   const visits = new Map<string, number>()
   const known = new Map<string, number>()
-  return async (task, stop) => {
+  return async (task) => {
     const path = task.frames.map((frame) => `/${frame.step}:${frame.index}`).join('')
     const place = `${task.address.step}@${path}`
     const key = `${task.address.step}/${task.address.task}`
@@ -35,7 +35,7 @@ function ways(description: FlowDescription, seed: number, before: Perform = () =
       visits.set(place, (visits.get(place) ?? 0) + 1)
       known.set(key, visits.get(place)!)
     }
-    await before(task, stop)
+    await before()
     return choose(seed, steps.get(task.address.step)!, path, known.get(key)!)
   }
 }
@@ -70,7 +70,7 @@ describe('a run', () => {
       const store = temporaryStore()
       const { services, ran, running } = fakeServices(
         description,
-        ways(description, seed, async () => (await pause(rand() * 3), { kind: 'end' })),
+        ways(description, seed, () => pause(rand() * 3)),
         store,
         3,
       )
@@ -101,7 +101,6 @@ describe('a run', () => {
       const perform = ways(description, seed, async () => {
         await pause(rand() * 2)
         if (left-- === 0) throw new Error('boom')
-        return { kind: 'end' }
       })
       const first = fakeServices(description, perform, store, 3)
       const failed = await start(first.services).result
