@@ -1,0 +1,163 @@
+"""What gangflow adds to a rank: its error file, fault handler, process-group timeout and own output.
+
+Installed before the script's first line, in the rank's own process only: what the rank starts itself
+(data loader workers, subprocesses) never sees it. Must stay cheap and must never break a script.
+"""
+
+import os
+import sys
+
+CONFIG = "GANGFLOW_TORCH_RANK"
+
+
+def take_config(environ):
+    """The rank's configuration, removed from the environment together with the hook's place on PYTHONPATH."""
+    text = environ.pop(CONFIG, None)
+    here = os.path.dirname(os.path.abspath(__file__))
+    path = environ.get("PYTHONPATH")
+    if path is not None:
+        rest = [entry for entry in path.split(os.pathsep) if entry != here]
+        if rest:
+            environ["PYTHONPATH"] = os.pathsep.join(rest)
+        else:
+            del environ["PYTHONPATH"]
+    if not text:
+        return None
+    config = {}
+    for line in text.split("\n"):
+        key, _, value = line.partition("=")
+        config[key] = value
+    return config
+
+
+def install(config):
+    try:
+        _write_errors()
+        _report_faults()
+        if config.get("timeout"):
+            _limit_process_groups(float(config["timeout"]))
+    except Exception as error:
+        sys.stderr.write("[gangflow] the rank's hook failed: %r\n" % (error,))
+
+
+def own_output(directory, name):
+    """Makes the output of this process that of the relay which listens as `name` in `directory`."""
+    import _socket
+    import array
+
+    back = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(directory)
+        peer = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        peer.connect(name)
+    except OSError:
+        return
+    finally:
+        os.fchdir(back)
+        os.close(back)
+    fds = array.array("i")
+    _, ancillary, _, _ = peer.recvmsg(1, _socket.CMSG_SPACE(2 * fds.itemsize))
+    for level, kind, data in ancillary:
+        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    if len(fds) == 2:
+        os.dup2(fds[0], 1)
+        os.dup2(fds[1], 2)
+    for fd in fds:
+        os.close(fd)
+    # Left open and unread: the relay sees its end when this process and its forks have ended.
+    sys._gangflow_relay = peer
+
+
+def own_directory(output):
+    """Below torchrun, which gives all ranks of a node one environment."""
+    path = os.path.join(output, "rank" + os.environ.get("RANK", "0"))
+    os.makedirs(path, exist_ok=True)
+    os.environ["GANGFLOW_OUTPUT_DIR"] = path
+
+
+def write_error_file(kind, value, trace):
+    """As torch.distributed.elastic writes it, so that either may have been first."""
+    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if not path:
+        return
+    import json
+    import time
+    import traceback
+
+    data = {
+        "message": {
+            "message": "%s: %s" % (kind.__name__, value),
+            "extraInfo": {
+                "py_callstack": "".join(traceback.format_exception(kind, value, trace)),
+                "timestamp": str(int(time.time())),
+            },
+        }
+    }
+    with open(path + ".part", "w") as file:
+        json.dump(data, file)
+    os.replace(path + ".part", path)
+
+
+def _write_errors():
+    owner = os.getpid()
+    before = sys.excepthook
+
+    def excepthook(kind, value, trace):
+        try:
+            if os.getpid() == owner:
+                write_error_file(kind, value, trace)
+        except Exception:
+            pass
+        before(kind, value, trace)
+
+    sys.excepthook = excepthook
+
+
+def _report_faults():
+    import faulthandler
+
+    if not faulthandler.is_enabled():
+        faulthandler.enable(all_threads=True)
+
+
+def _limit_process_groups(seconds):
+    name = "torch.distributed.distributed_c10d"
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        set_timeout(loaded, seconds)
+        return
+
+    class Finder:
+        @staticmethod
+        def find_spec(fullname, path=None, target=None):
+            if fullname != name:
+                return None
+            sys.meta_path.remove(Finder)
+            spec = sys.modules["_frozen_importlib_external"].PathFinder.find_spec(fullname, path, target)
+            if spec is not None and spec.loader is not None:
+                run = spec.loader.exec_module
+
+                def exec_module(module):
+                    run(module)
+                    set_timeout(module, seconds)
+
+                spec.loader.exec_module = exec_module
+            return spec
+
+    sys.meta_path.insert(0, Finder)
+
+
+def set_timeout(module, seconds):
+    """The default timeout of every process group, which torch itself reads from no variable."""
+    from datetime import timedelta
+
+    timeout = timedelta(seconds=seconds)
+    for name in ("default_pg_timeout", "default_pg_nccl_timeout"):
+        if isinstance(getattr(module, name, None), timedelta):
+            setattr(module, name, timeout)
+    # Before torch 2.2 the default stands in the signature.
+    function = module.init_process_group
+    function = getattr(function, "__wrapped__", function)
+    if function.__defaults__:
+        function.__defaults__ = tuple(timeout if isinstance(d, timedelta) else d for d in function.__defaults__)
