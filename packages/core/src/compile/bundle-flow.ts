@@ -12,6 +12,8 @@ export interface Bundle {
   readonly code: Uint8Array
   readonly map: Uint8Array
   readonly pins: readonly Pin[]
+  /** The files of the project's own code that are in it. */
+  readonly sources: readonly string[]
 }
 
 /** Name of the bundle; its map is beside it with `.map` added. */
@@ -47,7 +49,12 @@ export async function bundleFlow(flow: string, execArgv: readonly string[], sign
     }
   })
   const output = (end: string) => result.outputFiles.find((file) => file.path.endsWith(end))!
-  return { code: output(bundleName).contents, map: settleMap(output('.map').text, originals), pins }
+  return {
+    code: output(bundleName).contents,
+    map: settleMap(output('.map').text, originals),
+    pins,
+    sources: [...originals.keys()].sort(),
+  }
 }
 
 const fixedOptions = {

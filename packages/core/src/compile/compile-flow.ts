@@ -15,11 +15,17 @@ import { storeBundle } from './store-bundle.js'
  * wrong with the graph is in `description.complaints`.
  */
 export async function compileFlow(request: CompileRequest, datastore: Datastore): Promise<CompiledFlow> {
-  const { execArgv = [], signal } = request
+  const { execArgv = [], signal, describeTimeout: timeout } = request
   signal?.throwIfAborted()
   const file = await locateFlow(request.file)
   const core = findCore(file)
-  const options = { entry: coreEntry(core, 'describe.js'), file, execArgv, ...(signal && { signal }) }
+  const options = {
+    entry: coreEntry(core, 'describe.js'),
+    file,
+    execArgv,
+    ...(signal && { signal }),
+    ...(timeout !== undefined && { timeout }),
+  }
   const hint = hintOf(file, datastore)
   // Its start takes as long as the compiling; so it starts before it is sure that it is needed.
   const ahead = (await hint.isKept()) ? undefined : new DescribeProcess(options)
@@ -31,7 +37,7 @@ export async function compileFlow(request: CompileRequest, datastore: Datastore)
     const compiled = { file, bundle: stored.path, ref: stored.ref, core: core.folder }
     const kept = await readDescription(stored.folder, key)
     if (kept !== undefined) return { ...compiled, description: kept }
-    const described = await (ahead ?? new DescribeProcess(options)).describe(stored.path)
+    const described = await (ahead ?? new DescribeProcess(options)).describe(stored.path, bundle.sources)
     await hint.setKept(await keepDescription(stored.folder, key, described))
     return { ...compiled, description: described.description }
   } finally {

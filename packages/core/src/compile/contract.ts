@@ -1,4 +1,5 @@
 import type { BundleRef } from '../datastore/records.js'
+import type { Duration } from '../errors/duration.js'
 import type { FlowDescription } from '../flow/description.js'
 
 /** A flow compiled once for a run (DESIGN D8). */
@@ -18,4 +19,6 @@ export interface CompileRequest {
   /** `NODE_OPTIONS`-like flags that bodies get too. */
   readonly execArgv?: readonly string[]
   readonly signal?: AbortSignal
+  /** How long loading and describing the flow may take. Default 60 s. */
+  readonly describeTimeout?: Duration
 }

@@ -57,10 +57,10 @@ export class DescribeProcess {
     for (const stream of this.#child.stdio) stream?.destroy()
   }
 
-  async describe(bundle: string): Promise<Described> {
+  async describe(bundle: string, sources: readonly string[]): Promise<Described> {
     const { file, signal } = this.#options
     const limit = milliseconds(this.#options.timeout ?? '60s')
-    const request: DescribeRequest = { protocol: 1, bundle, file }
+    const request: DescribeRequest = { protocol: 1, bundle, file, sources }
     this.#child.stdin?.end(JSON.stringify(request))
     let timer: NodeJS.Timeout | undefined
     let abort: (() => void) | undefined

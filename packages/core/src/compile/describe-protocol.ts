@@ -8,6 +8,8 @@ export interface DescribeRequest {
   readonly bundle: string
   /** Absolute path of the person's file. */
   readonly file: string
+  /** The person's files that the bundle is made of. */
+  readonly sources: readonly string[]
 }
 
 /** What it writes as one line of JSON on file descriptor 3: stdout and stderr are the person's. */

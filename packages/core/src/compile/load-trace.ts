@@ -4,6 +4,7 @@ import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import net from 'node:net'
 import os from 'node:os'
+import { fileURLToPath } from 'node:url'
 import type { LoadTrace } from './describe-protocol.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: functions of Node's modules, by name
@@ -18,7 +19,8 @@ const impure: readonly (readonly [module: string, object: object, names: readonl
   ['net.Socket', net.Socket.prototype, ['connect']],
   ['os', os, ['hostname', 'cpus', 'availableParallelism', 'networkInterfaces', 'userInfo', 'totalmem', 'freemem']],
   ['os', os, ['loadavg', 'uptime', 'homedir']],
-  ['crypto', crypto, ['randomBytes', 'randomUUID', 'randomInt', 'getRandomValues']],
+  ['crypto', crypto, ['randomBytes', 'randomFillSync', 'randomUUID', 'randomInt']],
+  ['crypto', Object.getPrototypeOf(crypto.webcrypto), ['getRandomValues', 'randomUUID']],
   ['Math', Math, ['random']],
   ['globalThis', globalThis, ['fetch']],
 ]
@@ -26,12 +28,19 @@ const impure: readonly (readonly [module: string, object: object, names: readonl
 /**
  * Watches what a module looks at from now on. A description may be kept for the next run only when it follows
  * from the code, the packages and the environment variables that were read: a default such as today's date, a
- * file that was read or a host that was asked makes it different tomorrow.
+ * file that was read or a host that was asked makes it different tomorrow. `covered` tells the files whose content is
+ * part of the bundle's hash.
  */
-export function watchLoad(): { end(): LoadTrace } {
+export function watchLoad(covered: (path: string) => boolean): { end(): LoadTrace } {
   const seen = new Set<string>()
   const env: Record<string, string | null> = {}
-  const restore = impure.flatMap(([module, object, names]) => names.map((name) => spy(object, module, name, seen)))
+  const restore = impure.flatMap(([module, object, names]) =>
+    names.map((name) =>
+      spy(object, name, (args) => {
+        if (!isCode(args[0], covered)) seen.add(`${module}.${name}`)
+      }),
+    ),
+  )
   restore.push(watchDate(seen), watchEnvironment(env))
   syncBuiltinESMExports()
   return {
@@ -43,13 +52,13 @@ export function watchLoad(): { end(): LoadTrace } {
   }
 }
 
-function spy(object: object, module: string, name: string, seen: Set<string>): () => void {
+function spy(object: object, name: string, called: (args: readonly unknown[]) => void): () => void {
   const functions = object as Functions
   const original = functions[name]
-  if (typeof original !== 'function') return () => {}
+  if (typeof original !== 'function' || !Object.getOwnPropertyDescriptor(object, name)?.writable) return () => {}
   functions[name] = new Proxy(original, {
     apply(target, self, args: unknown[]) {
-      if (!isPackageCode(args[0])) seen.add(`${module}.${name}`)
+      called(args)
       return Reflect.apply(target, self, args)
     },
   })
@@ -59,8 +68,10 @@ function spy(object: object, module: string, name: string, seen: Set<string>): (
 }
 
 /** Node's own loader reads CommonJS packages by the public `fs`; their versions are part of the key. */
-function isPackageCode(path: unknown): boolean {
-  return typeof path === 'string' && /\/node_modules\/.*(?:\.[cm]?js|\.json|\.node)$/.test(path)
+function isCode(from: unknown, covered: (path: string) => boolean): boolean {
+  const path = from instanceof URL && from.protocol === 'file:' ? fileURLToPath(from) : from
+  if (typeof path !== 'string') return false
+  return covered(path) || /\/node_modules\/.*(?:\.[cm]?js|\.json|\.node)$/.test(path)
 }
 
 function watchDate(seen: Set<string>): () => void {

@@ -10,7 +10,10 @@ export interface Project {
   readonly root: string
   path(...segments: string[]): string
   write(files: Readonly<Record<string, string>>): void
+  /** A link to a path inside of the project. */
   link(target: string, at: string): void
+  /** A link to an absolute path. */
+  linkTo(target: string, at: string): void
 }
 
 /** A folder with these files, outside of any package, until the test ends. */
@@ -26,9 +29,10 @@ export function project(files: Readonly<Record<string, string>>): Project {
         writeFileSync(join(root, name), text)
       }
     },
-    link(target, at) {
+    link: (target, at) => made.linkTo(join(root, target), at),
+    linkTo(target, at) {
       mkdirSync(dirname(join(root, at)), { recursive: true })
-      symlinkSync(join(root, target), join(root, at))
+      symlinkSync(target, join(root, at))
     },
   }
   made.write(files)
