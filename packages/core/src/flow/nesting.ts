@@ -129,6 +129,8 @@ function checkArms({ steps, complaints, within, arms, closes, spoilt }: Nesting,
       )
     }
   }
+  // What a wrong meeting of ways entails would only hide it.
+  if (spoilt.size > 0) return
   for (const open of within.get('end')?.open ?? []) {
     if (reported.has(open.split)) continue
     reported.add(open.split)
