@@ -53,14 +53,23 @@ define('parallel', (state) => {
 export function defineNamespace(namespace: string, plugin: string): void {
   define(namespace, (state) => {
     if (state.namespaces.has(namespace)) return state.namespaces.get(namespace)
+    if (state.fixFor)
+      throw missing(
+        `current.${namespace} was read in ${state.step}, and nothing was given for it`,
+        state.fixFor(namespace),
+        state,
+      )
     const has = state.plugins.length > 0 ? `its plugins are: ${state.plugins.join(', ')}` : 'it has no plugin'
-    throw new GangflowError({
-      code: 'E_CURRENT_NAMESPACE_MISSING',
-      what: `current.${namespace} was read in ${state.step}, which has not the decorator of '${plugin}'; ${has}`,
-      fix: `put the decorator of '${plugin}' above ${state.step}`,
-      step: state.step,
-    })
+    throw missing(
+      `current.${namespace} was read in ${state.step}, which has not the decorator of '${plugin}'; ${has}`,
+      `put the decorator of '${plugin}' above ${state.step}`,
+      state,
+    )
   })
+}
+
+function missing(what: string, fix: string, { step }: CurrentState): GangflowError {
+  return new GangflowError({ code: 'E_CURRENT_NAMESPACE_MISSING', what, fix, step })
 }
 
 function inside(name: string): CurrentState {

@@ -19,6 +19,8 @@ export interface CurrentState {
   readonly namespaces: Map<string, unknown>
   /** Names of the plugins on the step, for errors. */
   readonly plugins: readonly string[]
+  /** What to do about a missing namespace, where it is not to add the decorator. */
+  readonly fixFor?: (namespace: string) => string
 }
 
 interface Holder {

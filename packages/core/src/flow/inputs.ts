@@ -13,9 +13,10 @@ export function inputBehind(entry: unknown): JoinInput | undefined {
 export function makeInputs(
   step: string,
   inputs: readonly JoinInput[],
-  parameters: Readonly<Record<string, unknown>>,
+  parameters: readonly string[],
+  flow: object,
 ): readonly object[] {
-  const entries: object[] = inputs.map((input) => entry(step, input, parameters))
+  const entries: object[] = inputs.map((input) => entry(step, input, parameters, flow))
   for (const name of new Set(inputs.map((input) => input.step))) {
     const same = entries.filter((_, index) => inputs[index]!.step === name)
     property(entries, name, () => {
@@ -36,10 +37,10 @@ function property(target: object, name: string, get: () => unknown): void {
   Object.defineProperty(target, name, { enumerable: false, configurable: false, get })
 }
 
-function entry(step: string, input: JoinInput, parameters: Readonly<Record<string, unknown>>): object {
+function entry(step: string, input: JoinInput, parameters: readonly string[], flow: object): object {
   const target: object = Object.create(null, { [inputKey]: { value: input } })
-  for (const [name, value] of Object.entries(parameters))
-    Object.defineProperty(target, name, { enumerable: true, value })
+  // Parameters are the same everywhere, so that each entry has the flow's own.
+  for (const name of parameters) Object.defineProperty(target, name, Object.getOwnPropertyDescriptor(flow, name)!)
   const cache = new Map<string, unknown>()
   for (const name of input.artifacts.names()) {
     if (Object.hasOwn(target, name)) continue

@@ -16,7 +16,6 @@ export const invokeStep: InvokeStep = async (invocation) => {
   if (!steps.has(step)) throw noSuchStep(flowClass.name, step, [...steps.keys()])
   const flow = new (flowClass as new () => Record<string, unknown>)()
   const restored = restore(flow, step, invocation.artifacts, invocation.parameters)
-  const parameters = Object.fromEntries(restored.parameters.map((name) => [name, flow[name]]))
   for (const input of invocation.inputs ?? []) {
     for (const name of input.artifacts.names()) {
       if (invocation.artifacts.ambiguous(name) !== undefined) restored.carry(name, invocation.artifacts)
@@ -26,7 +25,7 @@ export const invokeStep: InvokeStep = async (invocation) => {
   Object.defineProperty(flow, taskKey, { value: port, configurable: true })
 
   const argument = invocation.inputs
-    ? [makeInputs(step, invocation.inputs, parameters)]
+    ? [makeInputs(step, invocation.inputs, restored.parameters, flow)]
     : invocation.item
       ? [invocation.item.value]
       : []

@@ -143,8 +143,7 @@ function checkArms({ steps, complaints, within, arms, closes, spoilt }: Nesting,
   }
   for (const [name, { transition }] of steps) {
     const splits = transition?.kind === 'branch' || transition?.kind === 'foreach' || transition?.kind === 'gang'
-    if (!splits || !within.has(name) || reported.has(name) || [...closes.values()].includes(name) || spoilt.size > 0)
-      continue
+    if (!splits || !within.has(name) || reported.has(name) || [...closes.values()].includes(name)) continue
     complaints.add(
       'E_GRAPH_UNJOINED',
       name,

@@ -35,8 +35,9 @@ export function restore(
 ): RestoredFlow {
   const fixed = new Set(placeParameters(flow, parameters))
   const made = new Map<string, unknown>()
-  for (const [name, value] of Object.entries(flow)) {
+  for (const name of Object.keys(flow)) {
     if (fixed.has(name)) continue
+    const value = flow[name]
     // A declared field without a value is an own undefined under define semantics: no artifact.
     if (value === undefined) delete flow[name]
     else if (typeof value === 'function') made.set(name, value)
@@ -115,7 +116,10 @@ function placeParameters(flow: Record<string, unknown>, parameters: Readonly<Rec
     Object.defineProperty(flow, name, {
       enumerable: true,
       configurable: false,
-      get: () => value,
+      get() {
+        if (!(name in parameters) && (spec.required ?? spec.default === undefined)) throw unset(name)
+        return value
+      },
       set() {
         throw new GangflowError({
           code: 'E_PARAMETER_READONLY',
@@ -126,6 +130,14 @@ function placeParameters(flow: Record<string, unknown>, parameters: Readonly<Rec
     })
   }
   return [...seen.values()]
+}
+
+function unset(name: string): GangflowError {
+  return new GangflowError({
+    code: 'E_PARAMETER_MISSING',
+    what: `the parameter '${name}' was read and has no value`,
+    fix: `give it: parameters: { ${name}: … }`,
+  })
 }
 
 function copied(first: string, name: string): GangflowError {

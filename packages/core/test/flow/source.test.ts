@@ -360,7 +360,7 @@ describe('what looks like a second transition and is none', () => {
       other = { next: (_: unknown) => {} }
       @step start() {
         // this.next(this.b)
-        const text = 'this.next(this.b)' + `${'this.next(this.b)'}`
+        const text = `this.next(this.b) ${'this.next(this.b)'}`
         this.other.next(text)
         class Inner {
           next(_: unknown) {}
@@ -393,7 +393,7 @@ describe('what looks like a second transition and is none', () => {
       @wrap
       @step
       override a() {
-        this.#secret++
+        this.good = this.#secret > 0
         this.next(this.join)
       }
       @step override b() {

@@ -57,5 +57,6 @@ export const flowCodes = {
   E_STEP_UNKNOWN: 'a step was named that the flow does not have',
   E_STEP_UNMARKED: 'a method has step decorators and no @step',
   E_STEP_WRAPPED: 'a decorator under @step replaced the method, so its source cannot be read',
+  E_TEST_GANG: 'runStep was to run a command or copy a file on a gang that a test of one step does not have',
   E_SWITCH_CASE: "a switch's artifact names none of its cases",
 } as const
