@@ -4,6 +4,9 @@ import { describe, expect, it } from 'vitest'
 import { bundleFlow } from '../../src/compile/bundle-flow.js'
 import { evaluate, project } from './project.js'
 
+/** (module (func (export "answer") (result i32) i32.const 42)) */
+const fortyTwo = Buffer.from('0061736d010000000105016000017f03020100070a0106616e7377657200000a06010400412a0b', 'hex')
+
 const esm = '{ "type": "module" }'
 
 describe('what is inlined', () => {
@@ -205,26 +208,27 @@ describe("a file's own place", () => {
     ])
   })
 
-  it('of a workspace package with a .wasm and a worker file', async () => {
+  it.each([
+    ['a workspace package', 'native'],
+    ['an installed package', 'node_modules/@work/native'],
+  ])('of %s with a .wasm and a worker file', async (_, folder) => {
     const made = project({
       'package.json': esm,
       'app/flow.ts': 'import { answer } from "@work/native"; export default answer',
-      'native/package.json': '{ "name": "@work/native", "type": "module", "exports": "./index.ts" }',
-      'native/index.ts': `import { readFileSync } from 'node:fs'
+      [`${folder}/package.json`]: '{ "name": "@work/native", "type": "module", "exports": "./index.js" }',
+      [`${folder}/index.js`]: `import { readFileSync } from 'node:fs'
         import { Worker } from 'node:worker_threads'
         export async function answer() {
-          const { instance } = await WebAssembly.instantiate(readFileSync(new URL('./forty-two.wasm', import.meta.url)))
-          const worker = new Worker(new URL('./worker.mjs', import.meta.url))
+          const { instance } = await WebAssembly.instantiate(readFileSync(new URL('./answer.wasm', import.meta.url)))
+          const worker = new Worker(new URL('./worker.js', import.meta.url))
           const said = await new Promise((settle) => worker.once('message', settle))
-          return [(instance.exports.answer as () => number)(), said]
+          return [instance.exports.answer(), said]
         }`,
-      'native/worker.mjs':
+      [`${folder}/worker.js`]:
         'import { parentPort } from "node:worker_threads"; parentPort.postMessage("from the worker")',
+      [`${folder}/answer.wasm`]: fortyTwo,
     })
-    made.link('native', 'node_modules/@work/native')
-    made.write({ 'native/placeholder': '' })
-    const { writeFileSync } = await import('node:fs')
-    writeFileSync(made.path('native/forty-two.wasm'), fortyTwo)
+    if (folder === 'native') made.link('native', 'node_modules/@work/native')
     expect(await evaluate(made, 'app/flow.ts')).toEqual([42, 'from the worker'])
   })
 })
@@ -315,6 +319,3 @@ describe('what does not compile', () => {
     await expect(bundleFlow(made.path('flow.ts'), [], AbortSignal.abort(reason))).rejects.toBe(reason)
   })
 })
-
-/** (module (func (export "answer") (result i32) i32.const 42)) */
-const fortyTwo = Buffer.from('0061736d010000000105016000017f03020100070a0106616e7377657200000a06010400412a0b', 'hex')

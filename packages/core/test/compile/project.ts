@@ -9,7 +9,7 @@ import { bundleFlow } from '../../src/compile/bundle-flow.js'
 export interface Project {
   readonly root: string
   path(...segments: string[]): string
-  write(files: Readonly<Record<string, string>>): void
+  write(files: Readonly<Record<string, string | Uint8Array>>): void
   /** A link to a path inside of the project. */
   link(target: string, at: string): void
   /** A link to an absolute path. */
@@ -17,7 +17,7 @@ export interface Project {
 }
 
 /** A folder with these files, outside of any package, until the test ends. */
-export function project(files: Readonly<Record<string, string>>): Project {
+export function project(files: Readonly<Record<string, string | Uint8Array>>): Project {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'gangflow compile-')))
   onTestFinished(() => rmSync(root, { recursive: true, force: true }))
   const made: Project = {
@@ -43,8 +43,8 @@ export function project(files: Readonly<Record<string, string>>): Project {
 export async function evaluate(made: Project, entry: string, execArgv: readonly string[] = []): Promise<unknown> {
   const bundle = await bundleFlow(made.path(entry), execArgv)
   made.write({
-    'elsewhere/flow.mjs': Buffer.from(bundle.code).toString(),
-    'elsewhere/flow.mjs.map': Buffer.from(bundle.map).toString(),
+    'elsewhere/flow.mjs': bundle.code,
+    'elsewhere/flow.mjs.map': bundle.map,
   })
   made.write({
     'elsewhere/run.mjs':
