@@ -8,13 +8,17 @@ export interface BlobRef {
   readonly size: number
 }
 
-/** How a record is written. */
+/** How something is written. */
 export interface WriteOptions {
   /**
    * True (default): on disk, with all that was written before, when the promise settles. False: atomic and seen by
    * everyone at once, also when this process is killed, but on disk only with this process's next durable write.
    */
   readonly durable?: boolean
+}
+
+export interface PutBlobOptions extends WriteOptions {
+  readonly signal?: AbortSignal
 }
 
 /** A blob read in order and synchronously, so that a large one needs no second copy in memory. */
@@ -33,7 +37,7 @@ export interface BlobReader {
 export interface Datastore {
   /** `dir:/abs/path`; `openDatastore(location)` gives the same store in another process. */
   readonly location: string
-  putBlob(data: Uint8Array | AsyncIterable<Uint8Array>, options?: { signal?: AbortSignal }): Promise<BlobRef>
+  putBlob(data: Uint8Array | AsyncIterable<Uint8Array>, options?: PutBlobOptions): Promise<BlobRef>
   hasBlob(hash: string): Promise<boolean>
   /** Verified against the hash. */
   getBlob(hash: string, options?: { signal?: AbortSignal }): Promise<Uint8Array>

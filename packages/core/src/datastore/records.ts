@@ -151,10 +151,13 @@ export type StoredTransition =
     }
   | { readonly kind: 'gang'; readonly target: string; readonly size: number }
 
-/** One acknowledged piece of a process's output: `blob` holds spool records (process/spool.ts has their format). */
+/** One acknowledged piece of a process's output: `blob` holds whole records (log-format.ts has their form). */
 export interface LogChunkRecord {
   readonly blob: BlobRef
+  /** Line ends in it. */
   readonly lines: number
+  /** Names the monotonic clock that gave the times: only times of one clock can be compared. */
+  readonly clock?: string
   /** True on the last chunk of a process that ended. */
   readonly last?: boolean
 }

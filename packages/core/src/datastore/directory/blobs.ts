@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { type FileHandle, open, opendir, readdir, rename, stat, unlink, utimes } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { BlobReader, BlobRef } from '../contract.js'
+import type { BlobReader, BlobRef, PutBlobOptions } from '../contract.js'
 import { corrupt, isAbsent, missingBlob, storeFailure } from '../failures.js'
 import type { Durability } from './durable.js'
 import type { StorePaths } from './paths.js'
@@ -19,14 +19,15 @@ export class DirectoryBlobs {
     private readonly disk: Durability,
   ) {}
 
-  async put(data: Uint8Array | AsyncIterable<Uint8Array>, { signal }: Abort = {}): Promise<BlobRef> {
+  async put(data: Uint8Array | AsyncIterable<Uint8Array>, options: PutBlobOptions = {}): Promise<BlobRef> {
+    const { signal, durable = true } = options
     signal?.throwIfAborted()
     if (data instanceof Uint8Array && data.length <= PIECE) {
       const ref = { hash: createHash('sha256').update(data).digest('hex'), size: data.length }
       if (await this.#reuse(ref)) return ref
-      return await this.#write([data], signal, ref)
+      return await this.#write([data], signal, durable, ref)
     }
-    return await this.#write(data instanceof Uint8Array ? [data] : data, signal)
+    return await this.#write(data instanceof Uint8Array ? [data] : data, signal, durable)
   }
 
   async has(hash: string): Promise<boolean> {
@@ -176,13 +177,14 @@ export class DirectoryBlobs {
   async #write(
     data: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
     signal: AbortSignal | undefined,
+    durable: boolean,
     known?: BlobRef,
   ): Promise<BlobRef> {
     let temp: string | undefined
     try {
       const made = await this.disk.createTemp()
       temp = made.path
-      const written = await writeAll(made.handle, data, signal, known !== undefined, this.disk.enabled)
+      const written = await writeAll(made.handle, data, signal, known !== undefined, durable && this.disk.enabled)
       const ref = known ?? { hash: written.hash, size: written.size }
       if (known === undefined && (await this.#reuse(ref))) return ref
       const path = this.paths.blob(ref.hash)
@@ -194,8 +196,8 @@ export class DirectoryBlobs {
         await rename(temp, path)
       }
       temp = undefined
-      this.disk.defer({ directory: dirname(path) })
-      await this.disk.flush()
+      this.disk.defer(durable ? { directory: dirname(path) } : { directory: dirname(path), file: path })
+      if (durable) await this.disk.flush()
       return ref
     } catch (error) {
       if (signal?.aborted) throw error

@@ -1,6 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import type { Json } from '../../flow/values.js'
-import type { BlobReader, BlobRef, Datastore, WriteOptions } from '../contract.js'
+import type { BlobReader, BlobRef, Datastore, PutBlobOptions, WriteOptions } from '../contract.js'
 import { isTaken, storeFailure } from '../failures.js'
 import { DirectoryBlobs } from './blobs.js'
 import { Durability } from './durable.js'
@@ -40,7 +40,7 @@ class DirectoryStore implements Datastore {
     this.#records = new DirectoryRecords(this.#paths, this.#disk)
   }
 
-  putBlob(data: Uint8Array | AsyncIterable<Uint8Array>, options?: { signal?: AbortSignal }): Promise<BlobRef> {
+  putBlob(data: Uint8Array | AsyncIterable<Uint8Array>, options?: PutBlobOptions): Promise<BlobRef> {
     return this.#writing(() => this.#blobs.put(data, options))
   }
   hasBlob(hash: string): Promise<boolean> {
