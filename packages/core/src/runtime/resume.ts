@@ -1,4 +1,5 @@
 import type { Datastore } from '../datastore/contract.js'
+import { ownerState } from '../datastore/owner.js'
 import {
   type DoneRecord,
   keys,
@@ -10,7 +11,6 @@ import {
 import { GangflowError } from '../errors/base.js'
 import type { FlowDescription } from '../flow/description.js'
 import { unknownStep } from './check.js'
-import { ownerState } from './owner.js'
 import { type OriginTask, planResume, type ResumePlan, type ReusedTask } from './reuse.js'
 import { json } from './run-record.js'
 

@@ -1,8 +1,8 @@
 import type { Datastore } from '../datastore/contract.js'
+import { thisOwner } from '../datastore/owner.js'
 import { keys, type RunEndRecord, type RunRecord } from '../datastore/records.js'
 import { GangflowError } from '../errors/base.js'
 import type { Json } from '../flow/values.js'
-import { thisOwner } from './owner.js'
 import { newRunId } from './run-id.js'
 
 /** A record as the JSON that it is. */
