@@ -34,9 +34,9 @@ export async function meet(gang: GangContext, settings: Settings, port: number |
       code: 'E_TORCH_MISMATCH',
       what:
         calls[other]!.entrypoint === mine.entrypoint
-          ? `nodes ${gang.nodeIndex} and ${other} called current.torch.run with different options`
+          ? `nodes ${gang.nodeIndex} and ${other} called current.torch.run with different launchers or numbers of ranks`
           : `node ${gang.nodeIndex} runs ${mine.entrypoint}, node ${other} runs ${calls[other]!.entrypoint}`,
-      fix: 'give the same options on every member; what differs by rank belongs in the script',
+      fix: 'give the same on every member; what differs by rank belongs into args, env or the script',
       step: gang.step,
       node: gang.nodeIndex,
     })

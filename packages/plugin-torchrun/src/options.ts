@@ -30,7 +30,7 @@ export type ArgumentValue = string | number | boolean | null | undefined | reado
 /** A list is passed as it is; an object becomes flags (see docs/guide/torchrun.md). */
 export type Arguments = readonly (string | number)[] | Readonly<Record<string, ArgumentValue>>
 
-/** Options of `current.torch.run(…)`; every member must give the same. */
+/** Options of `current.torch.run(…)`; every member calls it with the same entry point, launcher and ranks. */
 export interface TorchRunOptions {
   /** The script, relative to `cwd`; with `module`, a module's name as for `python -m`. */
   readonly entrypoint: string

@@ -115,9 +115,11 @@ export function settle(options: TorchrunOptions, call: TorchRunOptions): Setting
   }
 }
 
-/** Equal on members that called alike. */
+/** Equal on members that called alike: arguments, environment and folder may differ by node, as with torchrun. */
 export function digest(settings: Settings): string {
-  return createHash('sha256').update(JSON.stringify(settings)).digest('hex')
+  const { entrypoint, module, torchrunArgs, nprocPerNode, masterPort, launcher } = settings
+  const shared = [entrypoint, module, torchrunArgs, nprocPerNode, masterPort ?? null, launcher]
+  return createHash('sha256').update(JSON.stringify(shared)).digest('hex')
 }
 
 function checkShared(where: string, o: Pick<TorchRunOptions, 'nprocPerNode' | 'launcher' | 'python'>): void {
