@@ -1,8 +1,4 @@
 import { bodyMain } from './body/main.js'
-import { GangflowError } from './errors/base.js'
+import { makeContext } from './gang/context/make-context.js'
 
-await bodyMain({
-  makeContext: ({ step }) => {
-    throw new GangflowError({ code: 'E_CURRENT_NO_GANG', what: `step '${step.name}' has no gang`, step: step.name })
-  },
-})
+await bodyMain({ makeContext })

@@ -69,6 +69,10 @@ export interface Member {
   readonly agentExited: Promise<ProcessExit>
   /** Where its processes' output is spooled, when that is on this machine: committed from here after its death. */
   readonly spool?: string
+  /** The agent's own last lines, where the backend sees them. */
+  lastLines?(): readonly string[]
+  /** What is to be seen of it from outside, such as that it is stopped: a clause for the verdict. */
+  describe?(): string | undefined
   /**
    * Ends whatever is left of the member, from outside, by pid and start time, session and marker, then performs
    * the undos that it declared (`atEnd`). Idempotent.

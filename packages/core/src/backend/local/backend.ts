@@ -1,0 +1,144 @@
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { LineFeed } from '../../body/lines.js'
+import { makeRunDirectory } from '../../body/run-directory.js'
+import { openDatastore } from '../../datastore/open.js'
+import { encodeBootstrap } from '../../gang/agent/bootstrap.js'
+import { performUndos } from '../../gang/agent/undo.js'
+import type { Allocation, Bootstrap, GangBackend, Member } from '../../gang/contract.js'
+import type { Keeper, KeptProcess } from '../../process/contract.js'
+import { type LocalMachine, type LocalMemberPlan, type LocalPlan, planLocal, thisMachine } from './plan.js'
+
+export interface LocalBackendOptions {
+  /** The run's root keeper: agents hang below it, and what escapes them comes to it. */
+  readonly keeper: Keeper
+  /** Absolute path of the built `agent.js`. */
+  readonly agent: string
+  /** Default: what this machine is found to have. */
+  readonly machine?: LocalMachine
+  /** Environment of the agents, and so of all that they start. Default: this process's. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
+/** Members as processes of this machine, each with an agent of its own session. */
+export function localBackend(options: LocalBackendOptions): GangBackend<LocalPlan> {
+  const machine = options.machine ?? thisMachine()
+  const env = definedOnly(options.env ?? process.env)
+  return {
+    name: 'local',
+    plan: (request) => planLocal(request, machine, [process.execPath, options.agent]),
+    start: (plan, bootstrap, signal) => startLocal(plan, bootstrap, { keeper: options.keeper, env, signal }),
+  }
+}
+
+interface Start {
+  readonly keeper: Keeper
+  readonly env: Readonly<Record<string, string>>
+  readonly signal: AbortSignal
+}
+
+async function startLocal(plan: LocalPlan, bootstrap: Bootstrap, start: Start): Promise<Allocation> {
+  const directory = makeRunDirectory()
+  const { flow, run, step, task, attempt } = bootstrap.address
+  const datastore = await openDatastore(bootstrap.datastore)
+  const spoolOf = (member: string) => datastore.scratch('gangs', flow, run, step, task, String(attempt), member)
+  const members: LocalMember[] = []
+  const release = async () => {
+    await Promise.all(members.map((member) => member.reap()))
+    rmSync(directory, { recursive: true, force: true })
+    await datastore.close()
+  }
+  try {
+    const started = await Promise.allSettled(
+      plan.members.map(async (member) => {
+        start.signal.throwIfAborted()
+        const home = join(directory, member.memberId)
+        mkdirSync(home, { mode: 0o700 })
+        const spool = spoolOf(member.memberId)
+        const agent = await start.keeper.spawn({
+          name: `agent-${step}-${task}-${attempt}-${member.memberId}`,
+          argv: plan.argv,
+          env: start.env,
+          cwd: '/',
+          stdin: encodeBootstrap(bootstrap, { ...member, directory: home, spool }),
+          spool,
+          // It notices the launcher's end itself, ends what it runs, writes the verdict.
+          onOwnerGone: { lingerMs: bootstrap.timeouts.linger },
+          strays: 'end',
+        })
+        members.push(new LocalMember(member, agent, { keeper: start.keeper, env: start.env, home, spool }))
+      }),
+    )
+    const failed = started.find((one) => one.status === 'rejected')
+    if (failed) throw failed.reason
+    return { members, release }
+  } catch (error) {
+    await release()
+    throw error
+  }
+}
+
+interface Place {
+  readonly keeper: Keeper
+  readonly env: Readonly<Record<string, string>>
+  /** Its sockets, undos and temporary files. */
+  readonly home: string
+  readonly spool: string
+}
+
+class LocalMember implements Member {
+  readonly memberId: string
+  readonly host: string
+  readonly agentExited: Member['agentExited']
+  readonly spool: string
+  readonly #agent: KeptProcess
+  readonly #feed = new LineFeed(() => {})
+  readonly #place: Place
+  #reaped: Promise<void> | undefined
+
+  constructor(plan: LocalMemberPlan, agent: KeptProcess, place: Place) {
+    this.memberId = plan.memberId
+    this.host = plan.host
+    this.spool = place.spool
+    this.#agent = agent
+    this.#place = place
+    this.agentExited = agent.exited
+    agent.onOutput((chunk) => this.#feed.push(chunk))
+  }
+
+  lastLines(): readonly string[] {
+    return this.#feed.tail()
+  }
+
+  describe(): string | undefined {
+    const state = processState(this.#agent.pid)
+    if (state === 'T' || state === 't') return `its agent (pid ${this.#agent.pid}) was stopped by a signal (SIGSTOP)`
+    if (state === 'D') return `its agent (pid ${this.#agent.pid}) waits for a disk or a device`
+    return undefined
+  }
+
+  reap(): Promise<void> {
+    this.#reaped ??= this.#reap()
+    return this.#reaped
+  }
+
+  async #reap(): Promise<void> {
+    const { keeper, env, home, spool } = this.#place
+    await this.#agent.stop({ graceMs: 0, signal: 'SIGKILL' })
+    await performUndos(home, keeper, { env, cwd: '/', spool })
+    rmSync(home, { recursive: true, force: true })
+  }
+}
+
+/** The kernel's letter for what a process does, or undefined when there is none. */
+function processState(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat[stat.lastIndexOf(')') + 2]
+  } catch {
+    return undefined
+  }
+}
+
+const definedOnly = (env: Readonly<Record<string, string | undefined>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined))

@@ -1,0 +1,90 @@
+import { type Methods, WithPayload } from '../../body/peer.js'
+import type { Casualty } from '../../errors/verdict.js'
+import type { Json } from '../../flow/values.js'
+import type { Undo } from '../../plugin/contract.js'
+import type { Channels } from './channels.js'
+import type { WireCommand } from './commands.js'
+import { sendFile } from './copy.js'
+import type { Peers } from './peers.js'
+import type { RawPort } from './tokens.js'
+import { checkUndo, declareUndo } from './undo.js'
+
+export interface BodyMethodsOptions {
+  readonly node: number
+  readonly peers: Peers
+  readonly raw: RawPort
+  readonly channels: Channels
+  readonly directory: string
+  readonly cwd: string
+  readonly timeoutMs: number
+  /** 32 bytes for a plugin's label; the secret itself stays in the agent. */
+  key(label: string): Uint8Array
+  fail(casualty: Casualty): void
+  /** The body called its `seq`-th collective. */
+  called(seq: number): void
+}
+
+/** What this member's body asks of its agent: `context/` is the other end. */
+export function bodyMethods(options: BodyMethodsOptions): Methods {
+  const { peers, raw, channels, directory, cwd, node } = options
+  const control = () => peers.to(0)
+  const nodesOf = new Map<string, number[]>()
+  const each = async (id: string, method: string, params: Json) => {
+    await Promise.all((nodesOf.get(id) ?? []).map(async (target) => (await peers.to(target)).call(method, params)))
+  }
+  return {
+    'gang.collective': async (params, payload, { signal }) => {
+      options.called((params as { seq: number }).seq)
+      const reply = await (await control()).callFrame('collective', params, { payload, signal })
+      return new WithPayload(reply.payload, reply.result)
+    },
+    'gang.kv.set': async (params) => (await control()).call('kv.set', params),
+    'gang.kv.get': async (params, _payload, { signal }) => (await control()).call('kv.get', params, { signal }),
+    'gang.kv.peek': async (params) => (await control()).call('kv.peek', params),
+    'gang.start': async (params) => {
+      const { id, commands } = params as unknown as { id: string; commands: Record<string, WireCommand> }
+      const targets = Object.keys(commands).map(Number)
+      nodesOf.set(id, targets)
+      const started = await Promise.allSettled(
+        targets.map(async (target) =>
+          (await peers.to(target)).call('start', { id, command: commands[target] as unknown as Json }),
+        ),
+      )
+      const failed = started.find((one) => one.status === 'rejected')
+      if (!failed) return started.map((one) => (one as PromiseFulfilledResult<Json>).value)
+      // All or none: a gang's command that one member lacks is of no use on the others.
+      await each(id, 'stop', { id }).catch(() => {})
+      throw failed.reason
+    },
+    'gang.signal': async (params) => each((params as { id: string }).id, 'signal', params!),
+    'gang.stop': async (params) => each((params as { id: string }).id, 'stop', params!),
+    'gang.copy': async (params, _payload, { signal }) => {
+      const request = params as unknown as {
+        file: string
+        to: string | null
+        nodes: number[]
+        timeoutMs: number | null
+      }
+      await sendFile(peers, { ...request, cwd, timeoutMs: request.timeoutMs ?? options.timeoutMs }, signal)
+    },
+    'gang.key': (params) => new WithPayload(options.key((params as { label: string }).label)),
+    'gang.port': async (params) => {
+      const { name, node: target } = params as { name: string; node: number }
+      return (await peers.to(target)).call('port', { name })
+    },
+    'gang.port.release': async (params) => {
+      const { name, node: target } = params as { name: string; node: number }
+      await (await peers.to(target)).call('port.release', { name })
+    },
+    'gang.connect': async (params) => {
+      const { node: target, channel } = params as { node: number; channel: string }
+      const { stream } = await peers.dial(target, `stream:${channel}`)
+      return { token: raw.offer(stream), socket: raw.socket }
+    },
+    'gang.listen': (params, _payload, { peer }) => channels.listen((params as { channel: string }).channel, peer),
+    'gang.unlisten': (params) => channels.unlisten((params as { channel: string }).channel),
+    'gang.undo': (params) => declareUndo(directory, checkUndo(params as unknown as Undo)),
+    'gang.fail': (params) =>
+      options.fail({ ...(params as unknown as Casualty), node: (params as { node?: number }).node ?? node }),
+  }
+}

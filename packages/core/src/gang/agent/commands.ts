@@ -1,0 +1,211 @@
+import { basename } from 'node:path'
+import { LineFeed } from '../../body/lines.js'
+import { GangflowError, messageOf } from '../../errors/base.js'
+import type { Casualty } from '../../errors/verdict.js'
+import type { CommandResult } from '../../plugin/contract.js'
+import type { Keeper, KeptProcess, ProcessExit } from '../../process/contract.js'
+import type { LiveLine } from '../protocol.js'
+
+/** A command as it travels: `Command` with its stdin as base64. */
+export interface WireCommand {
+  readonly argv: readonly string[]
+  readonly name: string
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
+  readonly stdin?: string
+  readonly rank?: number
+  readonly stopGraceMs?: number
+  readonly show?: boolean
+}
+
+/** Who started a command and hears of it. */
+export interface Starter {
+  line(line: { stream: 'stdout' | 'stderr'; text: string }): void
+  exit(result: CommandResult): void
+}
+
+export interface CommandsOptions {
+  readonly keeper: Keeper
+  readonly node: number
+  readonly host: string
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string
+  readonly spool: string
+  readonly stopGraceMs: number
+  live(line: LiveLine): void
+}
+
+/** Bytes of each output that a result holds. */
+const KEPT = 1 << 20
+
+interface Running {
+  readonly id: string
+  readonly name: string
+  readonly command: WireCommand
+  readonly process: KeptProcess
+  readonly feed: LineFeed
+  readonly ended: Promise<void>
+  exit: ProcessExit | undefined
+  /** True once we asked for its end. */
+  asked: boolean
+}
+
+/** What this member was asked to run: started below its keeper, told line by line, ended with the gang. */
+export class Commands {
+  readonly #options: CommandsOptions
+  readonly #all: Running[] = []
+  readonly #names = new Map<string, number>()
+  #stopped = false
+
+  constructor(options: CommandsOptions) {
+    this.#options = options
+  }
+
+  /** Starts a command; rejects with `E_GANG_COMMAND` where the program cannot be started. */
+  async start(id: string, command: WireCommand, starter: Starter): Promise<{ name: string; pid: number }> {
+    const { keeper, node, host, env, cwd, spool } = this.#options
+    if (this.#stopped) throw new GangflowError({ code: 'E_GANG_STOPPED', what: `node ${node} is being stopped`, node })
+    const name = this.#nameFor(command)
+    let child: KeptProcess
+    try {
+      child = await keeper.spawn({
+        name,
+        argv: command.argv,
+        env: { ...env, ...command.env },
+        cwd: command.cwd ?? cwd,
+        spool,
+        ...(command.stdin === undefined ? {} : { stdin: Buffer.from(command.stdin, 'base64') }),
+      })
+    } catch (cause) {
+      throw new GangflowError(
+        {
+          code: 'E_GANG_COMMAND',
+          what: `'${command.argv[0]}' could not be started on node ${node} (${host}): ${messageOf(cause)}`,
+          fix: `install it there, or give its full path; PATH is ${env['PATH'] ?? 'empty'}`,
+          node,
+          host,
+        },
+        { cause },
+      )
+    }
+    const began = performance.now()
+    const kept = { stdout: new Kept(), stderr: new Kept() }
+    const feed = new LineFeed((line) => {
+      starter.line({ stream: line.stream, text: line.text })
+      if (command.show !== false) this.#options.live({ process: name, ...line })
+    })
+    child.onOutput((chunk) => {
+      kept[chunk.stream].push(chunk.data)
+      feed.push(chunk)
+    })
+    const running: Running = {
+      id,
+      name,
+      command,
+      process: child,
+      feed,
+      exit: undefined,
+      asked: false,
+      ended: child.exited.then((exit) => {
+        running.exit = exit
+        feed.end()
+        starter.exit({
+          node,
+          exitCode: exit.code,
+          signal: exit.signal,
+          stdout: kept.stdout.text(),
+          stderr: kept.stderr.text(),
+          durationMs: exit.at - began,
+        })
+      }),
+    }
+    this.#all.push(running)
+    return { name, pid: child.pid }
+  }
+
+  signal(id: string, signal: NodeJS.Signals): void {
+    for (const running of this.#alive(id)) {
+      running.asked = true
+      running.process.signal(signal, 'tree')
+    }
+  }
+
+  async stop(id: string): Promise<void> {
+    await Promise.all(this.#alive(id).map((running) => this.#end(running, undefined)))
+  }
+
+  /** Ends all; gives those that were still running as casualties. */
+  async stopAll(graceMs: number): Promise<Casualty[]> {
+    this.#stopped = true
+    const alive = this.#alive()
+    await Promise.all(alive.map((running) => this.#end(running, graceMs)))
+    return alive.map((running) => this.#casualty(running))
+  }
+
+  /** A casualty with what this agent knows of the process that it names. */
+  complete(casualty: Casualty): { casualty: Casualty; exit: ProcessExit | undefined } {
+    const match = this.#all.findLast((running) =>
+      casualty.pid !== undefined ? running.process.pid === casualty.pid : running.name === casualty.process,
+    )
+    if (!match) return { casualty, exit: undefined }
+    return { casualty: { ...this.#casualty(match), ...casualty }, exit: match.exit }
+  }
+
+  /** Ends by signals that nobody asked for, since `since` (`performance.now()`), oldest first. */
+  killed(since: number): { casualty: Casualty; exit: ProcessExit }[] {
+    return this.#all
+      .filter(({ exit, asked }) => exit?.signal && !exit.solicited && !asked && exit.at >= since)
+      .map((running) => ({ casualty: this.#casualty(running), exit: running.exit! }))
+      .sort((a, b) => a.exit.at - b.exit.at)
+  }
+
+  #alive(id?: string): Running[] {
+    return this.#all.filter((running) => !running.exit && (id === undefined || running.id === id))
+  }
+
+  async #end(running: Running, graceMs: number | undefined): Promise<void> {
+    running.asked = true
+    await running.process.stop({ graceMs: graceMs ?? running.command.stopGraceMs ?? this.#options.stopGraceMs })
+    await running.ended
+  }
+
+  #casualty({ name, command, process, exit, feed }: Running): Casualty {
+    const { node, host } = this.#options
+    return {
+      kind: 'process',
+      node,
+      host,
+      process: name,
+      pid: process.pid,
+      ...(command.rank === undefined ? {} : { rank: command.rank }),
+      ...(exit?.code == null ? {} : { exitCode: exit.code }),
+      ...(exit?.signal ? { signal: exit.signal } : {}),
+      lastLines: feed.tail(),
+    }
+  }
+
+  /** Unique within the attempt, as its log is: a second `train` is `train-2`. */
+  #nameFor(command: WireCommand): string {
+    const base = (command.name || basename(command.argv[0]!)).replace(/[^A-Za-z0-9._=-]/g, '_').slice(0, 100)
+    const count = (this.#names.get(base) ?? (base === 'body' ? 1 : 0)) + 1
+    this.#names.set(base, count)
+    return count === 1 ? base : `${base}-${count}`
+  }
+}
+
+/** The end of an output, whole as long as it is short. */
+class Kept {
+  readonly #chunks: Uint8Array[] = []
+  #size = 0
+
+  push(data: Uint8Array): void {
+    this.#chunks.push(data)
+    this.#size += data.length
+    while (this.#size - this.#chunks[0]!.length > KEPT) this.#size -= this.#chunks.shift()!.length
+  }
+
+  text(): string {
+    const whole = Buffer.concat(this.#chunks)
+    return whole.subarray(Math.max(0, whole.length - KEPT)).toString('utf8')
+  }
+}

@@ -1,0 +1,76 @@
+import type { BodyOutcome } from '../../body/contract.js'
+import { messageOf } from '../../errors/base.js'
+import type { Casualty } from '../../errors/verdict.js'
+import type { ProcessExit } from '../../process/contract.js'
+import { causeOfEnd, weighEnd, weighError } from '../judge.js'
+import type { Failure } from '../protocol.js'
+
+/** Who the reporting member is. */
+export interface Place {
+  readonly node: number
+  readonly host: string
+  readonly memberId: string
+}
+
+/** A body that ended without success, though nobody had asked it to. */
+export function failureOfBody(outcome: Extract<BodyOutcome, { ok: false }>, place: Place): Failure {
+  const { casualty, cause, summary, fix, code, error } = outcome
+  const weight = casualty.error
+    ? weighError(casualty.error.message, error?.code ?? code)
+    : weighEnd({ signal: casualty.signal ?? null })
+  return { casualty: { ...casualty, ...place }, cause, weight, summary, code, ...(fix === undefined ? {} : { fix }) }
+}
+
+/** What a plugin told by `fail`; `exit` is what the agent knows of the process that it names. */
+export function failureOfPlugin(casualty: Casualty, exit: ProcessExit | undefined, place: Place): Failure {
+  const known: Casualty = { ...place, ...casualty }
+  const signal = casualty.signal ?? exit?.signal ?? null
+  const cause = causeOfEnd({ signal, ...(exit?.outOfMemory ? { outOfMemory: true } : {}) })
+  const weight = casualty.error ? weighError(casualty.error.message, casualty.error.code) : weighEnd({ signal })
+  return { casualty: known, cause, weight, ...(casualty.error?.code ? { code: casualty.error.code } : {}) }
+}
+
+/** A started command that a signal ended which nobody here had sent. */
+export const failureOfKill = (casualty: Casualty, exit: ProcessExit, place: Place): Failure => ({
+  casualty: { ...casualty, ...place },
+  cause: causeOfEnd(exit.outOfMemory ? { signal: exit.signal, outOfMemory: true } : { signal: exit.signal }),
+  weight: 'own',
+  code: 'E_GANG_PROCESS_KILLED',
+})
+
+/** The keeper of this member ended: everything below it is ended by the kernel or by the keeper above. */
+export const failureOfKeeper = (exit: ProcessExit, pid: number, place: Place): Failure => ({
+  casualty: {
+    ...place,
+    kind: 'keeper',
+    pid,
+    ...(exit.code === null ? {} : { exitCode: exit.code }),
+    ...(exit.signal ? { signal: exit.signal } : {}),
+  },
+  cause: 'infrastructure',
+  weight: 'own',
+  code: 'E_GANG_KEEPER_LOST',
+})
+
+/** A fault of the agent itself. */
+export const failureOfAgent = (error: unknown, place: Place): Failure => ({
+  casualty: {
+    ...place,
+    kind: 'agent',
+    pid: process.pid,
+    error: { message: messageOf(error), ...(error instanceof Error && error.stack ? { stack: error.stack } : {}) },
+  },
+  cause: 'infrastructure',
+  weight: 'own',
+  code: 'E_GANG_AGENT_FAULT',
+})
+
+/** A program that a plugin needs is not here: said before the body starts. */
+export const failureOfExecutables = (missing: readonly string[], path: string, place: Place): Failure => ({
+  casualty: { ...place, kind: 'member' },
+  cause: 'user',
+  weight: 'own',
+  code: 'E_GANG_EXECUTABLE',
+  summary: `node ${place.node} (${place.host}) has no ${missing.map((name) => `'${name}'`).join(', ')} on its PATH (${path})`,
+  fix: 'install it there, or set PATH with @environment',
+})

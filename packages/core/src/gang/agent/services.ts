@@ -1,0 +1,97 @@
+import { type Methods, type Peer, WithPayload } from '../../body/peer.js'
+import type { Json } from '../../flow/values.js'
+import type { HeldPort, Keeper } from '../../process/contract.js'
+import { Collectives, type Part } from './collectives.js'
+import type { Commands, WireCommand } from './commands.js'
+import { KeyValueStore } from './key-value.js'
+
+/** What an agent does for other members' agents (and for its own): the methods of a `peer` connection. */
+export class Services {
+  readonly #collectives: Collectives
+  readonly #store = new KeyValueStore()
+  readonly #ports = new Map<string, Promise<HeldPort>>()
+  /** Commands by the connection that asked for them: they end with it. */
+  readonly #asked = new Map<Peer, Set<string>>()
+
+  constructor(
+    private readonly commands: Commands,
+    private readonly keeper: Keeper,
+    size: number,
+    private readonly collectiveMs: number,
+  ) {
+    this.#collectives = new Collectives(size)
+  }
+
+  /** For one peer; `node` is who the handshake proved it to be. */
+  methods(node: number): Methods {
+    return {
+      collective: async (params, payload, { signal }) => {
+        const { timeoutMs, ...part } = params as unknown as Omit<Part, 'node' | 'bytes' | 'timeoutMs'> & {
+          timeoutMs: number | null
+        }
+        const values = await this.#collectives.take(
+          { ...part, node, bytes: payload, timeoutMs: timeoutMs ?? this.collectiveMs },
+          signal,
+        )
+        const bytes = values.map((value) => value.bytes)
+        return new WithPayload(
+          bytes.length === 1 ? bytes[0]! : Buffer.concat(bytes),
+          values.map(({ head, bytes }) => ({ head, length: bytes.length })),
+        )
+      },
+      left: (params) => this.#collectives.leave(node, (params as { calls: number }).calls),
+      'kv.set': (params) => {
+        const { key, value } = params as { key: string; value: Json }
+        this.#store.set(key, value)
+      },
+      'kv.get': (params, _payload, { signal }) => {
+        const { key, timeoutMs } = params as { key: string; timeoutMs: number | null }
+        return this.#store.get(key, timeoutMs ?? this.collectiveMs, signal)
+      },
+      'kv.peek': (params) => {
+        const value = this.#store.peek((params as { key: string }).key)
+        return value === undefined ? {} : { value }
+      },
+      start: (params, _payload, { peer }) => {
+        const { id, command } = params as unknown as { id: string; command: WireCommand }
+        this.#watch(peer).add(id)
+        return this.commands.start(id, command, {
+          line: (line) => peer.event('line', { id, ...line }),
+          exit: (result) => peer.event('exit', { id, result: result as unknown as Json }),
+        })
+      },
+      signal: (params) => {
+        const { id, signal } = params as { id: string; signal: NodeJS.Signals }
+        this.commands.signal(id, signal)
+      },
+      stop: (params) => this.commands.stop((params as { id: string }).id),
+      port: (params) => this.hold((params as { name: string }).name),
+      'port.release': async (params) => {
+        const { name } = params as { name: string }
+        const held = this.#ports.get(name)
+        this.#ports.delete(name)
+        await (await held)?.release()
+      },
+    }
+  }
+
+  /** The port of this name on this member: one and the same for all who ask, until it is released. */
+  async hold(name: string): Promise<number> {
+    const held = this.#ports.get(name) ?? this.keeper.hold({})
+    this.#ports.set(name, held)
+    held.catch(() => this.#ports.delete(name))
+    return (await held).port
+  }
+
+  #watch(peer: Peer): Set<string> {
+    const known = this.#asked.get(peer)
+    if (known) return known
+    const ids = new Set<string>()
+    this.#asked.set(peer, ids)
+    void peer.closed.then(() => {
+      this.#asked.delete(peer)
+      for (const id of ids) void this.commands.stop(id).catch(() => {})
+    })
+    return ids
+  }
+}

@@ -1,0 +1,104 @@
+import { availableParallelism, hostname } from 'node:os'
+import type { ContextRequest } from '../../body/contract.js'
+import type { Roster } from '../../current/roster.js'
+import { keys } from '../../datastore/records.js'
+import type { Json } from '../../flow/values.js'
+import type { GangContext, GangPort } from '../../plugin/contract.js'
+import { collectDirectory } from './collect.js'
+import { collectives, keyValue } from './collectives.js'
+import { call, checkNode, type Link, nodeList, timeoutOf } from './link.js'
+import { processes } from './processes.js'
+import { streams } from './streams.js'
+
+/**
+ * `current.parallel` and the plugins' context in a body: everything is asked of the member's own agent, over the
+ * body's one connection. Loads nothing but what a body has anyway.
+ */
+export function makeContext(request: ContextRequest): GangContext {
+  const { assignment, step, datastore } = request
+  const roster = assignment.gang?.roster ?? alone()
+  const listeners = new Map<string, ((data: Json, payload: Uint8Array) => void)[]>()
+  request.onEvent((event, data, payload) => {
+    for (const listener of listeners.get(event) ?? []) listener(data ?? null, payload)
+  })
+  const link: Link = {
+    peer: request.peer,
+    node: assignment.node,
+    size: roster.entries.length,
+    gang: assignment.gang !== undefined,
+    step: step.name,
+    signal: request.signal,
+    on: (event, listener) => {
+      listeners.set(event, [...(listeners.get(event) ?? []), listener])
+    },
+  }
+  const control = roster.entries[0]!
+  const { address } = assignment
+  return {
+    numNodes: link.size,
+    nodeIndex: link.node,
+    mainIp: control.addresses[0] ?? '127.0.0.1',
+    controlTaskId: address.task,
+    attempt: address.attempt,
+    epoch: roster.epoch,
+    roster,
+    isControl: link.node === 0,
+    ...collectives(link),
+    kv: keyValue(link),
+    ...processes(link),
+    ...streams(link),
+    signal: request.signal,
+    step: step.name,
+    taskId: address.task,
+    resources: step.resources,
+    temp: assignment.temp,
+    flowDir: request.flowDir,
+    async copy(file, options) {
+      const targets = nodeList(link, options?.nodes ?? 'others').filter((node) => node !== link.node)
+      await call(
+        link,
+        'gang.copy',
+        { file, to: options?.to ?? null, nodes: targets, timeoutMs: timeoutOf(options) },
+        options,
+      )
+    },
+    async key(label) {
+      return new Uint8Array((await call(link, 'gang.key', { label })).payload)
+    },
+    async reservePort(name, node = 0): Promise<GangPort> {
+      const { result } = await call(link, 'gang.port', { name, node: checkNode(link, node) })
+      return {
+        node,
+        port: result as number,
+        async release() {
+          await call(link, 'gang.port.release', { name, node })
+        },
+      }
+    },
+    async atEnd(undo) {
+      const entry = 'run' in undo && undo.run.stdin ? { run: { ...undo.run, stdin: undefined } } : undo
+      await call(link, 'gang.undo', entry as unknown as Json)
+    },
+    async record(name, plan) {
+      await datastore.putRecord(keys.plan(address, link.node, name), plan)
+    },
+    async fail(casualty) {
+      await call(link, 'gang.fail', casualty as unknown as Json)
+    },
+    async collect(artifact, directory) {
+      request.addArtifact(artifact, await collectDirectory(datastore, artifact, directory))
+    },
+    progress(data) {
+      link.peer.event('gang.progress', data)
+    },
+  }
+}
+
+/** The roster of an ordinary task, for plugins that also serve steps without a gang. */
+const alone = (): Roster => ({
+  epoch: 1,
+  control: 'm0',
+  entries: [
+    { node: 0, memberId: 'm0', host: hostname(), addresses: ['127.0.0.1'], slots: availableParallelism(), gpus: [] },
+  ],
+})

@@ -1,0 +1,38 @@
+import type { ErrorFacts } from '../errors/base.js'
+import type { Connection, Listener } from './contract.js'
+import { challenge, type Hello } from './handshake.js'
+
+/** Connections that may be in their handshake at once, and how long one may take (D13). */
+const PENDING = 256
+const HANDSHAKE_MS = 5_000
+
+export interface DoorkeeperOptions {
+  readonly key: Uint8Array
+  /** Facts of a refusal, or nothing. */
+  admit(hello: Hello): ErrorFacts | undefined
+  enter(hello: Hello, connection: Connection): void
+  /** Told of everyone who was turned away. */
+  refused?(error: unknown): void
+}
+
+/** Lets in at a listener whoever knows the key and is admitted; until then connections are few and short. */
+export async function keepDoor(listener: Listener, options: DoorkeeperOptions): Promise<void> {
+  let pending = 0
+  for await (const connection of listener) {
+    if (pending >= PENDING) {
+      connection.close()
+      continue
+    }
+    pending += 1
+    challenge(connection.stream, options.key, options.admit, AbortSignal.timeout(HANDSHAKE_MS))
+      .then((hello) => options.enter(hello, connection))
+      .catch((error: unknown) => {
+        connection.stream.end()
+        setTimeout(() => connection.close(), 100).unref()
+        options.refused?.(error)
+      })
+      .finally(() => {
+        pending -= 1
+      })
+  }
+}

@@ -1,0 +1,120 @@
+import { keys } from '../../datastore/records.js'
+import type { Casualty, Verdict } from '../../errors/verdict.js'
+import type { Json } from '../../flow/values.js'
+import { type Judgement, judge } from '../judge.js'
+import type { Account, StopOrder } from '../protocol.js'
+import { composeVerdict } from '../verdict.js'
+import type { OwnedGang } from './gang.js'
+import type { OwnedMember } from './members.js'
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, Math.max(0, ms)))
+
+/**
+ * The first phase of an ending (D4): stop to all at once, then the accounts of all that still answer, then the
+ * judgement. Members that do not answer are ended from outside.
+ */
+export async function stopGang(
+  gang: OwnedGang,
+): Promise<{ judgement: Judgement | undefined; stopped: Casualty[]; endedAfterMs: number }> {
+  const began = performance.now()
+  const { settle, lease, stopGrace } = gang.timeouts
+  const order = orderFor(gang)
+  const accounts = Promise.all(gang.ordered.map((member) => stopMember(gang, member, order)))
+  await pause(settle)
+  await accounts
+  for (const member of gang.ordered) {
+    for (const report of member.account?.killed ?? []) gang.reported(member, { ...report, ageMs: report.ageMs })
+  }
+  // Only echoes so far: the one who caused them may be silent, and known as lost at the end of its lease only.
+  const silent = () => gang.ordered.some((member) => !member.gone && performance.now() - member.heard > lease / 4)
+  while (gang.failures.every(({ weight }) => weight === 'echo') && !gang.stop && silent()) {
+    if (performance.now() - began > lease + stopGrace + settle) break
+    await pause(50)
+  }
+  const judgement = judge(unsolicited(gang))
+  const endedAfterMs = performance.now() - (judgement?.first.at ?? began)
+  return { judgement, stopped: gang.ordered.flatMap((member) => member.account?.stopped ?? []), endedAfterMs }
+}
+
+/** What failed before the runtime asked for the end; after it, only what is older than the asking counts. */
+function unsolicited(gang: OwnedGang) {
+  return gang.stop && gang.failures.length === 0 ? [] : gang.failures
+}
+
+function orderFor(gang: OwnedGang): StopOrder {
+  const { stop, failures, timeouts } = gang
+  if (stop && failures.length === 0) return { why: stop.why, cause: stop.cause, graceMs: stop.graceMs }
+  const first = failures[0]!
+  const node = first.node === undefined ? 'a member' : `node ${first.node}`
+  return { why: `${node} failed`, cause: 'infrastructure', graceMs: timeouts.stopGrace }
+}
+
+async function stopMember(gang: OwnedGang, member: OwnedMember, order: StopOrder): Promise<void> {
+  if (!member.gone) gang.state(member, 'stopping')
+  try {
+    if (!member.connected) throw member.lost('stop')
+    // What a member's processes may take, then as long again for a machine that is busy with ending them.
+    member.account = await member.call<Account>(
+      'stop',
+      order as unknown as Json,
+      order.graceMs * 2 + gang.timeouts.lease,
+    )
+  } catch {
+    await reap(member)
+  }
+}
+
+/** Ends from outside whatever is left of a member; its agent's end is then no failure. */
+export async function reap(member: OwnedMember): Promise<void> {
+  member.released = true
+  await member.backed.reap()
+}
+
+/** The one record of how it ended: created by the control, else by the owner; whichever was first counts. */
+export async function commitVerdict(
+  gang: OwnedGang,
+  facts: Omit<Parameters<typeof composeVerdict>[0], 'author'>,
+): Promise<Verdict> {
+  const { datastore, request } = gang.attempt
+  const key = keys.attemptFailed(request.address)
+  const record = (verdict: Verdict) =>
+    ({ attempt: request.address.attempt, endedAt: Date.now(), verdict }) as unknown as Json
+  const byControl = composeVerdict({ ...facts, author: 'control' })
+  const control = gang.ordered[0]
+  if (control?.connected && gang.epoch > 0) {
+    const created = await control
+      .call<boolean>('commit', { key, value: record(byControl) }, 2_000)
+      .catch(() => undefined)
+    if (created) return byControl
+  }
+  const byOwner = composeVerdict({ ...facts, author: 'launcher' })
+  if (await datastore.createRecord(key, record(byOwner))) return byOwner
+  const found = (await datastore.readRecord(key)) as unknown as { verdict: Verdict } | undefined
+  return found?.verdict ?? byOwner
+}
+
+/**
+ * The second phase: agents stay until undos are performed and logs are stored, at most the linger; then they go, or
+ * are ended. Gives what could not be done, in words.
+ */
+export async function dismiss(gang: OwnedGang): Promise<string[]> {
+  const { linger } = gang.timeouts
+  const complaints: string[] = []
+  await Promise.all(
+    gang.ordered.map(async (member) => {
+      member.released = true
+      try {
+        if (!member.connected) throw member.lost('finish')
+        const account = await member.call<Account>('finish', {}, linger)
+        for (const complaint of account.complaints) complaints.push(`node ${member.node}: ${complaint}`)
+        await member.call('leave', {}, 2_000)
+        await Promise.race([member.backed.agentExited, pause(3_000)])
+      } catch {
+        // It could not end by itself: from outside, below.
+      }
+      await reap(member)
+      gang.state(member, 'gone')
+    }),
+  )
+  return complaints
+}

@@ -1,0 +1,140 @@
+import type { Json } from '../../flow/values.js'
+import type { GangAttempt, GangEvent, GangTimeouts, StopReason } from '../contract.js'
+import type { Placed } from '../judge.js'
+import type { Failure, LiveLine, Report } from '../protocol.js'
+import type { OwnedMember } from './members.js'
+
+type State = Extract<GangEvent, { type: 'member' }>['state']
+
+/** The owner's knowledge of one attempt: its members, and what failed, each placed on the owner's clock. */
+export class OwnedGang {
+  readonly attempt: GangAttempt
+  readonly timeouts: GangTimeouts
+  readonly members = new Map<string, OwnedMember>()
+  readonly failures: Placed[] = []
+  epoch = 0
+  stop: StopReason | undefined
+  /** No events after this. */
+  closed = false
+  /** Settles at the first failure, or at the runtime's stop. */
+  readonly ending: Promise<void>
+  #end!: () => void
+  #progressed: (() => void) | undefined
+
+  constructor(attempt: GangAttempt, timeouts: GangTimeouts) {
+    this.attempt = attempt
+    this.timeouts = timeouts
+    this.ending = new Promise((resolve) => {
+      this.#end = resolve
+    })
+    const stopped = () => {
+      this.stop = attempt.signal.reason as StopReason
+      this.#end()
+    }
+    if (attempt.signal.aborted) stopped()
+    else attempt.signal.addEventListener('abort', stopped, { once: true })
+  }
+
+  get ordered(): OwnedMember[] {
+    return [...this.members.values()].sort((a, b) => a.node - b.node)
+  }
+
+  /** Waits until `ready()` after something happened, or for the gang's ending. */
+  async until(ready: () => boolean): Promise<'ready' | 'ending'> {
+    for (;;) {
+      if (ready()) return 'ready'
+      const happened = new Promise<'on'>((resolve) => {
+        this.#progressed = () => resolve('on')
+      })
+      if ((await Promise.race([happened, this.ending.then(() => 'ending' as const)])) === 'ending') return 'ending'
+    }
+  }
+
+  /** Something happened that a wait may be for. */
+  progressed(): void {
+    this.#progressed?.()
+  }
+
+  fail(failure: Failure, at: number, node?: number): void {
+    this.failures.push({ ...failure, at, ...(node === undefined ? {} : { node }) })
+    this.#end()
+  }
+
+  emit(event: GangEvent): void {
+    if (!this.closed) this.attempt.emit(event)
+  }
+
+  state(member: OwnedMember, state: State): void {
+    if (member.state === state || member.state === 'gone') return
+    member.state = state
+    this.emit({ type: 'member', node: member.node, host: member.host, state, epoch: Math.max(1, this.epoch) })
+  }
+
+  reported(member: OwnedMember, report: Report): void {
+    const at = performance.now() - report.ageMs
+    if (report.kind === 'done') {
+      member.done = report.completion
+      this.state(member, 'done')
+      this.progressed()
+    } else if (report.failure) {
+      const { casualty } = report.failure
+      const lastLines = casualty.lastLines?.length ? casualty.lastLines : member.lastLines(casualty.process)
+      this.state(member, 'failed')
+      this.fail(
+        { ...report.failure, casualty: { ...casualty, ...(lastLines.length > 0 ? { lastLines } : {}) } },
+        at,
+        member.node,
+      )
+    }
+  }
+
+  /** The agent itself is lost: by its exit, its silence, or its connection. */
+  lose(
+    member: OwnedMember,
+    lost: {
+      at: number
+      code: string
+      summary?: string
+      fix?: string
+      exitCode?: number | null
+      signal?: string | null
+    },
+  ): void {
+    if (member.released) return
+    const pid = member.joining?.pid
+    const lastLines = member.lastLines()
+    this.state(member, 'failed')
+    this.fail(
+      {
+        cause: 'infrastructure',
+        weight: 'own',
+        code: lost.code,
+        ...(lost.summary ? { summary: lost.summary } : {}),
+        ...(lost.fix ? { fix: lost.fix } : {}),
+        casualty: {
+          kind: 'agent',
+          node: member.node,
+          memberId: member.memberId,
+          host: member.host,
+          ...(pid === undefined ? {} : { pid }),
+          ...(lost.exitCode == null ? {} : { exitCode: lost.exitCode }),
+          ...(lost.signal ? { signal: lost.signal } : {}),
+          ...(lastLines.length > 0 ? { lastLines } : {}),
+        },
+      },
+      lost.at,
+      member.node,
+    )
+  }
+
+  lines(member: OwnedMember, lines: readonly LiveLine[]): void {
+    for (const line of lines) {
+      member.remember(line.process, line.text)
+      this.emit({ type: 'line', node: member.node, ...line })
+    }
+  }
+
+  progress(member: OwnedMember, data: Json): void {
+    this.emit({ type: 'progress', node: member.node, data })
+  }
+}

@@ -1,0 +1,30 @@
+import type { OwnedMember } from './members.js'
+
+export interface LeaseOptions {
+  readonly leaseMs: number
+  members(): Iterable<OwnedMember>
+  /** `silent` said nothing for a lease; its last sign of life was at `since` (`performance.now()`). */
+  lapsed(silent: OwnedMember, since: number): void
+}
+
+/**
+ * Watches for silence. A watcher that was itself stalled for half a lease (stopped, or its machine overloaded)
+ * grants a full one before it accuses anybody (D4). Returns how to end it.
+ */
+export function watchLeases(options: LeaseOptions): () => void {
+  const accused = new Set<OwnedMember>()
+  let ticked = performance.now()
+  const timer = setInterval(() => {
+    const now = performance.now()
+    const stalled = now - ticked > options.leaseMs / 2
+    ticked = now
+    for (const member of options.members()) {
+      if (stalled) member.heard = Math.max(member.heard, now)
+      if (!member.lease || member.gone || accused.has(member)) continue
+      if (now - member.heard <= options.leaseMs) continue
+      accused.add(member)
+      options.lapsed(member, member.heard)
+    }
+  }, options.leaseMs / 10)
+  return () => clearInterval(timer)
+}

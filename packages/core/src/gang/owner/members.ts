@@ -1,0 +1,94 @@
+import type { Peer } from '../../body/peer.js'
+import { GangflowError } from '../../errors/base.js'
+import type { Json } from '../../flow/values.js'
+import type { GangEvent, Member } from '../contract.js'
+import type { Account, Joining, Report } from '../protocol.js'
+
+type State = Extract<GangEvent, { type: 'member' }>['state']
+
+/** What the owner knows of one member. */
+export class OwnedMember {
+  readonly memberId: string
+  readonly backed: Member
+  /** Index in the epoch; before it opens, the place among the member ids. */
+  node = 0
+  joining: Joining | undefined
+  lease: Peer | undefined
+  data: Peer | undefined
+  /** `performance.now()` of its last sign of life. */
+  heard = performance.now()
+  done: Report['completion']
+  /** Its agent has ended. */
+  gone = false
+  /** We ended it, or told it to go: its end is no failure. */
+  released = false
+  account: Account | undefined
+  /** Last lines by process, for a member that cannot tell them any more. */
+  readonly tails = new Map<string, string[]>()
+  state: State = 'starting'
+  #wake: (() => void)[] = []
+
+  constructor(backed: Member) {
+    this.memberId = backed.memberId
+    this.backed = backed
+  }
+
+  get host(): string {
+    return this.joining?.host ?? this.backed.host
+  }
+
+  get connected(): boolean {
+    return this.lease !== undefined && !this.lease.isClosed && !this.gone
+  }
+
+  attach(lease: Peer): void {
+    this.lease = lease
+    this.heard = performance.now()
+    for (const wake of this.#wake.splice(0)) wake()
+  }
+
+  remember(process: string, text: string): void {
+    const tail = this.tails.get(process) ?? []
+    this.tails.set(process, tail)
+    tail.push(text)
+    if (tail.length > 20) tail.shift()
+  }
+
+  lastLines(process = 'body'): readonly string[] {
+    return this.tails.get(process) ?? [...this.tails.values()].at(-1) ?? []
+  }
+
+  /**
+   * Calls the agent over its lease; repeated over a new connection when the old one broke (every order may come
+   * twice). Rejects with `E_GANG_MEMBER_LOST` after `limitMs`, or at once when the agent has ended.
+   */
+  async call<R>(method: string, params: Json, limitMs: number): Promise<R> {
+    const deadline = performance.now() + limitMs
+    for (;;) {
+      const left = deadline - performance.now()
+      if (this.gone || left <= 0) throw this.lost(method)
+      if (!this.lease || this.lease.isClosed) {
+        await new Promise<void>((resolve) => {
+          this.#wake.push(resolve)
+          setTimeout(resolve, Math.min(left, 100))
+        })
+        continue
+      }
+      try {
+        return (await this.lease.call(method, params, { timeoutMs: left })) as R
+      } catch (error) {
+        if (!GangflowError.is(error) || error.code !== 'E_PEER_CLOSED') throw error
+      }
+    }
+  }
+
+  lost(during: string): GangflowError {
+    return new GangflowError({
+      code: 'E_GANG_MEMBER_LOST',
+      what: `node ${this.node} (${this.host}) did not answer '${during}'`,
+      fix: 'the verdict says how it ended',
+      node: this.node,
+      host: this.host,
+    })
+  }
+}

@@ -1,0 +1,117 @@
+import { Peer } from '../../body/peer.js'
+import type { ErrorFacts } from '../../errors/base.js'
+import type { Json } from '../../flow/values.js'
+import type { Listener } from '../contract.js'
+import { keepDoor } from '../doorkeeper.js'
+import type { Hello } from '../handshake.js'
+import type { Joining, LiveLine, Report, Work } from '../protocol.js'
+import type { OwnedMember } from './members.js'
+
+export interface RendezvousOptions {
+  readonly listener: Listener
+  readonly key: Uint8Array
+  readonly members: ReadonlyMap<string, OwnedMember>
+  readonly work: Work
+  /** 0 until the epoch is open. */
+  epoch(): number
+  joined(member: OwnedMember): void
+  reported(member: OwnedMember, report: Report): void
+  /** The lease connection ended; it may come back. */
+  dropped(member: OwnedMember): void
+  lines(member: OwnedMember, lines: readonly LiveLine[]): void
+  state(member: OwnedMember, state: string): void
+  progress(member: OwnedMember, data: Json): void
+}
+
+/** Where the members of a launcher-owned gang meet: takes them in, refuses all others with a reason. */
+export function hostRendezvous(options: RendezvousOptions): void {
+  void keepDoor(options.listener, {
+    key: options.key,
+    admit: (hello) => refusal(options, hello),
+    enter: (hello, { stream }) => {
+      const member = options.members.get(hello.member)!
+      if (hello.purpose === 'data') member.data = dataPeer(options, member, stream)
+      else leasePeer(options, member, stream)
+    },
+  })
+}
+
+/** Why a joiner is refused, or nothing. */
+export function refusal(options: Pick<RendezvousOptions, 'members' | 'epoch'>, hello: Hello): ErrorFacts | undefined {
+  const member = options.members.get(hello.member)
+  const epoch = options.epoch()
+  if (!member) {
+    return {
+      code: 'E_GANG_STRANGER',
+      what: `'${hello.member}' is no member of this gang`,
+      fix: 'it was not started for this attempt',
+    }
+  }
+  if (hello.purpose !== 'lease' && hello.purpose !== 'data') {
+    return {
+      code: 'E_GANG_PROTOCOL',
+      what: `the rendezvous takes no '${hello.purpose}' connection`,
+      fix: 'use the same version of @gangflow/core everywhere',
+    }
+  }
+  const known = hello.purpose === 'lease' ? member.lease : member.data
+  if (known && !known.isClosed) {
+    return {
+      code: 'E_GANG_DUPLICATE',
+      what: `member '${hello.member}' has joined already`,
+      fix: 'only one agent may be it',
+    }
+  }
+  if (hello.epoch !== epoch) {
+    const late = hello.epoch === 0
+    return {
+      code: late ? 'E_GANG_LATE' : 'E_GANG_EPOCH',
+      what: late
+        ? `member '${hello.member}' came too late: epoch ${epoch} is open`
+        : `member '${hello.member}' speaks of epoch ${hello.epoch}, current is ${epoch}`,
+      fix: 'it ends by itself; nothing to do',
+    }
+  }
+  return undefined
+}
+
+function leasePeer(
+  options: RendezvousOptions,
+  member: OwnedMember,
+  stream: ConstructorParameters<typeof Peer>[0],
+): void {
+  const peer: Peer = new Peer(stream, {
+    name: `the agent of member '${member.memberId}'`,
+    methods: {
+      join: (params) => {
+        member.joining = params as unknown as Joining
+        options.joined(member)
+        return options.work as unknown as Json
+      },
+    },
+    onEvent: (event, data) => {
+      member.heard = performance.now()
+      if (event === 'beat') peer.event('beat')
+      else if (event === 'report') options.reported(member, data as unknown as Report)
+    },
+  })
+  member.attach(peer)
+  void peer.closed.then(() => {
+    if (member.lease === peer) options.dropped(member)
+  })
+}
+
+function dataPeer(
+  options: RendezvousOptions,
+  member: OwnedMember,
+  stream: ConstructorParameters<typeof Peer>[0],
+): Peer {
+  return new Peer(stream, {
+    name: `the data connection of member '${member.memberId}'`,
+    onEvent: (event, data) => {
+      if (event === 'lines') options.lines(member, data as unknown as LiveLine[])
+      else if (event === 'state') options.state(member, (data as { state: string }).state)
+      else if (event === 'progress') options.progress(member, data ?? null)
+    },
+  })
+}

@@ -1,0 +1,95 @@
+import type { Assignment } from '../body/protocol.js'
+import type { CompiledFlow } from '../compile/contract.js'
+import type { Roster } from '../current/roster.js'
+import type { ArtifactTable, StoredTransition } from '../datastore/records.js'
+import type { Casualty, Cause } from '../errors/verdict.js'
+import type { GangNeeds } from '../flow/description.js'
+
+/**
+ * What agents and the owner say to each other, in the frames of body/frames.ts. On the lease connection (from the
+ * agent): call `join` (Joining → Work), events `beat`, `report` (Report); (from the owner) event `beat`, calls `form`
+ * (Formation), `stop` (StopOrder → Account), `commit` ({key, value} → boolean), `finish` (→ Account). On the data
+ * connection: events `lines`, `progress`, `state`. Peers call each other's services (agent/services.ts).
+ */
+
+/** What an agent says of itself when it joins. */
+export interface Joining {
+  readonly memberId: string
+  readonly pid: number
+  readonly host: string
+  readonly addresses: readonly string[]
+  readonly slots: number
+  readonly gpus: readonly string[]
+  /** Where peers dial it: an address of the transport. */
+  readonly listens: string
+  readonly version: string
+}
+
+/** What a joined member is to do, known before the epoch opens. */
+export interface Work {
+  readonly compiled: Pick<CompiledFlow, 'file' | 'bundle' | 'core'>
+  /** `@environment` of the step and `--env`, over the agent's own. */
+  readonly env: Readonly<Record<string, string>>
+  readonly assignment: Omit<Assignment, 'epoch' | 'node' | 'gang' | 'temp'>
+  readonly needs: GangNeeds
+}
+
+/** One epoch, opened by the arbiter. */
+export interface Formation {
+  readonly epoch: number
+  readonly roster: Roster
+  /** By member id: where peers dial it. */
+  readonly listens: Readonly<Record<string, string>>
+  readonly inspect?: number
+}
+
+/** Something that ended or failed by itself, as its own agent tells it. */
+export interface Report {
+  readonly kind: 'done' | 'failed'
+  /** Milliseconds since it happened, on the agent's monotonic clock, when it was sent. */
+  readonly ageMs: number
+  /** For `done`. */
+  readonly completion?: {
+    readonly artifacts: ArtifactTable
+    readonly transition?: StoredTransition
+    readonly ambiguous?: Readonly<Record<string, readonly string[]>>
+  }
+  /** For `failed`. */
+  readonly failure?: Failure
+}
+
+/** How strongly an end speaks for being a first cause (D4). */
+export type Weight = 'own' | 'exit' | 'echo'
+
+export interface Failure {
+  readonly casualty: Casualty
+  readonly cause: Cause
+  readonly weight: Weight
+  /** One sentence, where the reporter knows better than the casualty's facts say. */
+  readonly summary?: string
+  readonly fix?: string
+  readonly code?: string
+}
+
+export interface StopOrder {
+  readonly why: string
+  readonly cause: Cause
+  readonly graceMs: number
+}
+
+/** Processes of a member that were ended because of a stop, or by their own part in it. */
+export interface Account {
+  readonly stopped: readonly Casualty[]
+  /** What could not be stored or undone, in words. */
+  readonly complaints: readonly string[]
+  /** Ends by unknown hands shortly before: possible causes that nobody had to tell of. */
+  readonly killed: readonly Report[]
+}
+
+/** One live line on the data connection. */
+export interface LiveLine {
+  readonly process: string
+  readonly stream: 'stdout' | 'stderr'
+  readonly text: string
+  readonly skipped?: number
+}

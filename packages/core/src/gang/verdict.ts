@@ -1,0 +1,92 @@
+import type { Casualty, Cause, Verdict } from '../errors/verdict.js'
+import type { StopReason } from './contract.js'
+import type { Judgement, Placed } from './judge.js'
+
+export interface VerdictFacts {
+  readonly step: string
+  readonly size: number
+  readonly judgement?: Judgement | undefined
+  /** Why the runtime ended the attempt, where nothing had failed before. */
+  readonly stop?: StopReason | undefined
+  readonly stopped: readonly Casualty[]
+  readonly endedAfterMs?: number
+  readonly author: Verdict['author']
+}
+
+/** The one account of how the attempt ended (D4). Pure. */
+export function composeVerdict(facts: VerdictFacts): Verdict {
+  const { step, size, judgement, stop, stopped, endedAfterMs, author } = facts
+  const common = {
+    version: 1,
+    stopped,
+    author,
+    ...(endedAfterMs === undefined ? {} : { endedAfterMs: Math.max(0, Math.round(endedAfterMs)) }),
+  } as const
+  if (!judgement) {
+    const cause: Cause = stop?.cause ?? 'infrastructure'
+    return {
+      ...common,
+      cause,
+      code: 'E_GANG_STOPPED',
+      summary: `step '${step}' was stopped: ${stop?.why ?? 'for no known reason'}`,
+      echoes: [],
+    }
+  }
+  const { first, echoes } = judgement
+  const fix = first.fix ?? fixFor(first)
+  return {
+    ...common,
+    cause: first.cause,
+    summary: sentence(first, step, size),
+    ...(fix === undefined ? {} : { fix }),
+    ...(first.code === undefined ? {} : { code: first.code }),
+    first: first.casualty,
+    echoes: echoes.map((echo) => echo.casualty),
+  }
+}
+
+/** `node 2 (gpu-c)`; `of 4` where that helps. */
+function where({ node, host }: Casualty, size: number): string {
+  if (node === undefined) return host ? ` on ${host}` : ''
+  return ` on node ${node}${host ? ` (${host})` : ''} of ${size}`
+}
+
+function sentence(first: Placed, step: string, size: number): string {
+  const { casualty, summary } = first
+  if (summary !== undefined) {
+    // The body's own account names the step, not the node that it ran on.
+    return summary.includes(`node ${casualty.node}`) ? summary : `${summary}${where(casualty, size)}`
+  }
+  const pid = casualty.pid === undefined ? '' : `, pid ${casualty.pid}`
+  const how = casualty.signal
+    ? `was ended by ${casualty.signal}`
+    : casualty.exitCode !== undefined
+      ? `ended with exit code ${casualty.exitCode}`
+      : 'failed'
+  const why = casualty.error ? `: ${casualty.error.message.split('\n')[0]}` : ''
+  const place = where(casualty, size)
+  if (casualty.kind === 'process' || casualty.rank !== undefined) {
+    const rank = casualty.rank === undefined ? `process '${casualty.process}'` : `rank ${casualty.rank}`
+    return `${rank}${place}${pid} ${how} in step '${step}'${why}`
+  }
+  const what = {
+    agent: 'the agent',
+    keeper: 'the keeper',
+    body: 'the body',
+    member: 'the member',
+    launcher: 'the launcher',
+    process: 'a process',
+  }
+  return `${what[casualty.kind]}${place}${pid} ${how} in step '${step}'${why}`
+}
+
+function fixFor({ casualty, cause }: Placed): string | undefined {
+  if (casualty.signal === 'SIGKILL') {
+    return "find out who sent SIGKILL: the kernel when memory ran out ('dmesg | tail'), a person, or a scheduler; @retry starts the gang anew"
+  }
+  if (casualty.signal === 'SIGSEGV' || casualty.signal === 'SIGABRT' || casualty.signal === 'SIGBUS') {
+    return 'the program crashed in native code: its last lines and a core dump say where'
+  }
+  if (cause === 'user') return 'see the last lines and the log of that process: `gangflow logs`'
+  return undefined
+}
