@@ -116,9 +116,9 @@ export class NativeKeeper implements Keeper {
   }
 
   async hold(request: HoldRequest): Promise<HeldPort> {
-    const host = request.host === undefined || isIP(request.host) ? request.host : (await lookup(request.host)).address
+    const host = await addressOf(request)
     const id = this.#next++
-    const fields = await this.#ask(command.hold, id, [{ u16: request.port ?? 0 }, { text: host ?? '' }])
+    const fields = await this.#ask(command.hold, id, [{ u16: request.port ?? 0 }, { text: host }])
     const errno = fields.u32()
     const port = fields.u16()
     if (errno !== 0) throw portError(request, errnoName(errno))
@@ -259,6 +259,15 @@ function makeSpool(request: SpawnRequest): void {
     mkdirSync(request.spool!, { recursive: true, mode: 0o700 })
   } catch (cause) {
     throw startError(request, 3, (cause as NodeJS.ErrnoException).code ?? 'EIO', cause)
+  }
+}
+
+async function addressOf(request: HoldRequest): Promise<string> {
+  if (request.host === undefined || isIP(request.host)) return request.host ?? ''
+  try {
+    return (await lookup(request.host)).address
+  } catch (cause) {
+    throw portError({ host: request.host }, (cause as NodeJS.ErrnoException).code ?? 'ENOTFOUND')
   }
 }
 
