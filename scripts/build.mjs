@@ -1,4 +1,4 @@
-// Builds every package into its dist/: one esbuild run a package (each src/*.ts is a published entry), the
+// Builds every package into its dist/: one esbuild run a package (each src/*.ts of core is a published entry), the
 // keeper by the C compiler at hand, then the types. `--no-types` leaves the types out, for a quick turn.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -17,8 +17,11 @@ for (const name of readdirSync('packages')) {
     continue
   }
   if (!existsSync(join(folder, 'src'))) continue
+  // Core starts entries of its own by path (agent, body); what a plugin does not export is no entry.
+  const exported = JSON.stringify(manifest.exports)
   const entryPoints = readdirSync(join(folder, 'src'))
     .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+    .filter((file) => manifest.bin || exported.includes(`/dist/${file.replace(/\.ts$/, '.js')}"`))
     .map((file) => join(folder, 'src', file))
   if (entryPoints.length === 0) continue
   for (const file of existsSync(join(folder, 'dist')) ? readdirSync(join(folder, 'dist')) : []) {
