@@ -31,7 +31,8 @@ export async function bodyMain({ makeContext }: BodyComposition): Promise<void> 
     {
       name: 'the host of this body',
       methods: {
-        run: async (params) => {
+        // The call may come together with the welcome, before `dial` has given the peer.
+        run: async (params, _, { peer }) => {
           const body = { peer, flow, makeContext, words: lastWordsPath(socket, name), signal: stop.signal, listeners }
           return (await runTask(body, params as unknown as Assignment)) as unknown as Json
         },
