@@ -1,7 +1,7 @@
 // Builds every package into its dist/: one esbuild run a package (each src/*.ts of core is a published entry), the
 // keeper by the C compiler at hand, then the types. `--no-types` leaves the types out, for a quick turn.
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 
@@ -47,4 +47,6 @@ for (const name of readdirSync('packages')) {
     logLevel: 'warning',
   })
 }
+// The text of `gangflow --help`, so that asking for it loads no parser.
+writeFileSync('packages/core/dist/help.json', execFileSync(process.execPath, ['packages/core/dist/help.js']))
 if (types) execFileSync('npx', ['tsc', '-b'], { stdio: 'inherit' })
