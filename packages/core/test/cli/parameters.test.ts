@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { parse } from '../../src/cli/parser.js'
 import { parameterWords } from '../../src/cli/parameters.js'
+import { parse } from '../../src/cli/parser.js'
 
 describe('parameterWords', () => {
   it('reads every way to write a parameter, as text', () => {

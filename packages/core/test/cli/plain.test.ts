@@ -46,7 +46,9 @@ describe('the plain view', () => {
 
   it('gives each cause its exit code', () => {
     const of = (cause: Verdict['cause']) => exitCodeOf({ code: 'E_X', verdict: { ...verdict, cause } })
-    expect([of('user'), of('infrastructure'), of('timeout'), of('preempted'), of('cancelled')]).toEqual([1, 3, 4, 5, 130])
+    expect([of('user'), of('infrastructure'), of('timeout'), of('preempted'), of('cancelled')]).toEqual([
+      1, 3, 4, 5, 130,
+    ])
     expect(exitCodeOf({ code: 'E_USAGE' })).toBe(2)
   })
 })

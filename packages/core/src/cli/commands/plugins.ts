@@ -8,7 +8,7 @@ import { table } from '../table.js'
 export const command: CommandModule['command'] = async (args) => {
   const plugins = await findPlugins(process.cwd())
   if (args['json'] === true) console.log(JSON.stringify(plugins, null, 2))
-  else if (plugins.length === 0) console.log('no plugins: npm install @gangflow/plugin-torchrun adds one')
+  else if (plugins.length === 0) console.log('no plugins: this package depends on none')
   else {
     const style = styleOf(process.stdout, args)
     const rows = plugins.map(({ name, version, kind, status }) => [
