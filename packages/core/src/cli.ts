@@ -7,7 +7,8 @@ const quick = quickAnswer(words)
 if (quick !== undefined) process.stdout.write(quick)
 else {
   const { main } = await import('./cli/main.js')
-  process.exitCode = await main(words)
+  const code = await main(words)
+  if (code !== undefined) process.exitCode = code
 }
 
 function quickAnswer(given: readonly string[]): string | undefined {

@@ -3,9 +3,11 @@ import { exitCodes } from '../errors/exit-codes.js'
 import { errorLines, exitCodeOf } from './failure.js'
 import { styleOf } from './style.js'
 
-/** Runs a command line and gives its exit code; every error ends up on stderr here. */
-export async function main(words: readonly string[]): Promise<number> {
+/** Runs a command line and gives its exit code (or undefined when another core set it); every error ends on stderr. */
+export async function main(words: readonly string[]): Promise<number | undefined> {
   try {
+    const { handOver } = await import('./hand-over.js')
+    if (await handOver(words)) return undefined
     if (words[0] === 'completion' || words.includes('--get-yargs-completions')) {
       const { completion } = await import('./commands/completion.js')
       return await completion(words)
