@@ -13,9 +13,9 @@ type Start = (engine: Engine, file: string, options: RunOptions) => RunHandle
 /** What `run` and `resume` share: options, the view, Ctrl-C, the exit code. */
 export async function runCommand(args: Arguments, rest: readonly string[], start: Start): Promise<number> {
   const options = optionsOf(args, rest)
-  const { createEngine } = await import('../composition/engine.js')
+  const { launcher } = await import('../composition/launcher.js')
   const view = await openView(args, process.stdout)
-  const handle = start(createEngine(), resolve(String(args['flow'])), options)
+  const handle = start(launcher, resolve(String(args['flow'])), options)
   const release = onSignals(handle, (text) => process.stderr.write(`${text}\n`))
   handle.result.catch(() => {})
   try {
@@ -63,6 +63,7 @@ function optionsOf(args: Arguments, rest: readonly string[]): RunOptions {
   }
   return {
     parameters: parameterWords(rest, list('param')),
+    parametersAs: 'text',
     tags: list('tag'),
     env: environment(list('env')),
     ...(backend !== undefined && { backend }),

@@ -37,8 +37,8 @@ describe('parse', () => {
   it.each([
     [['fly'], /'fly' is no command.*the commands are: run, resume/s],
     [['run'], /Not enough non-option arguments/],
-    [['runs', '--lmit', '3'], /Unknown argument/],
-    [['runs', '--status', 'odd'], /Invalid values/],
+    [['show', 'f.ts', '--formt', 'x'], /Unknown argument/],
+    [['show', 'f.ts', '--format', 'odd'], /Invalid values/],
   ])('refuses %j', async (words, message) => {
     await expect(parse(words)).rejects.toThrowError(message)
   })

@@ -3,7 +3,7 @@ import { runCommand } from '../running.js'
 
 /** `gangflow resume FLOW`. Parameters stay those of the origin, so none are taken. */
 export const command: CommandModule['command'] = (args, rest) =>
-  runCommand(args, rest, (engine, file, { parameters: _, ...options }) =>
+  runCommand(args, rest, (engine, file, { parameters: _, parametersAs: __, ...options }) =>
     engine.resume(file, {
       ...options,
       ...(typeof args['origin'] === 'string' && { origin: args['origin'] }),
