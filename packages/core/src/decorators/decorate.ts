@@ -31,6 +31,7 @@ export function decorate<F extends FlowSpec>(
       })
     const apply = (one: StepDecorator) =>
       (one as unknown as Record<symbol, (...args: unknown[]) => void>)[applyKey]!(flowClass, name, method)
+    if (!Array.isArray(decorators)) throw noDecorators(flowClass.name, name)
     const given = [...decorators].reverse()
     if (
       !given.includes(step) &&
@@ -40,13 +41,16 @@ export function decorate<F extends FlowSpec>(
     )
       apply(step)
     for (const one of given) {
-      if (typeof one !== 'function' || !(applyKey in one))
-        throw new GangflowError({
-          code: 'E_DECORATOR_PLACE',
-          what: `decorate(${flowClass.name}, { ${name}: […] }) holds something that is no step decorator`,
-          fix: 'list decorators such as retry({ times: 2 }), each with its call',
-        })
+      if (typeof one !== 'function' || !(applyKey in one)) throw noDecorators(flowClass.name, name)
       apply(one)
     }
   }
+}
+
+function noDecorators(flow: string, name: string): GangflowError {
+  return new GangflowError({
+    code: 'E_DECORATOR_PLACE',
+    what: `decorate(${flow}, { ${name}: … }) holds something that is no list of step decorators`,
+    fix: `list decorators, each with its call: { ${name}: [retry({ times: 2 })] }, or none: { ${name}: [] }`,
+  })
 }

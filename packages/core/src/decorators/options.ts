@@ -1,4 +1,5 @@
 import { GangflowError } from '../errors/base.js'
+import { show } from '../errors/show.js'
 
 /** The options given to a decorator factory, checked: a plain object with known names. */
 export function checkOptions<O extends object>(
@@ -43,15 +44,4 @@ export function positive(decorator: string, name: string, value: unknown): numbe
   if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0)
     throw badOption(decorator, `needs ${name} to be a number > 0, not ${show(value)}`)
   return value
-}
-
-/** A value as people would write it. */
-export function show(value: unknown): string {
-  if (typeof value === 'bigint') return `${value}n`
-  if (typeof value === 'function') return 'a function'
-  return typeof value === 'object' && value !== null
-    ? JSON.stringify(value)
-    : typeof value === 'string'
-      ? `'${value}'`
-      : String(value)
 }

@@ -1,6 +1,7 @@
 import { type Duration, milliseconds } from '../errors/duration.js'
+import { show } from '../errors/show.js'
 import type { GangOptions, Resources } from '../flow/description.js'
-import { badOption, checkOptions, positive, show, wholeNumber } from './options.js'
+import { badOption, checkOptions, positive, wholeNumber } from './options.js'
 import { type StepDecorator, stepDecorator } from './protocol.js'
 
 /** Options of `@retry`. */

@@ -1,4 +1,5 @@
 import { GangflowError } from '../errors/base.js'
+import { show } from '../errors/show.js'
 
 /** What a step's call of `this.next(…)` asked for, before its artifacts are looked at. */
 export type Asked =
@@ -16,10 +17,9 @@ export function readNext(
   const target = (value: unknown, where: string): string => {
     const name = nameOf(value)
     if (name !== undefined) return name
-    const shown = typeof value === 'function' ? `the function ${value.name || '(unnamed)'}` : String(value)
     throw badNext(
       step,
-      `${where} is ${shown}, which is no step of this flow`,
+      `${where} is ${show(value)}, which is no step of this flow`,
       'pass a step as this.name, its method marked with @step',
     )
   }
@@ -59,7 +59,7 @@ export function gangSize(step: string, size: unknown): number {
   if (typeof size === 'number' && Number.isSafeInteger(size) && size >= 1) return size
   throw new GangflowError({
     code: 'E_NUM_PARALLEL',
-    what: `${step} asks for a gang of ${typeof size === 'string' ? `'${size}'` : String(size)}`,
+    what: `${step} asks for a gang of ${show(size)}`,
     fix: 'numParallel is a whole number >= 1',
     step,
   })

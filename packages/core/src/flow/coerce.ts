@@ -1,4 +1,5 @@
 import { GangflowError } from '../errors/base.js'
+import { show } from '../errors/show.js'
 import { nearest } from './complain.js'
 import { flagOf } from './describe-parameters.js'
 import type { ParameterDescription } from './description.js'
@@ -83,8 +84,7 @@ type Read = { readonly value: unknown } | { readonly problem: string }
 
 function fromText(one: ParameterDescription, value: unknown): Read {
   if (one.kind === 'boolean' && typeof value === 'boolean') return { value }
-  if (typeof value !== 'string')
-    return { problem: value === true ? 'was given without a value' : `is ${JSON.stringify(value)}` }
+  if (typeof value !== 'string') return { problem: value === true ? 'was given without a value' : `is ${show(value)}` }
   switch (one.kind) {
     case 'string':
       return { value }
@@ -108,9 +108,7 @@ function fromText(one: ParameterDescription, value: unknown): Read {
 }
 
 function fromValue(one: ParameterDescription, value: unknown): Read {
-  const no: Read = {
-    problem: `is ${typeof value === 'string' ? `'${value}'` : typeof value === 'bigint' ? `${value}n` : describeValue(value)}`,
-  }
+  const no: Read = { problem: `is ${show(value)}` }
   switch (one.kind) {
     case 'string':
     case 'boolean':
@@ -130,10 +128,6 @@ function fromValue(one: ParameterDescription, value: unknown): Read {
               'is no JSON: it holds something other than null, booleans, finite numbers, strings, lists and plain objects',
           }
   }
-}
-
-function describeValue(value: unknown): string {
-  return JSON.stringify(value) ?? typeof value
 }
 
 function isJson(value: unknown, above: readonly unknown[] = []): boolean {

@@ -1,4 +1,5 @@
 import { GangflowError } from '../errors/base.js'
+import { show } from '../errors/show.js'
 import { type Asked, badNext } from './choose.js'
 import type { Transition } from './description.js'
 import type { ChosenTransition } from './invocation.js'
@@ -35,7 +36,7 @@ async function itemsOf(step: string, artifact: string, value: unknown): Promise<
   else
     throw new GangflowError({
       code: 'E_FOREACH_ITEMS',
-      what: `${step} asks for a foreach over '${artifact}', which is ${value === undefined ? 'not set' : `no list but ${typeof value}`}`,
+      what: `${step} asks for a foreach over '${artifact}', which is ${value === undefined ? 'not set' : `no list but ${show(value)}`}`,
       fix: `set this.${artifact} to a list (anything that can be iterated) before this.next(…)`,
       step,
     })
@@ -54,7 +55,7 @@ function caseOf(step: string, asked: Extract<Asked, { kind: 'switch' }>, value: 
   if (key !== undefined && Object.hasOwn(asked.cases, key)) return asked.cases[key]!
   throw new GangflowError({
     code: 'E_SWITCH_CASE',
-    what: `${step} chooses by '${asked.condition}', which is ${value === undefined ? 'not set' : (JSON.stringify(value) ?? typeof value)}`,
+    what: `${step} chooses by '${asked.condition}', which is ${value === undefined ? 'not set' : show(value)}`,
     fix: `set this.${asked.condition} to one of: ${Object.keys(asked.cases).join(', ')}; or add the case`,
     step,
   })

@@ -60,5 +60,5 @@ export function pluginsOf(step: LoadedStep): readonly PluginDecoration[] {
 /** The codecs of every plugin in the flow: a join without the decorator reads the artifact too. */
 export function codecsOf(flowClass: FlowClass): readonly ArtifactCodec[] {
   const plugins = [...stepsOf(flowClass).values()].flatMap((step) => pluginsOf(step).map(({ plugin }) => plugin))
-  return [...new Set(plugins)].flatMap((plugin) => plugin.codecs ?? [])
+  return [...new Set(plugins.flatMap((plugin) => plugin.codecs ?? []))]
 }

@@ -1,4 +1,5 @@
 import { GangflowError } from '../errors/base.js'
+import { show } from '../errors/show.js'
 import type { ParameterKind } from './description.js'
 
 /** What every parameter may say of itself. */
@@ -74,7 +75,7 @@ function declare<T>(kind: 'string' | 'number' | 'boolean'): Declare<T> {
   return ((options: ParameterOptions<T> = {}) => {
     const given = options.default
     if (given !== undefined && (typeof given !== kind || Number.isNaN(given)))
-      throw badDeclaration(kind, `has the default ${JSON.stringify(given)}, which is no ${kind}`)
+      throw badDeclaration(kind, `has the default ${show(given)}, which is no ${kind}`)
     return placeholder({ ...checked(kind, options), kind }) as T
   }) as Declare<T>
 }

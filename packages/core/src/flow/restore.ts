@@ -19,6 +19,7 @@ export interface RestoredFlow {
 }
 
 interface Cell {
+  readonly source: ArtifactSource
   state: 'carried' | 'read' | 'set'
   value: unknown
 }
@@ -46,7 +47,7 @@ export function restore(
 
   const carry = (name: string, source: ArtifactSource) => {
     if (fixed.has(name)) return
-    const cell: Cell = { state: 'carried', value: undefined }
+    const cell: Cell = { source, state: 'carried', value: undefined }
     cells.set(name, cell)
     Object.defineProperty(flow, name, {
       enumerable: true,
@@ -80,13 +81,17 @@ export function restore(
       (cells.get(name)?.state === 'set' && Object.hasOwn(flow, name)) ||
       (!cells.has(name) && Object.hasOwn(flow, name)),
     unresolved: () =>
-      [...cells].filter(([name, { state }]) => state === 'carried' && artifacts.ambiguous(name)).map(([name]) => name),
+      [...cells]
+        .filter(([name, { state, source }]) => state === 'carried' && source === artifacts && isOurs(flow, name))
+        .filter(([name]) => artifacts.ambiguous(name) !== undefined)
+        .map(([name]) => name),
     collect: () =>
       Object.keys(flow).flatMap((name): ArtifactChange[] => {
         if (fixed.has(name)) return []
         const cell = isOurs(flow, name) ? cells.get(name) : undefined
-        if (cell?.state === 'carried') return artifacts.ambiguous(name) ? [] : [{ name, state: 'carried' }]
-        const value = cell ? cell.value : flow[name]
+        if (cell?.state === 'carried' && cell.source === artifacts)
+          return artifacts.ambiguous(name) ? [] : [{ name, state: 'carried' }]
+        const value = flow[name]
         return typeof value === 'function' && made.get(name) === value ? [] : [{ name, state: 'value', value }]
       }),
   }

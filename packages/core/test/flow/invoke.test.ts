@@ -146,7 +146,7 @@ describe('invokeStep', () => {
 
   it.each([
     [undefined, 'E_FOREACH_ITEMS', /not set/],
-    [7, 'E_FOREACH_ITEMS', /no list but number/],
+    [7, 'E_FOREACH_ITEMS', /no list but 7/],
     [[], 'E_FOREACH_EMPTY', /empty/],
   ])('refuses a foreach over %j', async (items, code, what) => {
     await expect(invoke(Train, 'split', { artifacts: source({ items }) })).rejects.toMatchObject({
@@ -190,13 +190,16 @@ describe('invokeStep', () => {
     expect(result.transition).toEqual({ kind: 'next', targets: [target] })
   })
 
-  it.each([['other'], [undefined], [null], [{}]])('refuses a switch on %j by listing the cases', async (choice) => {
-    const inputs = [{ step: 'gang', control: true, artifacts: source({ loss: 0 }) }]
-    await expect(invoke(Train, 'after', { inputs, artifacts: source({ choice }) })).rejects.toMatchObject({
-      code: 'E_SWITCH_CASE',
-      fix: expect.stringContaining('again'),
-    })
-  })
+  it.each([['other'], [undefined], [null], [{}], [5n], ['toString']])(
+    'refuses a switch on %o by listing the cases',
+    async (choice) => {
+      const inputs = [{ step: 'gang', control: true, artifacts: source({ loss: 0 }) }]
+      await expect(invoke(Train, 'after', { inputs, artifacts: source({ choice }) })).rejects.toMatchObject({
+        code: 'E_SWITCH_CASE',
+        fix: expect.stringContaining('again'),
+      })
+    },
+  )
 
   it('checks a computed numParallel', async () => {
     const result = await invoke(Train, 'spread', { artifacts: source({ size: 3 }) })
