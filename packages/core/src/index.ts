@@ -1,5 +1,3 @@
-export type { GangflowConfig } from './composition/options.js'
-export { resume, run } from './composition/public.js'
 export { type Current, type CurrentBase, current } from './current/current.js'
 export type { Roster, RosterEntry } from './current/roster.js'
 export { decorate } from './decorators/decorate.js'
@@ -34,4 +32,3 @@ export type {
   Nodes,
   Parallel,
 } from './plugin/contract.js'
-export type { ResumeOptions, RunEvent, RunHandle, RunOptions, RunResult } from './runtime/contract.js'

@@ -12,11 +12,12 @@
 #define SECOND (1000ull * MS)
 
 // Commands of the owner, on fd 0.
-enum { C_SPAWN = 1, C_STDIN, C_STDIN_END, C_SIGNAL, C_STOP, C_HOLD, C_RELEASE, C_PING, C_CLOSE, C_SURVEY };
+enum { C_SPAWN = 1, C_STDIN, C_STDIN_END, C_SIGNAL, C_STOP, C_HOLD, C_RELEASE, C_PING, C_CLOSE, C_SURVEY,
+       C_MARK };
 // Events for the owner, on fd 1.
 enum {
   E_HELLO = 1, E_STARTED, E_FAILED, E_OUTPUT, E_EXITED, E_CLOSED, E_STOPPED, E_HELD, E_STDIN_DONE, E_SPOOL_FAULT,
-  E_LAPSED, E_STRAY, E_RELEASED, E_SURVEY
+  E_LAPSED, E_STRAY, E_RELEASED, E_SURVEY, E_MARKED
 };
 // Where a start failed, in E_FAILED.
 enum { F_SETUP = 1, F_FORK, F_SPOOL, F_CWD, F_EXEC };

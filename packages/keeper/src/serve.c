@@ -80,6 +80,13 @@ static void handle(uint8_t type, uint32_t id, Reader *r) {
     }
     case C_SURVEY:
       return survey(id);
+    case C_MARK: {
+      uint32_t target = read_u32(r);
+      if ((p = proc_by_id(target)) && !p->reaped) drain(p);
+      event_begin(E_MARKED, id);
+      event_u64(p ? (uint64_t)p->spool_size : 0);
+      return event_end();
+    }
   }
 }
 
@@ -185,8 +192,6 @@ static void prepare(void) {
   struct rlimit more = {files_given.rlim_max, files_given.rlim_max};
   setrlimit(RLIMIT_NOFILE, &more);
   signal(SIGPIPE, SIG_IGN);
-  // A file that may not grow is told by write, as a full disk is.
-  signal(SIGXFSZ, SIG_IGN);
   fcntl(0, F_SETFL, fcntl(0, F_GETFL) | O_NONBLOCK);
   fcntl(1, F_SETFL, fcntl(1, F_GETFL) | O_NONBLOCK);
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);

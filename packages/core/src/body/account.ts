@@ -5,7 +5,7 @@ import type { BodyOutcome, StopReason } from './contract.js'
 import type { LastWords } from './last-words.js'
 import type { Completion } from './protocol.js'
 
-type Failure = Omit<Extract<BodyOutcome, { ok: false }>, 'durationMs'>
+type Failure = Omit<Extract<BodyOutcome, { ok: false }>, 'durationMs' | 'at'>
 
 /** What is known of a body that ended without success. */
 export interface Remains {
@@ -69,6 +69,14 @@ export function accountOfDeath(remains: Remains, words: LastWords | undefined): 
       'E_STEP_EXITED',
       `step '${step}' called process.exit(${words.exitCode})${at}`,
       'let the step return, or throw an error to fail it',
+    )
+  }
+  if (exit?.keeperLost) {
+    return told(
+      'infrastructure',
+      'E_KEEPER_LOST',
+      `the parent of the body of step '${step}' was itself ended, and the body with it`,
+      'find out who ended gangflow-keeper',
     )
   }
   const heap = remains.lastLines.some((line) => /JavaScript heap out of memory|Reached heap limit/.test(line))

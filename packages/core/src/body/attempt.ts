@@ -33,6 +33,7 @@ export async function attemptOn(body: BodyProcess, request: AttemptRequest): Pro
   const step = assignment.address.step
   const startedAt = performance.now()
   let began = false
+  let failedAt = startedAt
   let stopped: StopReason | undefined
   const emit = (event: BodyEvent) => task.emit?.(event)
   const stop = (reason: StopReason) => {
@@ -46,7 +47,7 @@ export async function attemptOn(body: BodyProcess, request: AttemptRequest): Pro
   else task.signal.addEventListener('abort', onAbort)
   let timer: NodeJS.Timeout | undefined
   try {
-    body.served += 1
+    await body.ready
     body.show((line) => emit({ type: 'line', ...line }))
     const peer = await body.peer
     peer.name = `the body of step '${step}'`
@@ -63,18 +64,20 @@ export async function attemptOn(body: BodyProcess, request: AttemptRequest): Pro
     emit({ type: 'started', pid: body.pid!, warm })
     if (!task.inspect) timer = alarm(assignment.timeoutMs, stop)
     const completion = await conversation(body, peer.call<never>('run', assignment as never))
+    failedAt = performance.now()
     if (completion === undefined) {
       const exit = await ended(body, lostExitMs)
-      return { began, outcome: finish(death(exit)) }
+      return { began, outcome: finish(death(exit), exit) }
     }
     if (completion.ok) return { began, outcome: { ok: true, completion, durationMs: performance.now() - startedAt } }
     peer.event('bye')
     await Promise.race([body.exited, after(failedExitMs)])
     return { began, outcome: finish(() => accountOfError(completion.error, remains())) }
   } catch (error) {
+    failedAt = performance.now()
     const exit = await ended(body, lostExitMs)
     const facts = GangflowError.is(error) ? error.toJSON() : { code: 'E_BODY_START', what: messageOf(error) }
-    return { began, outcome: finish(() => accountOfStart(facts, remains(exit))) }
+    return { began, outcome: finish(() => accountOfStart(facts, remains(exit)), exit) }
   } finally {
     clearTimeout(timer)
     task.signal.removeEventListener('abort', onAbort)
@@ -86,9 +89,9 @@ export async function attemptOn(body: BodyProcess, request: AttemptRequest): Pro
   function death(exit: ProcessExit | undefined) {
     return () => accountOfDeath(remains(exit), readLastWords(body.lastWords))
   }
-  function finish(account: () => ReturnType<typeof accountOfDeath>): BodyOutcome {
-    const told = stopped ? accountOfStop(stopped, remains()) : account()
-    return { ...told, durationMs: performance.now() - startedAt }
+  function finish(account: () => ReturnType<typeof accountOfDeath>, exit?: ProcessExit): BodyOutcome {
+    const told = stopped ? accountOfStop(stopped, remains(exit)) : account()
+    return { ...told, at: exit?.at ?? failedAt, durationMs: failedAt - startedAt }
   }
 }
 

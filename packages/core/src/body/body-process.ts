@@ -1,11 +1,13 @@
 import { dirname, join } from 'node:path'
 import { GangflowError } from '../errors/base.js'
 import type { Keeper, KeptProcess, ProcessExit, StopOptions } from '../process/contract.js'
+import { spoolFile } from '../process/spool.js'
 import type { BodySpec } from './contract.js'
 import { deferred } from './deferred.js'
 import { lastWordsPath } from './last-words.js'
 import { type Line, LineFeed } from './lines.js'
 import type { Peer } from './peer.js'
+import { spoolTail } from './spool-tail.js'
 
 export interface BodyProcessOptions {
   readonly keeper: Keeper
@@ -35,9 +37,17 @@ export class BodyProcess {
   /** Settles after its last output was spooled and shown. */
   readonly exited: Promise<ProcessExit>
   readonly feed: LineFeed
+  /** Where its output is spooled. */
+  readonly spoolFile: string
+  /** Byte of the spool at which the next task's log begins. */
+  logFrom = 0
+  /** Settles when what it printed for its last task is told from what comes. */
+  ready: Promise<void> = Promise.resolve()
   pid: number | undefined
-  /** Tasks that it was given. */
-  served = 0
+  /** It has a task, or its last task's log is still to be seen to. */
+  serving = false
+  /** The logs of the tasks that it served, on their way. */
+  readonly logging: Promise<void>[] = []
   gone = false
   readonly #hello = deferred<{ peer: Peer; pid: number }>()
   #kept: KeptProcess | undefined
@@ -49,6 +59,7 @@ export class BodyProcess {
     this.name = options.name
     this.spec = options.spec
     this.lastWords = lastWordsPath(options.socket, options.name)
+    this.spoolFile = spoolFile(options.spool, options.name)
     this.feed = new LineFeed((line) => {
       if (this.#show) this.#show(line)
       else if (this.#prelude.length < longestPrelude) this.#prelude.push(line)
@@ -79,6 +90,27 @@ export class BodyProcess {
     if (this.#kept) this.#kept.stop(options).catch(() => {})
   }
 
+  /** A task is over and another one may come: byte of the spool at which its log ends. */
+  mark(): Promise<number> {
+    const marked = this.#kept!.mark().then((size) => {
+      this.logFrom = size
+      this.feed.restart()
+      return size
+    })
+    this.ready = marked.then(
+      () => {},
+      () => {},
+    )
+    return marked
+  }
+
+  /** Ends what it left behind; settles when nothing can add to its output any more. */
+  async swept(graceMs: number): Promise<void> {
+    await this.exited
+    await this.#kept!.stop({ graceMs })
+    await this.#kept!.closed
+  }
+
   async #watch(kept: KeptProcess): Promise<ProcessExit> {
     this.#kept = kept
     this.pid = kept.pid
@@ -86,6 +118,7 @@ export class BodyProcess {
     if (this.#stop) kept.stop(this.#stop).catch(() => {})
     const exit = await kept.exited
     this.gone = true
+    if (this.feed.gapped) this.feed.recall(await spoolTail(this.spoolFile))
     this.feed.end()
     return exit
   }

@@ -74,6 +74,8 @@ export type BodyOutcome =
       readonly casualty: Casualty
       /** What the step threw, where it threw. */
       readonly error?: ErrorFacts
+      /** `performance.now()` of this process when the failure was known, or when the process had ended. */
+      readonly at: number
       readonly durationMs: number
     }
 
@@ -84,6 +86,8 @@ export interface BodyRun {
   readonly outcome: Promise<BodyOutcome>
   /** Settles when the whole output is in the datastore; rejects when it cannot be put there. */
   readonly logged: Promise<void>
+  /** KILL to the body and everything below it, at once: for whoever will not wait for the grace. */
+  kill(): void
 }
 
 /** Starts, feeds and ends bodies, and answers them, their ranks and their shims on one socket. */

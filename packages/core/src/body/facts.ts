@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
-import { frameLocation } from '../compile/stack-location.js'
-import { GangflowError, messageOf } from '../errors/base.js'
+import { stackLocation } from '../compile/stack-location.js'
+import { GangflowError, messageOf, type SourceLocation } from '../errors/base.js'
 import type { Completion } from './protocol.js'
 
 type Facts = Extract<Completion, { ok: false }>['error']
@@ -10,7 +10,7 @@ const longestChain = 10
 
 /** What a step threw, as its Completion tells it: the person's own file and line, and what caused it. */
 export function errorFacts(thrown: unknown, step: string): Facts {
-  const location = frameLocation(thrown)
+  const location = locationOf(thrown)
   const chain = causesOf(thrown)
   const own = GangflowError.is(thrown)
     ? thrown.toJSON()
@@ -54,6 +54,11 @@ function causesOf(thrown: unknown): { name: string; message: string; stack?: str
   }
   follow(thrown)
   return found
+}
+
+/** The innermost place in the person's own code where it was thrown. */
+export function locationOf(thrown: unknown): SourceLocation | undefined {
+  return thrown instanceof Error ? stackLocation(stackOf(thrown)) : undefined
 }
 
 const ours = new URL('.', import.meta.url).href

@@ -1,5 +1,5 @@
-import { frameLocation } from '../compile/stack-location.js'
 import { GangflowError } from '../errors/base.js'
+import { locationOf } from './facts.js'
 import { writeLastWords } from './last-words.js'
 
 export interface Guard {
@@ -28,7 +28,7 @@ export function guardStep(step: string, words: string): Guard {
     return exit.call(process, code)
   }) as typeof process.exit
   const onExit = (code: number) => {
-    const location = frameLocation(calledAt)
+    const location = locationOf(calledAt)
     writeLastWords(words, { step, exitCode: code, ...(location ? { location } : {}) })
   }
   process.exit = ownExit

@@ -1,12 +1,14 @@
-import { rmSync } from 'node:fs'
+import { rm, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
+import type { Datastore } from '../datastore/contract.js'
+import { LogSink, removeSpool } from '../datastore/logs/sink.js'
 import { GangflowError } from '../errors/base.js'
 import type { Keeper } from '../process/contract.js'
 import { type AttemptResult, attemptOn } from './attempt.js'
 import { BodyProcess } from './body-process.js'
 import type { Admit, BodyHost, BodyRun, BodySpec, BodyTask, Methods } from './contract.js'
-import { deferred } from './deferred.js'
+import { type Deferred, deferred } from './deferred.js'
 import { greet } from './greet.js'
 import type { Peer } from './peer.js'
 import { BodyPool, retire } from './pool.js'
@@ -17,6 +19,8 @@ export interface BodyHostOptions {
   readonly keeper: Keeper
   /** Directory in which the bodies' output is spooled. */
   readonly spool: string
+  /** Where the output goes in the end. */
+  readonly datastore: Datastore
   /** A directory of this user alone (0700) for the socket; default: one is made, and removed at `close`. */
   readonly directory?: string
   /** Methods for every body. */
@@ -26,6 +30,9 @@ export interface BodyHostOptions {
   /** Milliseconds from a body's start until its hello. Default 60 s. */
   readonly startTimeoutMs?: number
 }
+
+/** Milliseconds that processes which outlive their body have between TERM and KILL. */
+const leftoverGraceMs = 500
 
 /** Listens on an owner-only unix socket and serves the bodies that it starts. */
 export async function openBodyHost(options: BodyHostOptions): Promise<BodyHost> {
@@ -77,13 +84,13 @@ class Host implements BodyHost {
     const logged = deferred<void>()
     peer.promise.catch(() => {})
     logged.promise.catch(() => {})
-    const outcome = this.#perform(task, peer.resolve).then(({ body, result }) => {
+    const work = new Work(task, peer)
+    const outcome = this.#perform(work).then((result) => {
       peer.reject(neverBegan(task.assignment.address.step))
-      const ended = this.#dismiss(body, task, result)
-      this.#follow(ended.then(logged.resolve, logged.reject))
+      this.#follow(this.#dismiss(work, result).then(logged.resolve, logged.reject))
       return result.outcome
     })
-    return { peer: peer.promise, outcome, logged: logged.promise }
+    return { peer: peer.promise, outcome, logged: logged.promise, kill: () => work.kill() }
   }
 
   async close(): Promise<void> {
@@ -94,26 +101,33 @@ class Host implements BodyHost {
     if (this.#options.directory === undefined) rmSync(dirname(this.socket), { recursive: true, force: true })
   }
 
-  async #perform(task: BodyTask, onBegun: (peer: Peer) => void): Promise<{ body: BodyProcess; result: AttemptResult }> {
-    const step = task.reuse ? task.assignment.address.step : undefined
+  async #perform(work: Work): Promise<AttemptResult> {
+    const { task } = work
+    const taken = this.#pool.take(task.spec, task.reuse ? task.assignment.address.step : undefined)
     const methods = { ...this.#options.methods, ...task.methods }
-    const taken = this.#pool.take(task.spec, step)
-    const result = await attemptOn(taken.body, { warm: taken.warm, task, methods, onBegun })
-    if (!taken.warm || result.began || result.outcome.ok || task.signal.aborted) return { body: taken.body, result }
+    const attempt = async (body: BodyProcess, warm: boolean) => {
+      await work.begin(body, this.#options.datastore)
+      return attemptOn(body, { warm, task, methods, onBegun: work.peer.resolve })
+    }
+    const result = await attempt(taken.body, taken.warm)
+    if (!taken.warm || result.began || result.outcome.ok || task.signal.aborted) return result
     // The spare died while it waited: nothing of the task has happened yet.
-    const body = this.#start(task.spec)
-    return { body, result: await attemptOn(body, { warm: false, task, methods, onBegun }) }
+    return attempt(this.#start(task.spec), false)
   }
 
   /** Keeps the body for its next item, or sees to its end; settles when its output is in the log. */
-  async #dismiss(body: BodyProcess, task: BodyTask, { outcome }: AttemptResult): Promise<void> {
+  async #dismiss({ task, body, log }: Work, { outcome }: AttemptResult): Promise<void> {
+    rm(task.assignment.temp, { recursive: true, force: true }, () => {})
     if (task.reuse && outcome.ok && !body.gone) {
-      body.feed.restart()
+      const logging = body.mark().then((to) => log.finish({ to }))
+      body.logging.push(logging)
+      body.serving = false
       this.#pool.keep(body, task.assignment.address.step)
-      return
+      return logging
     }
     retire(body)
-    await body.exited
+    await body.swept(leftoverGraceMs)
+    await log.finish()
   }
 
   #start(spec: BodySpec): BodyProcess {
@@ -128,6 +142,13 @@ class Host implements BodyHost {
     })
     this.#bodies.set(body.name, body)
     this.#follow(body.exited.finally(() => this.#bodies.delete(body.name)))
+    // A task that it serves sees to its spool; without one, it goes once all logs are out of it.
+    this.#follow(
+      body.exited.then(async () => {
+        if (!body.serving && (await Promise.allSettled(body.logging)).every(({ status }) => status === 'fulfilled'))
+          await removeSpool(body.spoolFile)
+      }),
+    )
     return body
   }
 
@@ -156,6 +177,35 @@ class Host implements BodyHost {
     } catch {
       // It was told why; nobody here waits for a stranger.
     }
+  }
+}
+
+/** One task and the body that has it. */
+class Work {
+  body!: BodyProcess
+  log!: LogSink
+  #killed = false
+
+  constructor(
+    readonly task: BodyTask,
+    readonly peer: Deferred<Peer>,
+  ) {}
+
+  /** The body's output belongs to this task's log from here on. */
+  async begin(body: BodyProcess, store: Datastore): Promise<void> {
+    this.log?.stop()
+    this.body = body
+    body.serving = true
+    await body.ready
+    const { address, epoch, node } = this.task.assignment
+    const target = { address, epoch, node, process: 'body' }
+    this.log = new LogSink({ store, target, file: body.spoolFile, from: body.logFrom }).start()
+    if (this.#killed) this.kill()
+  }
+
+  kill(): void {
+    this.#killed = true
+    this.body?.stop({ graceMs: 0, signal: 'SIGKILL' })
   }
 }
 

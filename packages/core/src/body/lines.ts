@@ -43,6 +43,7 @@ export class LineFeed {
   /** The last lines; those of `#unshown` at its end were not shown. */
   readonly #last: Held[] = []
   #unshown = 0
+  #gapped = false
   #tokens: number
   #filledAt: number
   #now = 0
@@ -87,6 +88,26 @@ export class LineFeed {
       skipped = 0
     }
     this.#unshown = 0
+  }
+
+  /** True when `tail` lacks lines, because the output was forwarded with a gap: `recall` then fills it. */
+  get gapped(): boolean {
+    return this.#gapped && this.#last.length < this.#options.tail
+  }
+
+  /** The last lines as the spool has them; shown at `end` where nothing after the gap was. */
+  recall(chunks: Iterable<Pick<OutputChunk, 'stream' | 'data'>>): void {
+    const spooled = new LineFeed(() => {}, { tail: this.#options.tail })
+    for (const chunk of chunks) spooled.push(chunk)
+    spooled.end()
+    // What follows the gap and was shown is at the end of it, too.
+    const shownAfter = this.#last.length > 0 || this.#partial.stdout.length + this.#partial.stderr.length > 0
+    this.#last.splice(0, this.#last.length, ...spooled.#last)
+    if (shownAfter) this.#unshown = 0
+    else this.#unshown = Math.max(this.#unshown, this.#last.length)
+    this.#partial.stdout = []
+    this.#partial.stderr = []
+    this.#gapped = false
   }
 
   /** What comes now is another task's: ends what there is and forgets it. */
@@ -166,7 +187,8 @@ export class LineFeed {
     if (this.#partial[stream].length > 0) this.#line(stream, this.#joined(stream, new Uint8Array(0)))
     this.#unshown += Math.max(1, Math.round(bytes / 80))
     // What is held is not next to what follows any more.
-    if (this.#unshown > 0) this.#last.splice(0)
+    this.#last.splice(0)
+    this.#gapped = true
   }
 }
 

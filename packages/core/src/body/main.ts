@@ -11,6 +11,7 @@ import { lastWordsPath } from './last-words.js'
 import type { Peer } from './peer.js'
 import { perform } from './perform.js'
 import type { Assignment, Completion } from './protocol.js'
+import { flushStreams, writeThrough } from './streams.js'
 
 export interface BodyComposition {
   readonly makeContext: MakeContext
@@ -20,6 +21,7 @@ export interface BodyComposition {
 export async function bodyMain({ makeContext }: BodyComposition): Promise<void> {
   const [socket, name, bundle, file] = process.argv.slice(2) as [string, string, string, string]
   process.argv = [process.argv[0]!, file]
+  writeThrough()
   // What the flow's modules throw is told by the task that needs them.
   const flow = loadFlow(bundle, file)
   flow.catch(() => {})
@@ -92,6 +94,7 @@ async function runTask(body: Body, assignment: Assignment): Promise<Completion> 
     return { ok: false, error: errorFacts(error, step) }
   } finally {
     peer.background = false
+    await flushStreams()
     guard.release()
   }
 }

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { installedManifest } from '../compile/packages.js'
 import { GangflowError, messageOf } from '../errors/base.js'
-import type { BackendFactory } from '../gang/contract.js'
+import type { BackendFactory, GangBackend } from '../gang/contract.js'
 
 /** Backends that core brings along, each loaded at first need. */
 export type BuiltIn = Readonly<Record<string, () => Promise<BackendFactory>>>
@@ -13,13 +13,18 @@ export type BuiltIn = Readonly<Record<string, () => Promise<BackendFactory>>>
  * The backend of a name: core's own, else `@gangflow/backend-NAME`, `gangflow-backend-NAME`, or NAME as a whole
  * package, resolved from the flow's folder. Throws `E_BACKEND_UNKNOWN` or `E_BACKEND_LOAD`.
  */
-export async function loadBackend(name: string, flowFile: string, builtIn: BuiltIn): Promise<BackendFactory> {
+export async function loadBackend(
+  name: string,
+  options: Readonly<Record<string, unknown>>,
+  flowFile: string,
+  builtIn: BuiltIn,
+): Promise<GangBackend> {
   const own = builtIn[name]
-  if (own) return await own()
+  if (own) return (await own())(options)
   const tried = candidates(name)
   for (const specifier of tried) {
     const path = await resolvePackage(specifier, flowFile)
-    if (path !== undefined) return await importFactory(specifier, path)
+    if (path !== undefined) return (await importFactory(specifier, path))(options)
   }
   throw new GangflowError({
     code: 'E_BACKEND_UNKNOWN',

@@ -48,6 +48,11 @@ export interface KeptProcess {
   readonly closed: Promise<{ readonly lostBytes: number }>
   /** Live output, in order; may skip what could not be forwarded in time (`skipped` bytes): the spool is whole. */
   onOutput(listener: (chunk: OutputChunk) => void): () => void
+  /**
+   * Bytes of the spool once all that the process has written by now is in it; what it wrote was shown before this
+   * settles. For one process whose output is several logs, one after the other.
+   */
+  mark(): Promise<number>
   write(data: Uint8Array): Promise<void>
   endStdin(): void
   /** To the process alone, or to all of its descendants too. */

@@ -27,6 +27,8 @@ export class NativeProcess implements KeptProcess {
     readonly keeper: NativeKeeper,
     readonly id: number,
     readonly name: string,
+    /** Its spool. */
+    private readonly file: string,
   ) {
     this.exited = new Promise((resolve) => {
       this.#exit = resolve
@@ -42,6 +44,10 @@ export class NativeProcess implements KeptProcess {
     this.#listeners.add(listener)
     for (const chunk of early) listener(chunk)
     return () => this.#listeners.delete(listener)
+  }
+
+  async mark(): Promise<number> {
+    return this.keeper.mark(this.id, this.file)
   }
 
   async write(data: Uint8Array): Promise<void> {

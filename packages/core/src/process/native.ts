@@ -1,10 +1,10 @@
 import type { ChildProcess } from 'node:child_process'
 import { lookup } from 'node:dns/promises'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { isIP } from 'node:net'
-import type { GangflowError } from '../errors/base.js'
+import { GangflowError } from '../errors/base.js'
 import type { HeldPort, HoldRequest, Keeper, KeptProcess, ProcessExit, SpawnRequest, StopOptions } from './contract.js'
-import { keeperLost, nameTaken, portError, stage, startError, unkillable } from './errors.js'
+import { keeperLost, startError } from './errors.js'
 import { NativeProcess } from './kept.js'
 import type { SpoolFault, Stray, Survivor } from './options.js'
 import { spoolFile } from './spool.js'
@@ -63,10 +63,16 @@ export class NativeKeeper implements Keeper {
   async spawn(request: SpawnRequest): Promise<KeptProcess> {
     if (this.#over) throw this.#over
     const file = request.spool === undefined ? '' : spoolFile(request.spool, request.name)
-    if (file !== '' && this.#names.has(file)) throw nameTaken(request, file)
+    if (file !== '' && this.#names.has(file))
+      throw new GangflowError({
+        code: 'E_PROCESS_NAME_TAKEN',
+        what: `a process named ${request.name} is running in this task already`,
+        fix: 'give each running process a `name` of its own',
+        details: { file },
+      })
     if (request.spool !== undefined) makeSpool(request)
     const id = this.#next++
-    const kept = new NativeProcess(this, id, request.name)
+    const kept = new NativeProcess(this, id, request.name, file)
     this.#processes.set(id, kept)
     if (file !== '') {
       this.#names.add(file)
@@ -110,9 +116,9 @@ export class NativeKeeper implements Keeper {
   }
 
   async hold(request: HoldRequest): Promise<HeldPort> {
-    const host = await addressOf(request)
+    const host = request.host === undefined || isIP(request.host) ? request.host : (await lookup(request.host)).address
     const id = this.#next++
-    const fields = await this.#ask(command.hold, id, [{ u16: request.port ?? 0 }, { text: host }])
+    const fields = await this.#ask(command.hold, id, [{ u16: request.port ?? 0 }, { text: host ?? '' }])
     const errno = fields.u32()
     const port = fields.u16()
     if (errno !== 0) throw portError(request, errnoName(errno))
@@ -141,10 +147,21 @@ export class NativeKeeper implements Keeper {
     clearTimeout(timer)
     if (first !== 'late') return
     const left = (await this.survey()).filter((one) => target === ALL || one.process === target)
-    throw unkillable(
-      left.map(({ pid }) => pid),
-      whom,
-    )
+    throw new GangflowError({
+      code: 'E_PROCESS_UNKILLABLE',
+      what: `${left.length} processes of ${whom} are left although they were killed: ${left.map((one) => `pid ${one.pid} (state ${one.state})`).join(', ')}`,
+      fix: 'state D means that the kernel waits for a device or a network disk: see what it waits for (/proc/PID/stack)',
+      details: { pids: left.map((one) => one.pid) },
+    })
+  }
+
+  /** Bytes of a process's spool, what it has written by now included. */
+  async mark(process: number, file: string): Promise<number> {
+    if (this.#processes.has(process)) {
+      const size = Number((await this.#ask(command.mark, this.#next++, [{ u32: process }])).u64())
+      if (size > 0) return size
+    }
+    return statSync(file, { throwIfNoEntry: false })?.size ?? 0
   }
 
   /** Everything that lives below the keeper now. */
@@ -250,15 +267,23 @@ function makeSpool(request: SpawnRequest): void {
   try {
     mkdirSync(request.spool!, { recursive: true, mode: 0o700 })
   } catch (cause) {
-    throw startError(request, stage.spool, (cause as NodeJS.ErrnoException).code ?? 'EIO', cause)
+    throw startError(request, 3, (cause as NodeJS.ErrnoException).code ?? 'EIO', cause)
   }
 }
 
-async function addressOf(request: HoldRequest): Promise<string> {
-  if (request.host === undefined || isIP(request.host)) return request.host ?? ''
-  try {
-    return (await lookup(request.host)).address
-  } catch (cause) {
-    throw portError({ host: request.host }, (cause as NodeJS.ErrnoException).code ?? 'ENOTFOUND')
-  }
+function portError(request: HoldRequest, errno: string): GangflowError {
+  const at = request.host ?? 'any address'
+  return request.port
+    ? new GangflowError({
+        code: 'E_PORT_TAKEN',
+        what: `port ${request.port} on ${at} cannot be held (${errno})`,
+        fix: 'leave the port out to get a free one, or end whoever uses it (`ss -ltnp`)',
+        details: { port: request.port, errno },
+      })
+    : new GangflowError({
+        code: 'E_PORT_NONE',
+        what: `no port can be held on ${at} (${errno})`,
+        fix: 'give an address of this machine',
+        details: { errno },
+      })
 }

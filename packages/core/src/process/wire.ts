@@ -14,6 +14,7 @@ export const command = {
   ping: 8,
   close: 9,
   survey: 10,
+  mark: 11,
 } as const
 
 export const event = {
@@ -31,6 +32,7 @@ export const event = {
   stray: 12,
   released: 13,
   survey: 14,
+  marked: 15,
 } as const
 
 type Field = { u8: number } | { u16: number } | { u32: number } | { text: string } | { bytes: Uint8Array }

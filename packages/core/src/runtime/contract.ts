@@ -60,7 +60,6 @@ export interface RunResult {
 export interface TaskId {
   readonly step: string
   readonly task: string
-  /** Counts from 0. */
   readonly attempt: number
 }
 

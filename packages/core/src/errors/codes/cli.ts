@@ -1,4 +1,2 @@
 /** Codes of the cli rooms: `E_NAME: 'one-line meaning'`. */
-export const cliCodes = {
-  E_USAGE: 'a command line that gangflow does not understand',
-} as const
+export const cliCodes = {} as const

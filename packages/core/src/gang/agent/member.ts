@@ -43,7 +43,7 @@ export interface AgentTools {
   readonly transport: Transport
   startKeeper(options: { mark: string; leaseMs: number; graceMs: number }): Promise<Keeper>
   openDatastore(location: string): Promise<Datastore>
-  openHost(options: { keeper: Keeper; directory: string; spool: string }): Promise<BodyHost>
+  openHost(options: { keeper: Keeper; directory: string; spool: string; datastore: Datastore }): Promise<BodyHost>
 }
 
 /** One member's agent from its bootstrap to its end; settles with the exit code. */
@@ -146,6 +146,7 @@ class MemberAgent {
       keeper: this.#keeper,
       directory: member.directory,
       spool: member.spool,
+      datastore: store,
     })
     this.#work = await lease.call<Work & Json>('join', joining as unknown as Json, {
       timeoutMs: timeouts.start,
@@ -317,7 +318,7 @@ class MemberAgent {
         for (const { casualty, exit } of commands.killed(since)) {
           this.#fail(failureOfKill(casualty, exit, this.#place), performance.now() - exit.at)
         }
-        this.#fail(failureOfBody(outcome, this.#place), 0)
+        this.#fail(failureOfBody(outcome, this.#place), performance.now() - outcome.at)
       }
     })
   }

@@ -1,1 +1,0 @@
-export { launcher } from './composition/launcher.js'

@@ -1,0 +1,19 @@
+import { describe, expect, it } from 'vitest'
+import { artifactsOf, stage } from './harness.js'
+
+const chain = await stage('chain.ts')
+
+describe('a body', () => {
+  it('runs one step: current, parameters, artifacts, output, working directory', async () => {
+    const played = chain.run('start')
+    const outcome = await played.outcome
+    expect(artifactsOf(chain.store, outcome)).toEqual({
+      word: expect.stringMatching(/^r\d+\/start\/1 lr=0.1$/),
+      where: new URL('./fixtures', import.meta.url).pathname,
+    })
+    expect(outcome).toMatchObject({ ok: true, completion: { transition: { kind: 'next', targets: ['end'] } } })
+    await played.logged
+    expect(played.lines('stdout')).toEqual(['hello from start'])
+    expect(played.lines('stderr')).toEqual(['and on stderr'])
+  })
+})
