@@ -196,8 +196,14 @@ async function formed(gang: OwnedGang): Promise<boolean> {
   }
   await Promise.all(
     gang.ordered.map((member) =>
-      member.call('form', formation as unknown as Json, gang.timeouts.lease * 2).catch(() => {
-        // Its loss is noticed by exit, silence or connection, with the reason.
+      member.call('form', formation as unknown as Json, gang.timeouts.lease * 2).catch((error: unknown) => {
+        // The loss of a member is noticed by exit, silence or connection, with the reason.
+        if (GangflowError.is(error) && error.code === 'E_GANG_MEMBER_LOST') return
+        gang.lose(member, {
+          at: performance.now(),
+          code: GangflowError.is(error) ? error.code : 'E_GANG_AGENT_FAULT',
+          summary: `node ${member.node} (${member.host}) could not take its part in the gang: ${messageOf(error)}`,
+        })
       }),
     ),
   )

@@ -41,7 +41,7 @@ async function startLocal(plan: LocalPlan, bootstrap: Bootstrap, start: Start): 
   const directory = makeRunDirectory()
   const { flow, run, step, task, attempt } = bootstrap.address
   const datastore = await openDatastore(bootstrap.datastore)
-  const spoolOf = (member: string) => datastore.scratch('gangs', flow, run, step, task, String(attempt), member)
+  const spoolOf = (member: string) => datastore.scratch('spool', flow, run, step, task, String(attempt), member)
   const members: LocalMember[] = []
   const release = async () => {
     await Promise.all(members.map((member) => member.reap()))
@@ -56,7 +56,7 @@ async function startLocal(plan: LocalPlan, bootstrap: Bootstrap, start: Start): 
         mkdirSync(home, { mode: 0o700 })
         const spool = spoolOf(member.memberId)
         const agent = await start.keeper.spawn({
-          name: `agent-${step}-${task}-${attempt}-${member.memberId}`,
+          name: 'agent',
           argv: plan.argv,
           env: start.env,
           cwd: '/',

@@ -1,9 +1,11 @@
 import { basename } from 'node:path'
 import { LineFeed } from '../../body/lines.js'
+import type { LogSink } from '../../datastore/logs/sink.js'
 import { GangflowError, messageOf } from '../../errors/base.js'
 import type { Casualty } from '../../errors/verdict.js'
 import type { CommandResult } from '../../plugin/contract.js'
 import type { Keeper, KeptProcess, ProcessExit } from '../../process/contract.js'
+import { spoolFile } from '../../process/spool.js'
 import type { LiveLine } from '../protocol.js'
 
 /** A command as it travels: `Command` with its stdin as base64. */
@@ -32,6 +34,8 @@ export interface CommandsOptions {
   readonly cwd: string
   readonly spool: string
   readonly stopGraceMs: number
+  /** Carries the output that is spooled in `file` into the datastore, from now on. */
+  log(process: string, file: string): LogSink
   live(line: LiveLine): void
 }
 
@@ -55,6 +59,7 @@ export class Commands {
   readonly #options: CommandsOptions
   readonly #all: Running[] = []
   readonly #names = new Map<string, number>()
+  readonly #logs: Promise<void>[] = []
   #stopped = false
 
   constructor(options: CommandsOptions) {
@@ -88,6 +93,10 @@ export class Commands {
         { cause },
       )
     }
+    const log = this.#options.log(name, spoolFile(spool, name)).start()
+    const logged = child.closed.then(() => log.finish())
+    logged.catch(() => {})
+    this.#logs.push(logged)
     const began = performance.now()
     const kept = { stdout: new Kept(), stderr: new Kept() }
     const feed = new LineFeed((line) => {
@@ -140,6 +149,12 @@ export class Commands {
     const alive = this.#alive()
     await Promise.all(alive.map((running) => this.#end(running, graceMs)))
     return alive.map((running) => this.#casualty(running))
+  }
+
+  /** Settles when the whole output of all is in the datastore; gives what could not be put there, in words. */
+  async logged(): Promise<string[]> {
+    const settled = await Promise.allSettled(this.#logs)
+    return settled.flatMap((one) => (one.status === 'rejected' ? [messageOf(one.reason)] : []))
   }
 
   /** A casualty with what this agent knows of the process that it names. */

@@ -1,8 +1,10 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { BodyHost, BodyRun } from '../../body/contract.js'
+import { deferred } from '../../body/deferred.js'
 import { Peer } from '../../body/peer.js'
 import type { Datastore } from '../../datastore/contract.js'
+import { LogSink } from '../../datastore/logs/sink.js'
 import { keys } from '../../datastore/records.js'
 import { messageOf } from '../../errors/base.js'
 import type { Casualty } from '../../errors/verdict.js'
@@ -65,6 +67,7 @@ class MemberAgent {
   readonly #key: Uint8Array
   readonly #owner: OwnerLink
   readonly #stop = new AbortController()
+  readonly #ready = deferred<void>()
   #exit!: (code: number) => void
   #keeper!: Keeper
   #datastore!: Datastore
@@ -79,6 +82,7 @@ class MemberAgent {
   #stopping: Promise<Account> | undefined
   #finishing: Promise<Account> | undefined
   #closing = false
+  #keeperGone = false
 
   constructor(boot: AgentBootstrap, tools: AgentTools) {
     this.#boot = boot
@@ -93,7 +97,11 @@ class MemberAgent {
       leaseMs: boot.timeouts.lease,
       silenceMs: boot.timeouts.launcher,
       methods: {
-        form: (params) => this.#form(params as unknown as Formation),
+        // May come together with the answer to `join`.
+        form: async (params) => {
+          await this.#ready.promise
+          this.#form(params as unknown as Formation)
+        },
         stop: async (params) => (await this.#halt(params as unknown as StopOrder)) as unknown as Json,
         finish: async () => (await this.#finish()) as unknown as Json,
         leave: () => this.#leave(0),
@@ -140,6 +148,7 @@ class MemberAgent {
     }
     this.#keeper = await keeper
     void this.#keeper.closed.then((exit) => {
+      this.#keeperGone = true
       if (!this.#closing) this.#fail(failureOfKeeper(exit, this.#keeper.pid, this.#place), performance.now() - exit.at)
     })
     this.#host = await this.#tools.openHost({
@@ -154,6 +163,7 @@ class MemberAgent {
     })
     // The body comes up while the others join; it gets its task when the epoch opens.
     if (this.#work.needs.body !== 'control') this.#host.prepare({ compiled: this.#work.compiled, env: this.#env() })
+    this.#ready.resolve()
     return code
   }
 
@@ -194,6 +204,12 @@ class MemberAgent {
       spool,
       stopGraceMs: timeouts.stopGrace,
       live: (line) => this.#live.line(line),
+      log: (process, file) =>
+        new LogSink({
+          store: this.#datastore,
+          target: { address: this.#boot.address, epoch: formation.epoch, node, process },
+          file,
+        }),
     })
     const services = new Services(commands, this.#keeper, formation.roster.entries.length, timeouts.collective)
     const channels = new Channels(this.#raw)
@@ -313,7 +329,7 @@ class MemberAgent {
           ageMs: 0,
           completion: { artifacts, transition, ...(ambiguous ? { ambiguous } : {}) },
         })
-      } else if (!this.#stopping) {
+      } else if (!this.#stopping && !this.#keeperGone) {
         const since = performance.now() - EVIDENCE_MS
         for (const { casualty, exit } of commands.killed(since)) {
           this.#fail(failureOfKill(casualty, exit, this.#place), performance.now() - exit.at)
@@ -361,7 +377,7 @@ class MemberAgent {
     }
     stopped.push(...commands)
     // What escaped its parent (a daemon, a double fork) still hangs below the keeper.
-    await this.#keeper.stopAll({ graceMs: Math.min(order.graceMs, this.#boot.timeouts.stopGrace) }).catch(() => {})
+    await this.#keeper?.stopAll({ graceMs: Math.min(order.graceMs, this.#boot.timeouts.stopGrace) }).catch(() => {})
     const now = performance.now()
     return {
       stopped,
@@ -388,10 +404,12 @@ class MemberAgent {
       graceMs: this.#boot.timeouts.stopGrace,
     })
     const { directory, spool } = this.#boot.member
+    if (!this.#keeper) return { stopped, complaints: [], killed: [] }
     const complaints = await performUndos(directory, this.#keeper, { env: this.#env(), cwd: this.#cwd, spool })
     await this.#body?.run.logged.catch((error: unknown) =>
       complaints.push(`the log of node ${this.#place.node}: ${messageOf(error)}`),
     )
+    complaints.push(...((await this.#formed?.commands.logged()) ?? []))
     await this.#live.flush()
     await this.#data.flushed()
     return { stopped, complaints, killed: [] }

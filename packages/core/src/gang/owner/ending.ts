@@ -1,4 +1,7 @@
+import { rm } from 'node:fs/promises'
+import { commitSpoolDirectory } from '../../datastore/logs/recover.js'
 import { keys } from '../../datastore/records.js'
+import { messageOf } from '../../errors/base.js'
 import type { Casualty, Verdict } from '../../errors/verdict.js'
 import type { Json } from '../../flow/values.js'
 import { type Judgement, judge } from '../judge.js'
@@ -93,6 +96,15 @@ export async function commitVerdict(
   return found?.verdict ?? byOwner
 }
 
+/** What the member's processes said last, where it could not store that itself. */
+async function recoverLogs(gang: OwnedGang, member: OwnedMember): Promise<void> {
+  if (member.backed.spool === undefined) return
+  const { datastore, request } = gang.attempt
+  const node = { address: request.address, epoch: Math.max(1, gang.epoch), node: member.node }
+  await commitSpoolDirectory(datastore, node, member.backed.spool)
+  await rm(member.backed.spool, { recursive: true, force: true })
+}
+
 /**
  * The second phase: agents stay until undos are performed and logs are stored, at most the linger; then they go, or
  * are ended. Gives what could not be done, in words.
@@ -113,6 +125,9 @@ export async function dismiss(gang: OwnedGang): Promise<string[]> {
         // It could not end by itself: from outside, below.
       }
       await reap(member)
+      await recoverLogs(gang, member).catch((error: unknown) => {
+        complaints.push(`the logs of node ${member.node}: ${messageOf(error)}`)
+      })
       gang.state(member, 'gone')
     }),
   )

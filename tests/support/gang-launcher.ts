@@ -1,0 +1,80 @@
+// A launcher as small as can be: compiles a flow, runs one gang step of it, says every event as a line of JSON.
+import { join } from 'node:path'
+import { localBackend } from '../../packages/core/src/backend/local/backend.js'
+import { compileFlow } from '../../packages/core/src/compile/compile-flow.js'
+import { openDatastore } from '../../packages/core/src/datastore/open.js'
+import { keys } from '../../packages/core/src/datastore/records.js'
+import type { StopReason } from '../../packages/core/src/gang/contract.js'
+import { runGang } from '../../packages/core/src/gang/run-gang.js'
+import { startKeeper } from '../../packages/core/src/process/start.js'
+
+export interface Plan {
+  readonly file: string
+  readonly step: string
+  readonly size: number
+  readonly run: string
+  readonly attempt?: number
+  readonly timeouts?: object
+  readonly timeoutMs?: number
+  readonly gpus?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
+const plan = JSON.parse(process.argv[2]!) as Plan
+const say = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`)
+const datastore = await openDatastore(join(plan.file, '..', '.gangflow'))
+const compiled = await compileFlow({ file: plan.file }, datastore)
+const step = compiled.description.steps.find(({ name }) => name === plan.step)!
+const address = {
+  flow: compiled.description.name,
+  run: plan.run,
+  step: plan.step,
+  task: '2',
+  attempt: plan.attempt ?? 0,
+}
+const keeper = await startKeeper({ mark: `${address.flow}/${address.run}`, root: true })
+await datastore.putRecord(keys.done({ ...address, step: 'start', task: '1' }), {
+  attempt: 0,
+  epoch: 1,
+  startedAt: 0,
+  endedAt: 0,
+  artifacts: {},
+  transition: { kind: 'gang', target: plan.step, size: plan.size },
+})
+const stop = new AbortController()
+process.on('SIGINT', () => {
+  const reason: StopReason = { cause: 'cancelled', why: 'cancelled by Ctrl-C', graceMs: 3_000 }
+  stop.abort(reason)
+})
+say({ launcher: process.pid, keeper: keeper.pid })
+const began = performance.now()
+const outcome = await runGang({
+  request: { address, step, size: plan.size, resources: step.resources },
+  backend: localBackend({
+    keeper,
+    agent: join(compiled.core, 'dist', 'agent.js'),
+    machine: { host: 'here', cpus: 2, gpus: plan.gpus ?? [] },
+  }),
+  compiled,
+  assignment: {
+    address,
+    datastore: datastore.location,
+    description: compiled.description,
+    parents: [{ step: 'start', task: '1' }],
+    frames: [],
+    parameters: {},
+    user: 'tester',
+    tags: [],
+    temp: '/nowhere',
+    ...(plan.timeoutMs === undefined ? {} : { timeoutMs: plan.timeoutMs }),
+  },
+  datastore,
+  keeper,
+  env: plan.env ?? {},
+  signal: stop.signal,
+  ...(plan.timeouts ? { timeouts: plan.timeouts } : {}),
+  emit: (event) => say({ event, at: performance.now() - began }),
+})
+say({ outcome, tookMs: performance.now() - began })
+await keeper.close()
+await datastore.close()
