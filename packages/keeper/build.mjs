@@ -9,6 +9,8 @@ const folder = new URL('.', import.meta.url).pathname
 const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
 const sources = readdirSync(join(folder, 'src')).map((file) => join(folder, 'src', file))
 const output = join(folder, 'dist', platform, 'gangflow-keeper')
+// Named by this process: several builds may run at once.
+const fresh = `${output}.${process.pid}`
 const modified = (file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0
 
 if (process.platform !== 'linux') {
@@ -20,7 +22,7 @@ if (process.platform !== 'linux') {
       compiler,
       [
         ...['-std=gnu11', '-O2', '-s', '-Wall', '-Wextra', `-DKEEPER_VERSION="${version}"`, ...more],
-        ...['-o', `${output}.new`, ...sources.filter((file) => file.endsWith('.c'))],
+        ...['-o', fresh, ...sources.filter((file) => file.endsWith('.c'))],
       ],
       { encoding: 'utf8' },
     )
@@ -34,7 +36,7 @@ if (process.platform !== 'linux') {
       process.exit(1)
     }
     if (result.stderr) console.warn(result.stderr)
-    renameSync(`${output}.new`, output)
+    renameSync(fresh, output)
   } else if (!keeperBinary()) {
     console.warn(
       `@gangflow/keeper: no C compiler (looked for ${compilers.join(', ')}) and no prebuilt @gangflow/keeper-${platform}.\n` +

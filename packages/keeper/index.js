@@ -2,6 +2,7 @@
 // what was built in this package.
 import { accessSync, constants } from 'node:fs'
 import { createRequire } from 'node:module'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const platform = `${process.platform}-${process.arch}`
@@ -19,7 +20,7 @@ const runnable = (file) => {
 export function keeperBinary() {
   const named = process.env.GANGFLOW_KEEPER
   if (named === 'none') return undefined
-  if (named) return named
+  if (named) return resolve(named)
   if (process.platform !== 'linux') return undefined
   try {
     const file = createRequire(import.meta.url).resolve(`@gangflow/keeper-${platform}/gangflow-keeper`)

@@ -184,10 +184,10 @@ static void prepare(void) {
   setsid();
   if (options.parent_death) {
     pid_t parent = getppid();
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
     if (getppid() != parent) raise(SIGTERM);
   }
-  if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) fault("becoming a subreaper");
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) fault("becoming a subreaper");
   getrlimit(RLIMIT_NOFILE, &files_given);
   struct rlimit more = {files_given.rlim_max, files_given.rlim_max};
   setrlimit(RLIMIT_NOFILE, &more);

@@ -105,7 +105,7 @@ static _Noreturn void child(const Request *q, int in, int out, int err, int told
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   // The keeper may have died before the kernel knew of the wish.
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (getppid() != self_pid) _exit(126);
   setrlimit(RLIMIT_NOFILE, &files_given);
   tag_set(q->id);

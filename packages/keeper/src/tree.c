@@ -135,7 +135,8 @@ static uint32_t resolve(Node *n) {
 
 bool signal_node(const Node *n, int signal) {
   int fd = (int)syscall(SYS_pidfd_open, n->pid, 0);
-  if (fd < 0) return errno == ENOSYS && start_time(n->pid) == n->start && kill(n->pid, signal) == 0;
+  // Older kernels and containers that forbid it.
+  if (fd < 0) return errno != ESRCH && start_time(n->pid) == n->start && kill(n->pid, signal) == 0;
   // The number may have been given to another since the scan.
   bool sent = start_time(n->pid) == n->start && syscall(SYS_pidfd_send_signal, fd, signal, NULL, 0) == 0;
   close(fd);
