@@ -17,6 +17,11 @@ export interface WriteOptions {
   readonly durable?: boolean
 }
 
+/** A blob and when it was last stored, in milliseconds since 1970 of the store's clock. */
+export interface StoredBlob extends BlobRef {
+  readonly storedAt: number
+}
+
 export interface PutBlobOptions extends WriteOptions {
   readonly signal?: AbortSignal
 }
@@ -56,9 +61,15 @@ export interface Datastore {
   listRecords(prefix: string, options?: { depth?: number }): Promise<readonly string[]>
   /** Names of the segments directly under a prefix, sorted. */
   listChildren(prefix: string): Promise<readonly string[]>
+  listChildrenSync(prefix: string): readonly string[]
   deleteRecord(key: string): Promise<void>
-  deleteBlob(hash: string): Promise<void>
-  listBlobs(): AsyncIterable<BlobRef>
+  /** Every record below a prefix, at once: a kill leaves all of them or none. */
+  deleteRecords(prefix: string): Promise<void>
+  /** False when it was stored, or stored again, after `unlessSince` (milliseconds since 1970), and so was kept. */
+  deleteBlob(hash: string, options?: { unlessSince?: number }): Promise<boolean>
+  listBlobs(): AsyncIterable<StoredBlob>
+  /** Removes what writes that were cut off before `before` (milliseconds since 1970) left. */
+  tidy(before: number): Promise<void>
   /** A directory on this machine for what is not yet stored (log spools, sockets' parents): made if absent. */
   scratch(...segments: string[]): string
   close(): Promise<void>

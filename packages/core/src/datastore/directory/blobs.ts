@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { type FileHandle, open, opendir, readdir, rename, stat, unlink, utimes } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { BlobReader, BlobRef, PutBlobOptions } from '../contract.js'
+import type { BlobReader, BlobRef, PutBlobOptions, StoredBlob } from '../contract.js'
 import { corrupt, isAbsent, missingBlob, storeFailure } from '../failures.js'
 import type { Durability } from './durable.js'
 import type { StorePaths } from './paths.js'
@@ -132,16 +132,27 @@ export class DirectoryBlobs {
     }
   }
 
-  async delete(hash: string): Promise<void> {
+  async delete(hash: string, { unlessSince = Number.POSITIVE_INFINITY } = {}): Promise<boolean> {
     const path = this.paths.blob(hash)
+    const doomed = this.disk.tempPath()
     try {
-      await unlink(path)
+      if ((await stat(path)).mtimeMs >= unlessSince) return false
+      // Set aside first: a writer that finds it there meanwhile has renewed its age, one that does not writes it anew.
+      await this.disk.makeDirectory(this.paths.temp)
+      await rename(path, doomed)
+      if ((await stat(doomed)).mtimeMs < unlessSince) {
+        await unlink(doomed)
+        return true
+      }
+      await rename(doomed, path)
+      return false
     } catch (error) {
-      if (!isAbsent(error)) throw storeFailure(error, 'deleting a blob', path)
+      if (isAbsent(error)) return true
+      throw storeFailure(error, 'deleting a blob', path)
     }
   }
 
-  async *list(): AsyncGenerator<BlobRef> {
+  async *list(): AsyncGenerator<StoredBlob> {
     let fans: string[]
     try {
       fans = (await readdir(this.paths.blobs)).sort()
@@ -153,7 +164,7 @@ export class DirectoryBlobs {
       for await (const entry of await opendir(`${this.paths.blobs}/${fan}`)) {
         if (!/^[0-9a-f]{64}$/.test(entry.name)) continue
         const found = await stat(`${this.paths.blobs}/${fan}/${entry.name}`).catch(() => undefined)
-        if (found) yield { hash: entry.name, size: found.size }
+        if (found) yield { hash: entry.name, size: found.size, storedAt: found.mtimeMs }
       }
     }
   }

@@ -22,9 +22,14 @@ export class Durability {
     readonly enabled: boolean,
   ) {}
 
+  /** A name below `tmp/` that nothing has. */
+  tempPath(): string {
+    return join(this.temp, `${this.#prefix}-${this.#counter++}`)
+  }
+
   /** A new file below `tmp/`, open for writing. */
   async createTemp(mode = this.modes.file): Promise<{ path: string; handle: FileHandle }> {
-    const path = join(this.temp, `${this.#prefix}-${this.#counter++}`)
+    const path = this.tempPath()
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
     try {
       return { path, handle: await open(path, flags, mode) }

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { link, readdir, readFile, rename, stat, unlink } from 'node:fs/promises'
+import { type Dirent, readdirSync, readFileSync } from 'node:fs'
+import { link, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { GangflowError } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
@@ -84,12 +84,17 @@ export class DirectoryRecords {
   }
 
   async children(prefix: string): Promise<string[]> {
-    const names = new Set<string>()
-    for (const entry of await this.#entries(this.paths.prefix(prefix))) {
-      const segment = entry.isDirectory() ? segmentOf(entry.name) : recordOf(entry.name)
-      if (segment !== undefined) names.add(segment)
+    return segmentsOf(await this.#entries(this.paths.prefix(prefix)))
+  }
+
+  childrenSync(prefix: string): string[] {
+    const directory = this.paths.prefix(prefix)
+    try {
+      return segmentsOf(readdirSync(directory, { withFileTypes: true }))
+    } catch (error) {
+      if (isAbsent(error)) return []
+      throw storeFailure(error, 'listing', directory)
     }
-    return [...names].sort()
   }
 
   async delete(key: string): Promise<void> {
@@ -99,6 +104,24 @@ export class DirectoryRecords {
       this.disk.defer({ directory: dirname(path) })
     } catch (error) {
       if (!isAbsent(error)) throw storeFailure(error, `deleting record ${key}`, path)
+    }
+  }
+
+  async deleteAll(prefix: string): Promise<void> {
+    const directory = this.paths.prefix(prefix)
+    const doomed = this.disk.tempPath()
+    try {
+      try {
+        await rename(directory, doomed)
+      } catch (error) {
+        if (!isAbsent(error)) throw error
+        await this.disk.makeDirectory(this.paths.temp)
+        await rename(directory, doomed)
+      }
+      this.disk.defer({ directory: dirname(directory) })
+      await rm(doomed, { recursive: true, force: true })
+    } catch (error) {
+      if (!isAbsent(error)) throw storeFailure(error, `deleting the records of ${prefix}`, directory)
     }
   }
 
@@ -175,6 +198,15 @@ export class DirectoryRecords {
       throw storeFailure(error, doing, path)
     }
   }
+}
+
+function segmentsOf(entries: readonly Dirent[]): string[] {
+  const names = new Set<string>()
+  for (const entry of entries) {
+    const segment = entry.isDirectory() ? segmentOf(entry.name) : recordOf(entry.name)
+    if (segment !== undefined) names.add(segment)
+  }
+  return [...names].sort()
 }
 
 function parse(text: string, key: string, path: string): Json {

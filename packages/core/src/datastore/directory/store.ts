@@ -1,11 +1,12 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import type { Json } from '../../flow/values.js'
-import type { BlobReader, BlobRef, Datastore, PutBlobOptions, WriteOptions } from '../contract.js'
+import type { BlobReader, BlobRef, Datastore, PutBlobOptions, StoredBlob, WriteOptions } from '../contract.js'
 import { isTaken, storeFailure } from '../failures.js'
 import { DirectoryBlobs } from './blobs.js'
 import { Durability } from './durable.js'
 import { checkedSegments, StorePaths } from './paths.js'
 import { DirectoryRecords } from './records.js'
+import { tidy } from './tidy.js'
 import { checkTrust } from './trust.js'
 
 export interface DirectoryOptions {
@@ -76,14 +77,23 @@ class DirectoryStore implements Datastore {
   listChildren(prefix: string): Promise<readonly string[]> {
     return this.#records.children(prefix)
   }
+  listChildrenSync(prefix: string): readonly string[] {
+    return this.#records.childrenSync(prefix)
+  }
   deleteRecord(key: string): Promise<void> {
     return this.#records.delete(key)
   }
-  deleteBlob(hash: string): Promise<void> {
-    return this.#blobs.delete(hash)
+  deleteRecords(prefix: string): Promise<void> {
+    return this.#writing(() => this.#records.deleteAll(prefix))
   }
-  listBlobs(): AsyncIterable<BlobRef> {
+  deleteBlob(hash: string, options?: { unlessSince?: number }): Promise<boolean> {
+    return this.#writing(() => this.#blobs.delete(hash, options))
+  }
+  listBlobs(): AsyncIterable<StoredBlob> {
     return this.#blobs.list()
+  }
+  tidy(before: number): Promise<void> {
+    return tidy(this.#paths.temp, before)
   }
 
   scratch(...segments: string[]): string {

@@ -13,4 +13,7 @@ export const datastoreCodes = {
   E_ARTIFACT_CODEC: 'the codec of an artifact is missing or failed',
   E_ARTIFACT_CORRUPT: 'the bytes of an artifact cannot be decoded',
   E_ARTIFACT_UNKNOWN: 'no artifact has this name',
+  E_NOT_FOUND: 'no flow, run, step or task has this name',
+  E_TASK_NOT_DONE: 'artifacts were read of a task that has not ended well',
+  E_GC_KEEP: 'a number of runs to keep that is none',
 } as const
