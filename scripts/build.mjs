@@ -1,7 +1,7 @@
-// Builds every package into its dist/: one esbuild run a package (each src/*.ts is a published entry), the
+// Builds every package into its dist/: one esbuild run a package (each src/*.ts of core is a published entry), the
 // keeper by the C compiler at hand, then the types. `--no-types` leaves the types out, for a quick turn.
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 
@@ -17,8 +17,11 @@ for (const name of readdirSync('packages')) {
     continue
   }
   if (!existsSync(join(folder, 'src'))) continue
+  // Core starts entries of its own by path (agent, body); what a plugin does not export is no entry.
+  const exported = JSON.stringify(manifest.exports)
   const entryPoints = readdirSync(join(folder, 'src'))
     .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+    .filter((file) => manifest.bin || exported.includes(`/dist/${file.replace(/\.ts$/, '.js')}"`))
     .map((file) => join(folder, 'src', file))
   if (entryPoints.length === 0) continue
   for (const file of existsSync(join(folder, 'dist')) ? readdirSync(join(folder, 'dist')) : []) {
@@ -44,4 +47,6 @@ for (const name of readdirSync('packages')) {
     logLevel: 'warning',
   })
 }
+// The text of `gangflow --help`, so that asking for it loads no parser.
+writeFileSync('packages/core/dist/help.json', execFileSync(process.execPath, ['packages/core/dist/help.js']))
 if (types) execFileSync('npx', ['tsc', '-b'], { stdio: 'inherit' })

@@ -44,11 +44,11 @@ interface Line {
 }
 
 /** Starts an owner with its keeper and commands; what it said so far, and its parts by name. */
-async function own(plan: { root?: boolean; leaseMs?: number; commands: object[] }) {
+async function own(plan: { root?: boolean; leaseMs?: number; helper?: 'none'; commands: object[] }) {
   const mark = `chaos-${process.pid}-${count++}`
   const child = spawn(process.execPath, [owner, JSON.stringify({ ...plan, mark, spool: folder })], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, GANGFLOW_KEEPER: binary },
+    env: { ...process.env, GANGFLOW_KEEPER: plan.helper ?? binary },
   })
   owners.push(child)
   const lines: Line[] = []
@@ -239,5 +239,26 @@ describe('SIGSTOP of the owner', () => {
     child.kill('SIGCONT')
     child.kill('SIGKILL')
     await until('the end of the rank', () => !running(pid('rank')))
+  })
+})
+
+describe('without the native helper', () => {
+  it('kill -9 of the owner ends the groups, and what carries the mark elsewhere', async () => {
+    const { child, mark, pid } = await own({
+      helper: 'none',
+      commands: [
+        {
+          name: 'polite',
+          argv: ['sh', '-c', 'trap "exit 0" TERM; (setsid sleep 661 &); while :; do sleep 0.05; done'],
+        },
+        { name: 'deaf', argv: deaf },
+        { name: 'agent', argv: deaf, lingerMs: 2000 },
+      ],
+    })
+    await until('all of it', () => marked(mark).length >= 4)
+    child.kill('SIGKILL')
+    await until('the end of the groups', () => !running(pid('polite')) && !running(pid('deaf')))
+    expect(running(pid('agent'))).toBe(true)
+    await until('the end of all', () => marked(mark).length === 0)
   })
 })

@@ -1,2 +1,29 @@
 #!/usr/bin/env node
-process.exitCode = 2
+import { readFileSync } from 'node:fs'
+
+// The text of --help and --version is made at build, so that asking costs little more than starting Node.
+const words = process.argv.slice(2)
+const quick = quickAnswer(words)
+if (quick !== undefined) process.stdout.write(quick)
+else {
+  const { main } = await import('./cli/main.js')
+  const code = await main(words)
+  if (code !== undefined) process.exitCode = code
+}
+
+function quickAnswer(given: readonly string[]): string | undefined {
+  const read = (name: string) => readFileSync(new URL(name, import.meta.url), 'utf8')
+  const [first, second] = given
+  const asksHelp = (word: string | undefined) => word === '--help' || word === '-h'
+  if (given.length === 0 || (given.length === 1 && (asksHelp(first) || first === 'help'))) return help(read, 'gangflow')
+  if (given.length === 1 && (first === '--version' || first === '-v')) {
+    return `${(JSON.parse(read('../package.json')) as { version: string }).version}\n`
+  }
+  if (given.length === 2 && asksHelp(second)) return help(read, first!)
+  if (given.length === 2 && first === 'help') return help(read, second!)
+  return undefined
+}
+
+function help(read: (name: string) => string, name: string): string | undefined {
+  return (JSON.parse(read('./help.json')) as Record<string, string>)[name]
+}

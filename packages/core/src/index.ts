@@ -1,3 +1,5 @@
+export type { GangflowConfig } from './composition/options.js'
+export { resume, run } from './composition/public.js'
 export { type Current, type CurrentBase, current } from './current/current.js'
 export type { Roster, RosterEntry } from './current/roster.js'
 export { decorate } from './decorators/decorate.js'
@@ -32,3 +34,4 @@ export type {
   Nodes,
   Parallel,
 } from './plugin/contract.js'
+export type { ResumeOptions, RunEvent, RunHandle, RunOptions, RunResult } from './runtime/contract.js'

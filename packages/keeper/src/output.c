@@ -15,41 +15,54 @@
 
 static uint8_t buffer[CHUNK];
 
-// A record whole or not at all; a file that grew by a part of one is cut back.
-static bool append(Proc *p, int stream, uint64_t at, const void *data, size_t length) {
-  uint8_t head[13] = {(uint8_t)(stream + 1)};
+static void header(uint8_t *head, int stream, uint64_t at, size_t length) {
+  head[0] = (uint8_t)(stream + 1);
   for (int i = 0; i < 8; i++) head[1 + i] = (uint8_t)(at >> (56 - 8 * i));
   for (int i = 0; i < 4; i++) head[9 + i] = (uint8_t)(length >> (24 - 8 * i));
-  struct iovec parts[2] = {{head, sizeof head}, {(void *)data, length}};
-  size_t want = sizeof head + length;
-  ssize_t n;
-  do n = writev(p->spool, parts, 2);
-  while (n < 0 && errno == EINTR);
-  if (n == (ssize_t)want) {
-    p->spool_size += n;
-    return true;
+}
+
+// All or nothing: a file that grew by a part is cut back to the end of its last record.
+static bool append(Proc *p, struct iovec *parts, int count) {
+  off_t written = 0;
+  while (count > 0) {
+    ssize_t n = writev(p->spool, parts, count);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      int error = errno;
+      if (written > 0 && ftruncate(p->spool, p->spool_size) < 0) p->spool_size += written;
+      errno = error;
+      return false;
+    }
+    written += n;
+    while (count > 0 && (size_t)n >= parts->iov_len) n -= (ssize_t)parts++->iov_len, count--;
+    if (count > 0) parts->iov_base = (char *)parts->iov_base + n, parts->iov_len -= (size_t)n;
   }
-  if (n >= 0) errno = ENOSPC;
-  int error = errno;
-  if (n > 0 && ftruncate(p->spool, p->spool_size) < 0) p->spool_size += n;
-  errno = error;
-  return false;
+  p->spool_size += written;
+  return true;
 }
 
 static void spool(Proc *p, int stream, uint64_t at, const uint8_t *data, size_t length) {
   if (p->spool < 0) return;
-  if (p->spool_lost > 0) {
-    char note[96];
+  uint8_t head[13], note_head[13];
+  char note[96];
+  header(head, stream, at, length);
+  struct iovec parts[4] = {{note_head, 13}, {note, 0}, {head, 13}, {(void *)data, length}};
+  bool lost = p->spool_lost > 0;
+  if (lost) {
+    // Together with the output after the gap, so that a disk with little room does not fill with notes.
     int n = snprintf(note, sizeof note, "[gangflow: %llu bytes of output lost: the disk did not take them]\n",
                      (unsigned long long)p->spool_lost);
-    if (append(p, 1, at, note, (size_t)n)) p->spool_lost = 0;
+    parts[1].iov_len = (size_t)n;
+    header(note_head, 1, at, (size_t)n);
   }
-  if (p->spool_lost == 0 && append(p, stream, at, data, length)) return;
+  if (append(p, lost ? parts : parts + 2, lost ? 4 : 2)) {
+    p->spool_lost = 0;
+    return;
+  }
   int error = errno;
-  bool first = p->spool_lost == 0;
   p->spool_lost += length;
   p->spool_lost_all += length;
-  if (!first) return;
+  if (lost) return;
   event_begin(E_SPOOL_FAULT, p->id);
   event_u32((uint32_t)error);
   event_u64(p->spool_lost_all);

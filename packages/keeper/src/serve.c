@@ -192,6 +192,8 @@ static void prepare(void) {
   struct rlimit more = {files_given.rlim_max, files_given.rlim_max};
   setrlimit(RLIMIT_NOFILE, &more);
   signal(SIGPIPE, SIG_IGN);
+  // A file that may not grow is told by write, as a full disk is.
+  signal(SIGXFSZ, SIG_IGN);
   fcntl(0, F_SETFL, fcntl(0, F_GETFL) | O_NONBLOCK);
   fcntl(1, F_SETFL, fcntl(1, F_GETFL) | O_NONBLOCK);
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);

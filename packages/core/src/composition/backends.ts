@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { installedManifest } from '../compile/packages.js'
 import { GangflowError, messageOf } from '../errors/base.js'
-import type { BackendFactory, GangBackend } from '../gang/contract.js'
+import type { BackendFactory } from '../gang/contract.js'
 
 /** Backends that core brings along, each loaded at first need. */
 export type BuiltIn = Readonly<Record<string, () => Promise<BackendFactory>>>
@@ -13,18 +13,13 @@ export type BuiltIn = Readonly<Record<string, () => Promise<BackendFactory>>>
  * The backend of a name: core's own, else `@gangflow/backend-NAME`, `gangflow-backend-NAME`, or NAME as a whole
  * package, resolved from the flow's folder. Throws `E_BACKEND_UNKNOWN` or `E_BACKEND_LOAD`.
  */
-export async function loadBackend(
-  name: string,
-  options: Readonly<Record<string, unknown>>,
-  flowFile: string,
-  builtIn: BuiltIn,
-): Promise<GangBackend> {
+export async function loadBackend(name: string, flowFile: string, builtIn: BuiltIn): Promise<BackendFactory> {
   const own = builtIn[name]
-  if (own) return (await own())(options)
+  if (own) return await own()
   const tried = candidates(name)
   for (const specifier of tried) {
     const path = await resolvePackage(specifier, flowFile)
-    if (path !== undefined) return (await importFactory(specifier, path))(options)
+    if (path !== undefined) return await importFactory(specifier, path)
   }
   throw new GangflowError({
     code: 'E_BACKEND_UNKNOWN',

@@ -1,6 +1,6 @@
 import type { InjectionToken } from 'tsyringe'
 import type { Datastore } from '../datastore/contract.js'
-import type { GangBackend } from '../gang/contract.js'
+import type { BackendFactory } from '../gang/contract.js'
 import type { Capacity } from '../runtime/admission.js'
 import type { RunServices } from '../runtime/run.js'
 import type { Settings } from './settings.js'
@@ -11,7 +11,7 @@ const token = <T>(name: string): InjectionToken<T> => Symbol(name)
 export const tokens = {
   settings: token<Settings>('settings'),
   datastore: token<Datastore>('datastore'),
-  backend: token<Promise<GangBackend>>('backend'),
+  backend: token<Promise<BackendFactory>>('backend'),
   capacity: token<Capacity>('capacity'),
   services: token<Promise<RunServices>>('services'),
 } as const

@@ -18,7 +18,7 @@ import type { ArtifactRef, BlobRef } from './contract.js'
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/plans/N           what a plugin performed (D6)
  *   flows/FLOW/RUN/tasks/STEP/TASK/done                         DoneRecord, create-if-absent: the task is done
  *
- * An ordinary task is node 0 of epoch 1. Times are milliseconds since 1970 of the writer's clock: for display only.
+ * Attempts count from 0, epochs from 1; an ordinary task is node 0 of epoch 1. Times are milliseconds since 1970 of the writer's clock: for display only.
  */
 
 export interface RunRecord {

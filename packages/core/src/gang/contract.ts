@@ -19,7 +19,15 @@ export interface GangBackend<Plan = unknown> {
 }
 
 /** What a backend's package exports as `createBackend` or as its default; throws a GangflowError for bad options. */
-export type BackendFactory = (options: Readonly<Record<string, unknown>>) => GangBackend
+export type BackendFactory = (options: Readonly<Record<string, unknown>>, place: BackendPlace) => GangBackend
+
+/** What a backend is given of the run that it serves. */
+export interface BackendPlace {
+  /** The run's root keeper: what the backend starts on this machine hangs below it. */
+  readonly keeper: Keeper
+  /** Absolute path of the built `agent.js` of the flow's core. */
+  readonly agent: string
+}
 
 export interface GangRequest {
   readonly address: AttemptAddress

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { GangflowError } from '../errors/base.js'
-import type { SpawnRequest } from './contract.js'
+import type { HoldRequest, SpawnRequest } from './contract.js'
 import { spoolFile } from './spool.js'
 
 /** The stages of a start, as the keeper tells them. */
@@ -64,4 +64,39 @@ export function keeperLost(pid: number, how: string): GangflowError {
     fix: 'what it kept was ended with it; look for whoever killed it (out of memory, an administrator, kill -9)',
     details: { pid },
   })
+}
+
+export function nameTaken(request: SpawnRequest, file: string): GangflowError {
+  return new GangflowError({
+    code: 'E_PROCESS_NAME_TAKEN',
+    what: `a process named ${request.name} is running in this task already`,
+    fix: 'give each running process a `name` of its own',
+    details: { file },
+  })
+}
+
+export function unkillable(pids: readonly number[], whom: string): GangflowError {
+  return new GangflowError({
+    code: 'E_PROCESS_UNKILLABLE',
+    what: `processes of ${whom} are left although they were killed: ${pids.map((pid) => `pid ${pid}`).join(', ')}`,
+    fix: 'state D means that the kernel waits for a device or a network disk: see what it waits for (/proc/PID/stack)',
+    details: { pids },
+  })
+}
+
+export function portError(request: HoldRequest, errno: string): GangflowError {
+  const at = request.host ?? 'any address'
+  return request.port
+    ? new GangflowError({
+        code: 'E_PORT_TAKEN',
+        what: `port ${request.port} on ${at} cannot be held (${errno})`,
+        fix: 'leave the port out to get a free one, or end whoever uses it (`ss -ltnp`)',
+        details: { port: request.port, errno },
+      })
+    : new GangflowError({
+        code: 'E_PORT_NONE',
+        what: `no port can be held on ${at} (${errno})`,
+        fix: 'give an address of this machine',
+        details: { errno },
+      })
 }

@@ -2,9 +2,9 @@ import type { ChildProcess } from 'node:child_process'
 import { lookup } from 'node:dns/promises'
 import { mkdirSync, statSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { GangflowError } from '../errors/base.js'
+import type { GangflowError } from '../errors/base.js'
 import type { HeldPort, HoldRequest, Keeper, KeptProcess, ProcessExit, SpawnRequest, StopOptions } from './contract.js'
-import { keeperLost, startError } from './errors.js'
+import { keeperLost, nameTaken, portError, stage, startError, unkillable } from './errors.js'
 import { NativeProcess } from './kept.js'
 import type { SpoolFault, Stray, Survivor } from './options.js'
 import { spoolFile } from './spool.js'
@@ -63,13 +63,7 @@ export class NativeKeeper implements Keeper {
   async spawn(request: SpawnRequest): Promise<KeptProcess> {
     if (this.#over) throw this.#over
     const file = request.spool === undefined ? '' : spoolFile(request.spool, request.name)
-    if (file !== '' && this.#names.has(file))
-      throw new GangflowError({
-        code: 'E_PROCESS_NAME_TAKEN',
-        what: `a process named ${request.name} is running in this task already`,
-        fix: 'give each running process a `name` of its own',
-        details: { file },
-      })
+    if (file !== '' && this.#names.has(file)) throw nameTaken(request, file)
     if (request.spool !== undefined) makeSpool(request)
     const id = this.#next++
     const kept = new NativeProcess(this, id, request.name, file)
@@ -116,9 +110,9 @@ export class NativeKeeper implements Keeper {
   }
 
   async hold(request: HoldRequest): Promise<HeldPort> {
-    const host = request.host === undefined || isIP(request.host) ? request.host : (await lookup(request.host)).address
+    const host = await addressOf(request)
     const id = this.#next++
-    const fields = await this.#ask(command.hold, id, [{ u16: request.port ?? 0 }, { text: host ?? '' }])
+    const fields = await this.#ask(command.hold, id, [{ u16: request.port ?? 0 }, { text: host }])
     const errno = fields.u32()
     const port = fields.u16()
     if (errno !== 0) throw portError(request, errnoName(errno))
@@ -147,12 +141,10 @@ export class NativeKeeper implements Keeper {
     clearTimeout(timer)
     if (first !== 'late') return
     const left = (await this.survey()).filter((one) => target === ALL || one.process === target)
-    throw new GangflowError({
-      code: 'E_PROCESS_UNKILLABLE',
-      what: `${left.length} processes of ${whom} are left although they were killed: ${left.map((one) => `pid ${one.pid} (state ${one.state})`).join(', ')}`,
-      fix: 'state D means that the kernel waits for a device or a network disk: see what it waits for (/proc/PID/stack)',
-      details: { pids: left.map((one) => one.pid) },
-    })
+    throw unkillable(
+      left.map(({ pid }) => pid),
+      whom,
+    )
   }
 
   /** Bytes of a process's spool, what it has written by now included. */
@@ -267,23 +259,15 @@ function makeSpool(request: SpawnRequest): void {
   try {
     mkdirSync(request.spool!, { recursive: true, mode: 0o700 })
   } catch (cause) {
-    throw startError(request, 3, (cause as NodeJS.ErrnoException).code ?? 'EIO', cause)
+    throw startError(request, stage.spool, (cause as NodeJS.ErrnoException).code ?? 'EIO', cause)
   }
 }
 
-function portError(request: HoldRequest, errno: string): GangflowError {
-  const at = request.host ?? 'any address'
-  return request.port
-    ? new GangflowError({
-        code: 'E_PORT_TAKEN',
-        what: `port ${request.port} on ${at} cannot be held (${errno})`,
-        fix: 'leave the port out to get a free one, or end whoever uses it (`ss -ltnp`)',
-        details: { port: request.port, errno },
-      })
-    : new GangflowError({
-        code: 'E_PORT_NONE',
-        what: `no port can be held on ${at} (${errno})`,
-        fix: 'give an address of this machine',
-        details: { errno },
-      })
+async function addressOf(request: HoldRequest): Promise<string> {
+  if (request.host === undefined || isIP(request.host)) return request.host ?? ''
+  try {
+    return (await lookup(request.host)).address
+  } catch (cause) {
+    throw portError({ host: request.host }, (cause as NodeJS.ErrnoException).code ?? 'ENOTFOUND')
+  }
 }

@@ -78,7 +78,7 @@ async function givenArtifacts(
   return Object.keys(ambiguous).length > 0 ? { artifacts, ambiguous } : { artifacts }
 }
 
-function error(task: PlannedTask, attempts: number, { verdict, error }: AttemptOutcome & { ok: false }): CaughtError {
+function error(task: PlannedTask, attempt: number, { verdict, error }: AttemptOutcome & { ok: false }): CaughtError {
   const thrown = verdict.first?.error
   return {
     name: (error as { name?: string } | undefined)?.name ?? 'Error',
@@ -87,7 +87,7 @@ function error(task: PlannedTask, attempts: number, { verdict, error }: AttemptO
     ...(thrown?.stack === undefined ? {} : { stack: thrown.stack }),
     step: task.step,
     task: task.task,
-    attempts,
+    attempts: attempt + 1,
     cause: verdict.cause,
   }
 }

@@ -60,6 +60,7 @@ export interface RunResult {
 export interface TaskId {
   readonly step: string
   readonly task: string
+  /** Counts from 0. */
   readonly attempt: number
 }
 

@@ -87,12 +87,12 @@ export class RunLoop {
   private enqueue(tasks: readonly PlannedTask[]): void {
     for (const task of tasks) {
       const { step, task: id, gangSize } = task
-      this.queue.push({ task, step: this.steps.get(step)!, attempt: 1, recorded: Promise.resolve() })
+      this.queue.push({ task, step: this.steps.get(step)!, attempt: 0, recorded: Promise.resolve() })
       this.context.control.emit({
         type: 'task-queued',
         step,
         task: id,
-        attempt: 1,
+        attempt: 0,
         ...(gangSize === undefined ? {} : { gangSize }),
       })
     }
@@ -117,7 +117,7 @@ export class RunLoop {
     const controller = new AbortController()
     this.active.set(controller, { step: task.step, task: task.task, attempt })
     try {
-      const recorded = attempt === 1 ? this.record(task) : waiting.recorded
+      const recorded = attempt === 0 ? this.record(task) : waiting.recorded
       recorded.catch(() => {})
       const run = runAttempt(this.context, {
         task,

@@ -27,7 +27,7 @@ import { claimRun, createRun, endRun } from './run-record.js'
 export interface RunServices {
   readonly datastore: Datastore
   readonly capacity: Capacity
-  readonly backend: GangBackend
+  backend(keeper: Keeper, core: string): GangBackend
   readonly runGang: RunGang
   readonly save: SaveArtifact
   compile(request: CompileRequest): Promise<CompiledFlow>
@@ -70,7 +70,7 @@ export async function executeRun(services: RunServices, request: RunRequest, con
       tags: request.tags,
       datastore: services.datastore,
       runGang: services.runGang,
-      backend: services.backend,
+      backend: services.backend(keeper, compiled.core),
       capacity: services.capacity,
       baseEnv: definedOf(process.env),
       env: request.env,

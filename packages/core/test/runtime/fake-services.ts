@@ -61,7 +61,7 @@ export function fakeServices(description: FlowDescription, perform: Perform, sto
   const services: RunServices = {
     datastore: store,
     capacity: { workers, cpus: 4, gpus: [] },
-    backend: { name: 'fake', plan: () => ({}), start: () => Promise.reject(new Error('not here')) },
+    backend: () => ({ name: 'fake', plan: () => ({}), start: () => Promise.reject(new Error('not here')) }),
     runGang,
     save: async (value) => (await saveValues(store, [value], { label: 'caught' }))[0]!,
     compile: async ({ file }) => {

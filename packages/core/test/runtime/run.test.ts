@@ -138,10 +138,10 @@ describe('a run', () => {
     expect(events.filter(({ type }) => type === 'task-failed').length).toBe(1)
     expect(events.find(({ type }) => type === 'stopping')).toMatchObject({ reason: "step 'fit' failed" })
     const end = (await store.readRecord(keys.end('Random', result.run))) as unknown as RunEndRecord
-    expect(end).toMatchObject({ status: 'failed', failed: { step: 'fit', task: '2', attempt: 1 } })
+    expect(end).toMatchObject({ status: 'failed', failed: { step: 'fit', task: '2', attempt: 0 } })
     expect(
       await store.readRecord(
-        keys.attemptFailed({ flow: 'Random', run: result.run, step: 'fit', task: '2', attempt: 1 }),
+        keys.attemptFailed({ flow: 'Random', run: result.run, step: 'fit', task: '2', attempt: 0 }),
       ),
     ).toMatchObject({
       verdict: { cause: 'user', summary: 'bad data in 2' },
@@ -152,7 +152,7 @@ describe('a run', () => {
     const store = temporaryStore()
     const perform = chainWays(2, {
       fit: (task, attempt) => {
-        if (task === '1' && attempt < 3) throw new Error(`no ${attempt}`)
+        if (task === '1' && attempt < 2) throw new Error(`no ${attempt}`)
       },
     })
     const description = chain({ fit: { retry: { times: 2, delayMs: 20, backoff: 2 } } })
@@ -160,7 +160,7 @@ describe('a run', () => {
     const handle = start(services)
     const events = await collect(handle)
     expect((await handle.result).status).toBe('done')
-    expect(ran.filter((name) => name.startsWith('fit/1'))).toEqual(['fit/1/1', 'fit/1/2', 'fit/1/3'])
+    expect(ran.filter((name) => name.startsWith('fit/1'))).toEqual(['fit/1/0', 'fit/1/1', 'fit/1/2'])
     expect(events.flatMap((event) => (event.type === 'task-failed' ? event.retryInMs : []))).toEqual([20, 40])
   })
 
@@ -275,7 +275,7 @@ describe('resume', () => {
     await start(fakeServices(chain(), chainWays(3), store).services).result
     const { services, ran } = fakeServices(chain(), chainWays(3), store)
     expect((await start(services, { resume: { from: 'fit' } }).result).status).toBe('done')
-    expect(ran.sort()).toEqual(['end/1/1', 'fit/1/1', 'fit/2/1', 'fit/3/1', 'join/1/1'])
+    expect(ran.sort()).toEqual(['end/1/0', 'fit/1/0', 'fit/2/0', 'fit/3/0', 'join/1/0'])
   })
 
   it('keeps the place of the first origin through several resumes', async () => {

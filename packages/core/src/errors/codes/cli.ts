@@ -1,2 +1,4 @@
 /** Codes of the cli rooms: `E_NAME: 'one-line meaning'`. */
-export const cliCodes = {} as const
+export const cliCodes = {
+  E_USAGE: 'a command line that gangflow does not understand',
+} as const

@@ -1,0 +1,17 @@
+import { FlowSpec, type Inputs, step } from '@gangflow/core'
+
+/** Two hundred empty tasks. */
+export default class ForeachReuse extends FlowSpec {
+  items = Array.from({ length: 200 }, (_, index) => index)
+
+  @step start() {
+    this.next(this.item, { foreach: 'items', reuse: true })
+  }
+  @step item(_item: number) {
+    this.next(this.join)
+  }
+  @step join(_inputs: Inputs<ForeachReuse>) {
+    this.next(this.end)
+  }
+  @step end() {}
+}

@@ -1,0 +1,131 @@
+import type { Argv } from 'yargs'
+
+/** One subcommand: its words for yargs, and where its code is (loaded only when it is called). */
+export interface CommandDefinition {
+  readonly name: string
+  readonly usage: string
+  readonly describe: string
+  readonly options: (yargs: Argv) => Argv
+  readonly examples?: readonly (readonly [command: string, what: string])[]
+  /** `rest` are the words that are no option of the command: the flow's own parameters. */
+  readonly load: () => Promise<CommandModule>
+  /** True where unknown flags are the flow's parameters. */
+  readonly parameters?: boolean
+}
+
+export interface CommandModule {
+  command(args: Arguments, rest: readonly string[]): Promise<number>
+}
+
+/** Parsed options; each command reads its own. */
+export type Arguments = Readonly<Record<string, unknown>>
+
+const flowFile = (yargs: Argv): Argv =>
+  yargs.positional('flow', { type: 'string', demandOption: true, describe: 'file that exports the flow' })
+
+const store = (yargs: Argv): Argv =>
+  yargs.option('datastore', {
+    type: 'string',
+    requiresArg: true,
+    describe: 'directory of the datastore (default: .gangflow/ beside the nearest package.json)',
+  })
+
+const running = (yargs: Argv): Argv =>
+  store(yargs)
+    .option('backend', {
+      type: 'string',
+      requiresArg: true,
+      describe: "where gangs run: 'local' (default) or a package's backend",
+    })
+    .option('max-workers', {
+      type: 'number',
+      requiresArg: true,
+      describe: 'tasks at once (default: the CPUs this process may use)',
+    })
+    .option('tag', { type: 'string', array: true, requiresArg: true, nargs: 1, describe: 'tag of the run; repeatable' })
+    .option('env', {
+      type: 'string',
+      array: true,
+      requiresArg: true,
+      nargs: 1,
+      describe: 'NAME=VALUE, or NAME to pass on, for every step; repeatable',
+    })
+    .option('timeout', { type: 'string', requiresArg: true, describe: 'limit on the whole run, such as 2h' })
+    .option('inspect', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'STEP[/NODE]: stop in that step under the debugger',
+    })
+    .option('dry-run', { type: 'boolean', describe: 'print what would be started, and start nothing' })
+
+/** Every subcommand, in the order of `--help`. */
+export const commands: readonly CommandDefinition[] = [
+  {
+    name: 'run',
+    usage: 'run <flow>',
+    describe: 'Run a flow',
+    options: (yargs) =>
+      running(flowFile(yargs)).option('param', {
+        type: 'string',
+        array: true,
+        requiresArg: true,
+        nargs: 1,
+        describe: "NAME=VALUE of a parameter whose flag would be one of gangflow's own; repeatable",
+      }),
+    examples: [
+      ['gangflow run flow.ts', 'run it on this machine'],
+      ['gangflow run flow.ts --lr 0.05 --tag baseline', "with a value for the flow's parameter `lr`"],
+      ['gangflow run flow.ts --json', 'one JSON object an event, for programs'],
+    ],
+    parameters: true,
+    load: () => import('./commands/run.js'),
+  },
+  {
+    name: 'resume',
+    usage: 'resume <flow>',
+    describe: 'Run a flow again, reusing the finished tasks of an earlier run',
+    options: (yargs) =>
+      running(flowFile(yargs))
+        .option('origin', { type: 'string', requiresArg: true, describe: 'run to resume (default: the newest)' })
+        .option('from', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'step to begin again from (default: what is not done)',
+        }),
+    examples: [['gangflow resume flow.ts --from train', 'reuse all that came before `train`']],
+    load: () => import('./commands/resume.js'),
+  },
+  {
+    name: 'check',
+    usage: 'check <flow>',
+    describe: 'Check a flow without running it',
+    options: (yargs) => store(flowFile(yargs)),
+    load: () => import('./commands/check.js'),
+  },
+  {
+    name: 'show',
+    usage: 'show <flow>',
+    describe: "Show a flow's graph",
+    options: (yargs) =>
+      store(flowFile(yargs)).option('format', {
+        choices: ['text', 'mermaid'] as const,
+        default: 'text' as const,
+        describe: 'how to draw it',
+      }),
+    load: () => import('./commands/show.js'),
+  },
+  {
+    name: 'plugins',
+    usage: 'plugins',
+    describe: 'List the plugins and backends installed here',
+    options: (yargs) => yargs,
+    load: () => import('./commands/plugins.js'),
+  },
+  {
+    name: 'init',
+    usage: 'init [folder]',
+    describe: 'Begin a project: a flow that runs, and what it needs',
+    options: (yargs) => yargs.positional('folder', { type: 'string', default: '.', describe: 'where' }),
+    load: () => import('./commands/init.js'),
+  },
+]

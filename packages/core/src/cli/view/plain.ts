@@ -1,0 +1,65 @@
+import prettyMs from 'pretty-ms'
+import type { RunEvent, TaskId } from '../../runtime/contract.js'
+import { factLines, verdictLines } from '../failure.js'
+import { clock, hue, type Style } from '../style.js'
+
+/** `train/1`, with the attempt from the second on, and the node of a gang. */
+export function labelOf(event: TaskId & { readonly node?: number; readonly process?: string }): string {
+  const attempt = event.attempt > 1 ? `.${event.attempt}` : ''
+  const node = event.node === undefined ? '' : `:${event.node}`
+  const process = event.process === undefined || event.process === 'body' ? '' : `:${event.process}`
+  return `${event.step}/${event.task}${attempt}${node}${process}`
+}
+
+/** The lines of an event in a plain log; empty for what is of no interest there. */
+export function plainLines(event: RunEvent, style: Style): string[] {
+  const time = style.dim(clock(event.at))
+  const say = (label: string, text: string): string => `${time} ${hue(style, label.split(/[/.:]/)[0]!)(label)} ${text}`
+  switch (event.type) {
+    case 'run-started': {
+      const from = event.origin === undefined ? '' : `, resumed from ${event.origin}`
+      return [`${time} ${style.bold(`${event.flow}/${event.run}`)} started${from}`]
+    }
+    case 'task-started':
+      return [say(labelOf(event), style.dim('started'))]
+    case 'task-reused':
+      return [say(labelOf(event), style.dim(`reused from run ${event.origin}`))]
+    case 'task-done': {
+      const caught = event.caught === true ? ' (its failure was caught)' : ''
+      return [say(labelOf(event), style.dim(`done in ${prettyMs(event.durationMs)}${caught}`))]
+    }
+    case 'task-failed': {
+      const again = event.retryInMs === undefined ? '' : `; next attempt in ${prettyMs(event.retryInMs)}`
+      const account = verdictLines(event.verdict, style)
+      return [say(labelOf(event), `${style.red('failed')}${again}`), ...account.map((line) => `  ${line}`)]
+    }
+    case 'task-cancelled':
+      return [say(labelOf(event), style.yellow('stopped'))]
+    case 'member':
+      return event.state === 'failed' ? [say(labelOf(event), `${style.red(event.state)} on ${event.host}`)] : []
+    case 'line': {
+      const skipped =
+        event.skipped === undefined || event.skipped === 0
+          ? []
+          : [say(labelOf(event), style.dim(`… ${event.skipped} lines not shown; gangflow logs has them all`))]
+      return [...skipped, say(labelOf(event), style.dim('│ ') + event.text)]
+    }
+    case 'stopping':
+      return [`${time} ${style.yellow(`stopping: ${event.reason}`)}`]
+    case 'run-ended':
+      return endLines(event, style)
+    default:
+      return []
+  }
+}
+
+function endLines({ at, result }: RunEvent & { type: 'run-ended' }, style: Style): string[] {
+  const colour = { done: style.green, failed: style.red, cancelled: style.yellow }[result.status]
+  const lines = [
+    `${style.dim(clock(at))} ${style.bold(`${result.flow}/${result.run}`)} ${colour(result.status)} in ${prettyMs(result.durationMs)}`,
+  ]
+  if (result.error !== undefined && result.status === 'failed' && result.error.verdict === undefined) {
+    lines.push(...factLines(result.error, style))
+  }
+  return lines
+}
