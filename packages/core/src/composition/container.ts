@@ -42,7 +42,7 @@ async function services(from: DependencyContainer): Promise<RunServices> {
     save: async (value) => (await saveValues(datastore, [value], { label: 'caught' }))[0]!,
     compile: (compileRequest) => compileFlow(compileRequest, datastore),
     startKeeper: (run) => startKeeper({ mark: run, root: true }),
-    startHost: (keeper, run) => openBodyHost({ keeper, spool: datastore.scratch('spool', run) }),
+    startHost: (keeper, run) => openBodyHost({ keeper, datastore, spool: datastore.scratch('spool', run) }),
     parameters: (description, origin) =>
       origin
         ? keptParameters(datastore, description, origin)

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, writeSync } from 'node:fs'
 import { GangflowError, messageOf } from '../errors/base.js'
 import type { KeptProcess, OutputChunk, ProcessExit, StopOptions } from './contract.js'
 import { startTimeOf } from './identity.js'
@@ -23,6 +23,8 @@ export class GroupProcess implements KeptProcess {
   #earlyBytes = 0
   #skipped = 0
   #lastOutput = 0
+  /** Bytes of the spool. */
+  #spooled: number
 
   constructor(
     readonly name: string,
@@ -34,6 +36,7 @@ export class GroupProcess implements KeptProcess {
     private readonly signalTree: (process: GroupProcess, signal: NodeJS.Signals) => void,
   ) {
     this.pid = child.pid!
+    this.#spooled = spool === undefined ? 0 : fstatSync(spool).size
     this.startTime = startTimeOf(this.pid)
     child.stdout?.on('data', (data: Buffer) => this.#output('stdout', data))
     child.stderr?.on('data', (data: Buffer) => this.#output('stderr', data))
@@ -87,6 +90,7 @@ export class GroupProcess implements KeptProcess {
     record.set(data, 13)
     try {
       for (let done = 0; done < record.length; ) done += writeSync(spool, record, done)
+      this.#spooled += record.length
     } catch {
       this.#lostBytes += data.length
     }
@@ -96,6 +100,13 @@ export class GroupProcess implements KeptProcess {
     this.#listeners.add(listener)
     for (const chunk of this.#early.splice(0)) listener(chunk)
     return () => this.#listeners.delete(listener)
+  }
+
+  async mark(): Promise<number> {
+    // What it wrote is read by this very process: once the pipes have been silent for a moment, nothing is left in them.
+    do await new Promise((resolve) => setTimeout(resolve, 20))
+    while (this.alive && performance.now() - this.#lastOutput < 20)
+    return this.#spooled
   }
 
   async write(data: Uint8Array): Promise<void> {
