@@ -111,8 +111,12 @@ async function hooked(
     return await invokeStep({
       flowClass,
       step: step.name,
-      parameters: Object.fromEntries(
-        Object.entries(assignment.parameters).map(([name, ref]) => [name, read(name, ref)]),
+      description: step,
+      parameters: Object.defineProperties(
+        {},
+        Object.fromEntries(
+          Object.entries(assignment.parameters).map(([name, ref]) => [name, { get: () => read(name, ref) }]),
+        ),
       ),
       artifacts: source,
       ...(assignment.item ? { item: { value: read('the item', assignment.item) } } : {}),

@@ -4,15 +4,15 @@ import type { Complaint } from './description.js'
 /** Collects what is wrong with a flow, each with step, place and fix. */
 export interface Complaints {
   readonly list: Complaint[]
-  /** `location` defaults to the step's own. */
+  /** `location` defaults to the step's own, or the flow's. */
   add(code: string, step: string | undefined, what: string, fix: string, location?: SourceLocation): void
 }
 
-export function collectComplaints(locationOf: (step: string) => SourceLocation | undefined): Complaints {
+export function collectComplaints(locationOf: (step: string | undefined) => SourceLocation | undefined): Complaints {
   const list: Complaint[] = []
   return {
     list,
-    add(code, step, what, fix, location = step === undefined ? undefined : locationOf(step)) {
+    add(code, step, what, fix, location = locationOf(step)) {
       list.push({ code, what, fix, ...(step !== undefined && { step }), ...(location && { location }) })
     },
   }

@@ -37,7 +37,8 @@ function describe(flowClass: FlowClass, { file }: FlowOrigin, locator: Locator):
   const steps = stepsOf(flowClass)
   const locations = new Map<string, SourceLocation>()
   for (const [name, { method }] of steps) locations.set(name, locator.locate(method) ?? { file, line: 1 })
-  const complaints = collectComplaints((step) => locations.get(step))
+  const place = locator.locate(flowClass) ?? { file, line: 1 }
+  const complaints = collectComplaints((step) => (step === undefined ? place : (locations.get(step) ?? place)))
   const { helpers, names } = checkMethods(flowClass, steps, locator, complaints)
   const read = new Map<string, ReadStep & GraphStep>()
   for (const [name, step] of steps) {
@@ -45,7 +46,7 @@ function describe(flowClass: FlowClass, { file }: FlowOrigin, locator: Locator):
     read.set(name, { name, ...readStep(step, helpers, locate, complaints) })
   }
   const graph = checkGraph(read, names, complaints)
-  const doc = docAbove(locator.locate(flowClass))
+  const doc = docAbove(place)
   return {
     protocol: 1,
     name: flowClass.name,

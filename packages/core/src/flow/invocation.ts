@@ -31,7 +31,7 @@ export interface StepInvocation {
   readonly step: string
   /** The described step: what the step chooses is then compared with it. */
   readonly description?: StepDescription
-  /** By field; a file's is its content as bytes. What is absent is undefined in the step. */
+  /** By field, each read at most once and only when the step does; a file's is its content as bytes. */
   readonly parameters: Readonly<Record<string, unknown>>
   readonly artifacts: ArtifactSource
   /** The foreach item, when the step is the target of a foreach. */
@@ -70,8 +70,6 @@ export interface ArtifactChange {
 export interface StepResult {
   readonly transition: ChosenTransition
   readonly artifacts: readonly ArtifactChange[]
-  /** Names that came in ambiguous and that the step neither set nor excluded: they stay so. */
-  readonly ambiguous: readonly string[]
 }
 
 /** Constructs the flow, restores its artifacts, runs the step; throws what the step threw. */

@@ -48,7 +48,7 @@ export const invokeStep: InvokeStep = async (invocation) => {
         step,
       })
   }
-  return { transition, artifacts, ambiguous: restored.unresolved() }
+  return { transition, artifacts }
 }
 
 /** What the instance calls while its step runs; closed once the step has ended. */

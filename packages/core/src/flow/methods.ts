@@ -26,7 +26,6 @@ export function checkMethods(
         ? 'the flow has no name'
         : `the flow's name '${flowClass.name}' has other signs than letters, digits and _`,
       'name the class: export default class Train extends FlowSpec',
-      locator.locate(flowClass),
     )
   if (steps.size === 0)
     complaints.add(

@@ -30,6 +30,8 @@ export interface ParsedMethod {
   readonly earlyReturn?: number
   /** Names of the methods that it calls on `this`. */
   readonly calledMethods: readonly string[]
+  /** Names of the methods that it calls on `super`, with where. */
+  readonly superCalls: ReadonlyMap<string, number>
   /** The text of a node of `args`. */
   text(node: Node): string
 }
@@ -89,6 +91,7 @@ function read(method: FunctionExpression, text: (node: Node) => string): ParsedM
   const calls: NextCall[] = []
   const aliases: number[] = []
   const methods = new Set<string>()
+  const superCalls = new Map<string, number>()
   const returns: number[] = []
 
   const visit = (node: Node, around: Around): void => {
@@ -107,6 +110,8 @@ function read(method: FunctionExpression, text: (node: Node) => string): ParsedM
       return
     }
     if (called !== undefined) methods.add(called)
+    const inherited = call && memberOf(call.callee, 'Super')
+    if (inherited !== undefined) superCalls.set(inherited, node.start - before.length)
     if (node.type === 'ReturnStatement' && !around.inner) returns.push(node.start - before.length)
     if (memberOfThis(node) === 'next' && !around.otherThis) aliases.push(node.start - before.length)
     for (const child of children(node)) visit(child, inner)
@@ -127,6 +132,7 @@ function read(method: FunctionExpression, text: (node: Node) => string): ParsedM
     aliases,
     ...(early !== undefined && { earlyReturn: early }),
     calledMethods: [...methods],
+    superCalls,
     text,
   }
 }
@@ -155,6 +161,10 @@ function inside(node: Node, around: Around, text: (node: Node) => string): Aroun
 
 /** `name` of `this.name` or `this['name']`. */
 export function memberOfThis(node: Node): string | undefined {
+  return memberOf(node, 'ThisExpression')
+}
+
+function memberOf(node: Node, owner: 'ThisExpression' | 'Super'): string | undefined {
   const plain = node.type === 'ChainExpression' ? (node as unknown as { expression: Node }).expression : node
   if (plain.type !== 'MemberExpression') return undefined
   const { object, property, computed } = plain as unknown as {
@@ -162,7 +172,7 @@ export function memberOfThis(node: Node): string | undefined {
     property: Node & { name?: string; value?: unknown }
     computed: boolean
   }
-  if (object.type !== 'ThisExpression') return undefined
+  if (object.type !== owner) return undefined
   if (!computed) return property.type === 'PrivateIdentifier' ? undefined : property.name
   return property.type === 'Literal' && typeof property.value === 'string' ? property.value : undefined
 }

@@ -67,6 +67,13 @@ export function readStep(
     )
     return unread
   }
+  if (!call && parsed.superCalls.has(name))
+    return complain(
+      'E_NEXT_HELPER',
+      `${name} leaves its this.next(…) to super.${name}()`,
+      `write the this.next(…) of ${name} here, and let what both classes do be a method that is no step`,
+      parsed.superCalls.get(name),
+    )
   if (parsed.aliases.length > 0 && calls.length === 0)
     return complain(
       'E_NEXT_SHAPE',

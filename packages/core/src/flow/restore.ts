@@ -1,6 +1,6 @@
 import { GangflowError } from '../errors/base.js'
 import type { ArtifactChange, ArtifactSource } from './invocation.js'
-import { parameterSpec } from './parameter.js'
+import { type ParameterSpec, parameterSpec } from './parameter.js'
 
 /** A constructed flow with its artifacts and parameters in place. */
 export interface RestoredFlow {
@@ -14,8 +14,6 @@ export interface RestoredFlow {
   isSet(name: string): boolean
   /** The artifacts now. */
   collect(): readonly ArtifactChange[]
-  /** Ambiguous names that nobody resolved. */
-  unresolved(): readonly string[]
 }
 
 interface Cell {
@@ -80,11 +78,6 @@ export function restore(
     isSet: (name) =>
       (cells.get(name)?.state === 'set' && Object.hasOwn(flow, name)) ||
       (!cells.has(name) && Object.hasOwn(flow, name)),
-    unresolved: () =>
-      [...cells]
-        .filter(([name, { state, source }]) => state === 'carried' && source === artifacts && isOurs(flow, name))
-        .filter(([name]) => artifacts.ambiguous(name) !== undefined)
-        .map(([name]) => name),
     collect: () =>
       Object.keys(flow).flatMap((name): ArtifactChange[] => {
         if (fixed.has(name)) return []
@@ -111,18 +104,17 @@ function placeParameters(flow: Record<string, unknown>, parameters: Readonly<Rec
     const first = seen.get(declared)
     if (first !== undefined) throw copied(first, name)
     seen.set(declared, name)
-    const raw = parameters[name]
-    const value =
-      spec.kind === 'json'
-        ? deepFreeze(structuredClone(raw))
-        : spec.encoding === 'utf8' && raw instanceof Uint8Array
-          ? new TextDecoder().decode(raw)
-          : raw
+    let value: unknown
+    let known = false
     Object.defineProperty(flow, name, {
       enumerable: true,
       configurable: false,
       get() {
-        if (!(name in parameters) && (spec.required ?? spec.default === undefined)) throw unset(name)
+        if (!known) {
+          if (!(name in parameters) && (spec.required ?? spec.default === undefined)) throw unset(name)
+          value = fieldValue(spec, parameters[name])
+          known = true
+        }
         return value
       },
       set() {
@@ -135,6 +127,11 @@ function placeParameters(flow: Record<string, unknown>, parameters: Readonly<Rec
     })
   }
   return [...seen.values()]
+}
+
+function fieldValue({ kind, encoding }: ParameterSpec, raw: unknown): unknown {
+  if (kind === 'json') return deepFreeze(structuredClone(raw))
+  return encoding === 'utf8' && raw instanceof Uint8Array ? new TextDecoder().decode(raw) : raw
 }
 
 function unset(name: string): GangflowError {

@@ -124,6 +124,19 @@ const cases: Record<string, [code: string, fix: RegExp, flow: () => new () => Fl
         }
       },
   ],
+  'one left to super': [
+    'E_NEXT_HELPER',
+    /write the this\.next\(…\) of a here/,
+    () =>
+      class Flow extends Base {
+        @step start() {
+          this.next(this.a, this.b)
+        }
+        @step override a() {
+          super.a()
+        }
+      },
+  ],
   'next passed on': [
     'E_NEXT_SHAPE',
     /literally/,
