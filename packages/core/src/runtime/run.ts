@@ -18,7 +18,7 @@ import { FAILURE_GRACE_MS, type RunControl } from './control.js'
 import { type RunEnd, RunLoop } from './loop.js'
 import { Plan } from './plan.js'
 import { prepare } from './prepare.js'
-import { copyReused, findOrigin, type Origin } from './resume.js'
+import { copyReused, findOrigin } from './resume.js'
 import type { ResumePlan } from './reuse.js'
 import { newRunId } from './run-id.js'
 import { claimRun, createRun, endRun } from './run-record.js'
@@ -56,53 +56,49 @@ export async function executeRun(services: RunServices, request: RunRequest, con
   const keeping = services.startKeeper(wished)
   keeping.catch(() => {})
   let host: BodyHost | undefined
+  let exists = false
   try {
     const compiled = await services.compile({ file: request.file, signal: control.signal })
-    const { description } = compiled
-    checkFlow(description, request)
+    checkFlow(compiled.description, request)
     const keeper = await keeping
     host = await services.startHost(keeper, wished)
-    const context: Omit<RunContext, 'record' | 'temp'> = {
-      compiled,
-      keeper,
-      host,
-      control,
-      tags: request.tags,
-      datastore: services.datastore,
-      runGang: services.runGang,
-      backend: services.backend(keeper, compiled.core),
-      capacity: services.capacity,
-      baseEnv: definedOf(process.env),
-      env: request.env,
-      ...(request.inspect ? { inspect: request.inspect } : {}),
-    }
-    const origin = request.resume && (await findOrigin(services.datastore, description, request.resume))
-    if (!origin) prepare(context, stepsOf(description).get('start')!, 1)
-    const parameters = await services.parameters(description, origin?.record.parameters)
-    refuseWhenCancelled(control.signal)
-    const started = await begin(services.datastore, context, request, parameters, origin, wished)
-    const end = await finish(started.context, request, started.resume, services.save)
-    return await conclude(started.context, end, startedAt)
+    const ready = await begin(services, request, { compiled, keeper, host, control, wished })
+    exists = true
+    const end = await perform(ready.context, request, ready.resume, services.save)
+    return await conclude(ready.context, end, startedAt)
+  } catch (error) {
+    throw control.signal.aborted && !exists ? givenUp(control.signal, error) : error
   } finally {
     await host?.close().catch(() => {})
     await keeping.then((keeper) => keeper.close({ graceMs: 0 })).catch(() => {})
   }
 }
 
+interface Made extends Pick<RunContext, 'compiled' | 'keeper' | 'host' | 'control'> {
+  readonly wished: string
+}
+
+/** Everything up to the point from which the run exists. */
 async function begin(
-  datastore: Datastore,
-  context: Omit<RunContext, 'record' | 'temp'>,
+  services: RunServices,
   request: RunRequest,
-  parameters: ArtifactTable,
-  origin: Origin | undefined,
-  wished: string,
+  made: Made,
 ): Promise<{ context: RunContext; resume: ResumePlan }> {
-  const { compiled, control, tags } = context
+  const { datastore } = services
+  const { compiled, control, keeper, wished } = made
   const { description } = compiled
   const flow = description.name
+  const baseEnv = definedOf(process.env)
+  const { env, inspect, tags } = request
+  const origin = request.resume && (await findOrigin(datastore, description, request.resume))
+  const first = origin ? origin.plan.ready[0]!.step : 'start'
+  prepare({ ...made, baseEnv, env, ...(inspect ? { inspect } : {}) }, stepsOf(description).get(first)!, 1)
+  const parameters = await services.parameters(description, origin?.record.parameters)
+  control.signal.throwIfAborted()
   const run = await claimRun(datastore, flow, wished)
   const resume = origin?.plan ?? fresh(description)
   if (origin) await copyReused(datastore, { flow, run, origin: origin.record.run }, resume.reused)
+  const backend = services.backend(keeper, compiled.core)
   const record: RunRecord = {
     version: 1,
     flow,
@@ -112,20 +108,27 @@ async function begin(
     host: hostname(),
     startedAt: Date.now(),
     coreVersion,
-    backend: context.backend.name,
+    backend: backend.name,
     description,
     bundle: compiled.ref,
     parameters,
     ...(origin ? { origin: { run: origin.record.run, ...(origin.from ? { from: origin.from } : {}) } } : {}),
   }
   await createRun(datastore, record, tags)
+  announce(control, record, resume)
+  const { runGang, capacity } = services
+  const temp = datastore.scratch('tmp', flow, run)
+  const context = { ...made, record, datastore, backend, runGang, capacity, temp, tags, baseEnv, env }
+  return { context: inspect ? { ...context, inspect } : context, resume }
+}
+
+function announce(control: RunControl, { flow, run, description, origin }: RunRecord, { reused }: ResumePlan): void {
   control.named(flow, run)
-  control.emit({ type: 'run-started', flow, run, description, ...(origin ? { origin: origin.record.run } : {}) })
-  for (const { planned, origin: task } of resume.reused) {
+  control.emit({ type: 'run-started', flow, run, description, ...(origin ? { origin: origin.run } : {}) })
+  for (const { planned, origin: task } of reused) {
     const { attempt } = task.done
     control.emit({ type: 'task-reused', step: planned.step, task: planned.task, attempt, origin: task.spec.task })
   }
-  return { context: { ...context, record, temp: datastore.scratch('tmp', flow, run) }, resume }
 }
 
 const fresh = (description: FlowDescription): ResumePlan => {
@@ -133,7 +136,7 @@ const fresh = (description: FlowDescription): ResumePlan => {
   return { plan, reused: [], ready: plan.start() }
 }
 
-async function finish(
+async function perform(
   context: RunContext,
   { timeoutMs }: RunRequest,
   { plan, ready }: ResumePlan,
@@ -170,10 +173,9 @@ async function conclude(context: RunContext, end: RunEnd, startedAt: number): Pr
   return result
 }
 
-function refuseWhenCancelled(signal: AbortSignal): void {
-  if (!signal.aborted) return
+function givenUp(signal: AbortSignal, cause: unknown): GangflowError {
   const { why } = signal.reason as StopReason
-  throw new GangflowError({ code: 'E_RUN_CANCELLED', what: `the run was given up before it began: ${why}` })
+  return new GangflowError({ code: 'E_RUN_CANCELLED', what: `the run was given up before it began: ${why}` }, { cause })
 }
 
 function definedOf(env: NodeJS.ProcessEnv): Record<string, string> {
