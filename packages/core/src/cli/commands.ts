@@ -115,6 +115,59 @@ export const commands: readonly CommandDefinition[] = [
     load: () => import('./commands/show.js'),
   },
   {
+    name: 'runs',
+    usage: 'runs [flow]',
+    describe: 'List runs, newest first',
+    options: (yargs) =>
+      store(yargs.positional('flow', { type: 'string', describe: "a flow's name (default: all)" }))
+        .option('status', {
+          choices: ['running', 'done', 'failed', 'cancelled', 'lost'] as const,
+          describe: 'only runs in this state',
+        })
+        .option('tag', { type: 'string', requiresArg: true, describe: 'only runs with this tag' })
+        .option('limit', { type: 'number', requiresArg: true, default: 20, describe: 'how many at most' }),
+    load: () => import('./commands/runs.js'),
+  },
+  {
+    name: 'logs',
+    usage: 'logs <path>',
+    describe: 'Print what the processes of a task printed',
+    options: (yargs) =>
+      store(
+        yargs.positional('path', {
+          type: 'string',
+          demandOption: true,
+          describe: '[FLOW/]RUN[/STEP[/TASK]], such as 1763/train/1',
+        }),
+      )
+        .option('node', { type: 'number', requiresArg: true, describe: 'only this node of a gang' })
+        .option('process', { type: 'string', requiresArg: true, describe: 'only this process, such as body or rank3' })
+        .option('stream', { choices: ['stdout', 'stderr'] as const, describe: 'only this stream' })
+        .option('attempt', { type: 'number', requiresArg: true, describe: 'this attempt (default: the last)' })
+        .option('tail', { type: 'number', requiresArg: true, describe: 'only the last lines of each process' })
+        .option('follow', { type: 'boolean', describe: 'go on with what comes, until the processes have ended' })
+        .option('prefix', { type: 'boolean', default: true, describe: 'begin each line with where it comes from' }),
+    load: () => import('./commands/logs.js'),
+  },
+  {
+    name: 'artifacts',
+    usage: 'artifacts <path> [name]',
+    describe: "List a task's artifacts, or print one",
+    options: (yargs) =>
+      store(
+        yargs
+          .positional('path', {
+            type: 'string',
+            demandOption: true,
+            describe: '[FLOW/]RUN[/STEP[/TASK]]; a run alone means its end',
+          })
+          .positional('name', { type: 'string', describe: 'artifact to print' }),
+      )
+        .option('node', { type: 'number', requiresArg: true, describe: "a gang member's artifacts" })
+        .option('out', { type: 'string', requiresArg: true, describe: 'write the value to this file or folder' }),
+    load: () => import('./commands/artifacts.js'),
+  },
+  {
     name: 'plugins',
     usage: 'plugins',
     describe: 'List the plugins and backends installed here',
@@ -127,5 +180,21 @@ export const commands: readonly CommandDefinition[] = [
     describe: 'Begin a project: a flow that runs, and what it needs',
     options: (yargs) => yargs.positional('folder', { type: 'string', default: '.', describe: 'where' }),
     load: () => import('./commands/init.js'),
+  },
+  {
+    name: 'gc',
+    usage: 'gc',
+    describe: 'Delete old runs and what nothing refers to any more',
+    options: (yargs) =>
+      store(yargs)
+        .option('keep', {
+          type: 'number',
+          requiresArg: true,
+          demandOption: true,
+          describe: 'how many of the newest runs of each flow to keep',
+        })
+        .option('flow', { type: 'string', requiresArg: true, describe: 'only this flow' })
+        .option('dry-run', { type: 'boolean', describe: 'say what would be deleted, and delete nothing' }),
+    load: () => import('./commands/gc.js'),
   },
 ]
