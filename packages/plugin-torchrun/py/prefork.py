@@ -333,8 +333,8 @@ def run(argv):
     if os.path.isdir(script) or is_archive(script):
         import runpy
 
-        set_first_path(None)
-        runpy.run_path(script, run_name="__main__")
+        set_first_path(os.path.abspath(script))
+        runpy._run_module_as_main("__main__", False)
         return
     from importlib.machinery import SourceFileLoader
 
@@ -361,10 +361,7 @@ def is_archive(path):
 def set_first_path(first):
     """In place of this file's folder, which Python put first."""
     if not getattr(sys.flags, "safe_path", False) and not sys.flags.isolated:
-        if first is None:
-            sys.path.pop(0)
-        else:
-            sys.path[0] = first
+        sys.path[0] = first
 
 
 def own_frames_removed(trace):
@@ -390,6 +387,12 @@ def main():
         trace = own_frames_removed(error.__traceback__)
         sys.excepthook(type(error), error.with_traceback(trace), trace)
         sys.exit(1)
+    except KeyboardInterrupt as error:
+        trace = own_frames_removed(error.__traceback__)
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
+        # Told already; raised again it ends the process by SIGINT, as it does any Python.
+        sys.excepthook = lambda *told: None
+        raise
 
 
 if __name__ == "__main__":

@@ -105,7 +105,8 @@ def _write_errors():
 
     def excepthook(kind, value, trace):
         try:
-            if os.getpid() == owner:
+            # An import here would make Python end with 1 instead of SIGINT; and an interrupt is no error.
+            if os.getpid() == owner and not issubclass(kind, KeyboardInterrupt):
                 write_error_file(kind, value, trace)
         except Exception:
             pass
