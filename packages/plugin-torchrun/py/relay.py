@@ -1,6 +1,6 @@
 """A rank's place below the keeper: `relay.py stdio DIR NAME`, or `relay.py fork DIR PYTHON [OPTION…] -- ARG…`.
 
-stdio: hands its own stdout and stderr to whoever connects (a rank below torchrun), and ends with it.
+stdio: hands its own stdout and stderr to whoever connects (a rank below torchrun), and ends when and as it ends.
 fork: asks the prefork parent for a rank with this process's output, environment and working directory, and ends
 exactly as the rank ends. Where the parent cannot serve, becomes the rank itself: `PYTHON OPTION… ARG…`.
 """
@@ -18,9 +18,38 @@ def stdio(directory, name):
     listener.listen(1)
     peer = _socket.socket(fileno=listener._accept()[0])
     listener.close()
+    pid = peer_pid(peer)
+    pidfd = os.pidfd_open(pid) if pid and hasattr(os, "pidfd_open") else None
     send_fds(peer, b".", (1, 2))
-    while peer.recv(64):
-        pass
+    if pidfd is None:
+        while peer.recv(64):
+            pass
+    else:
+        import select
+
+        # Not the end of the stream: forks of the rank may hold that open.
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        poll.poll()
+    end_as(end_of(pid))
+
+
+def peer_pid(peer):
+    import array
+
+    if not hasattr(_socket, "SO_PEERCRED"):
+        return None
+    return array.array("i", peer.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12))[0]
+
+
+def end_of(pid):
+    """How a process ended that torchrun has not asked about yet; code 0 when nobody can say any more."""
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            status = int(file.read().rsplit(")", 1)[1].split()[49])
+    except (OSError, TypeError, IndexError, ValueError):
+        return {"code": 0}
+    return {"signal": status & 127} if status & 127 else {"code": status >> 8}
 
 
 def send_fds(peer, data, fds):

@@ -122,12 +122,15 @@ async function stopped(gang: GangContext, running: readonly Running[], temp: str
 
 async function results(gang: GangContext, plan: TorchPlan, running: readonly Running[]): Promise<TorchRankResult[]> {
   const host = gang.roster.entries[gang.nodeIndex]!.host
-  const ranks = running.filter(({ planned }) => planned.kind !== 'torchrun')
+  const torchrun = running.find(({ planned }) => planned.kind === 'torchrun')
+  const relays = running.filter(({ planned }) => planned.kind === 'relay')
+  await Promise.all(relays.map(({ process }) => process.stop()))
+  const ranks = running.filter(({ planned }) => planned.rank !== undefined)
   return Promise.all(
     ranks.map(async ({ planned, ended }) => {
-      const { exitCode, signal, durationMs } = await ended
-      const local = { rank: planned.rank!, localRank: planned.localRank!, node: plan.node, host }
-      return { ...local, exitCode, signal, durationMs }
+      const { exitCode, signal, durationMs } = await (torchrun?.ended ?? ended)
+      const place = { rank: planned.rank!, localRank: planned.localRank!, node: plan.node, host }
+      return { ...place, exitCode, signal, durationMs }
     }),
   )
 }

@@ -1,4 +1,3 @@
-import { constants } from 'node:os'
 import type { CommandResult, GangContext, GangProcess } from '@gangflow/core/plugin'
 import { type Failed, lastLines, readErrorFile, torchrunErrorFile } from './failure.js'
 import type { PlannedProcess, TorchPlan } from './plan.js'
@@ -30,23 +29,26 @@ export async function startAll(gang: GangContext, plan: TorchPlan): Promise<Runn
   return [...relays, ...others]
 }
 
-/** Settles with the first process that ended badly, or with undefined when all ended well. Never rejects. */
+/**
+ * Settles with the first process that ended badly, or with undefined when all ended well. Never rejects. torchrun's
+ * relays end as their ranks end: torchrun itself tells of a failure only after it has ended the other ranks.
+ */
 export function firstFailure(
   running: readonly Running[],
   temp: string,
   torchrunArgs: readonly string[],
 ): Promise<Failed | undefined> {
+  const isRestarted = restarts(torchrunArgs)
   return new Promise((resolve) => {
     let left = running.length
     for (const one of running) {
       void one.ended.then((result) => {
         left -= 1
-        if (one.planned.kind !== 'relay' && (result.exitCode !== 0 || result.signal))
-          resolve(failedOf(one, result, temp))
-        else if (left === 0) resolve(undefined)
+        const isBad = result.exitCode !== 0 || result.signal !== null
+        if (isBad && !(isRestarted && one.planned.kind === 'relay')) resolve(failedOf(one, result, temp))
+        // Ranks that never met their relay (--no-python) are torchrun's alone.
+        else if (left === 0 || one.planned.kind === 'torchrun') resolve(undefined)
       })
-      if (one.planned.kind === 'torchrun' && !restarts(torchrunArgs))
-        reportedRank(one, (localRank, code) => void belowTorchrun(running, localRank, code, temp).then(resolve))
     }
   })
 }
@@ -76,43 +78,4 @@ function failedOf({ planned }: Running, result: CommandResult, temp: string): Fa
 function errorFile(planned: PlannedProcess, temp: string): string | undefined {
   if (planned.kind === 'rank') return planned.env['TORCHELASTIC_ERROR_FILE']
   return planned.localRank === undefined ? undefined : torchrunErrorFile(`${temp}/torchrun`, planned.localRank)
-}
-
-/** torchrun says at once which rank failed, then takes up to 30 s to end the others; its own exit says too little. */
-function reportedRank({ process }: Running, found: (localRank: number, code: number) => void): void {
-  let told = false
-  process.onLine(({ text }) => {
-    const match = /failed \(exitcode: (-?\d+)\) local_rank: (\d+)/.exec(text)
-    if (!match || told) return
-    told = true
-    found(Number(match[2]), Number(match[1]))
-  })
-}
-
-async function belowTorchrun(
-  running: readonly Running[],
-  localRank: number,
-  code: number,
-  temp: string,
-): Promise<Failed> {
-  const relay = running.find(({ planned }) => planned.kind === 'relay' && planned.localRank === localRank)!
-  // Its output is whole once the relay has ended; forks of the rank may hold it open.
-  const output = await Promise.race([
-    relay.ended,
-    new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 1000)),
-  ])
-  const path = errorFile(relay.planned, temp)
-  const error = path === undefined ? undefined : readErrorFile(path)
-  return {
-    process: relay.planned.name,
-    rank: relay.planned.rank!,
-    exitCode: code < 0 ? null : code,
-    signal: code < 0 ? signalName(-code) : null,
-    ...(error ? { error } : {}),
-    lastLines: output ? lastLines(output.stderr, output.stdout) : [],
-  }
-}
-
-function signalName(number: number): string {
-  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0] ?? `signal ${number}`
 }
