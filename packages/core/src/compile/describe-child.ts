@@ -14,7 +14,8 @@ export async function serveDescribe(): Promise<never> {
   process.on('unhandledRejection', fail)
   const watch = watchLoad(coverOf(request))
   try {
-    const description = describeFlow(await loadFlow(request.bundle, request.file), { file: request.file })
+    const { bundle, file } = request
+    const description = describeFlow(await loadFlow(bundle, file), { file, loaded: bundle })
     return finish({ protocol: 1, description, trace: watch.end() })
   } catch (thrown) {
     return fail(thrown)

@@ -17,6 +17,8 @@ import { type CheckedGraph, checkGraph } from './validate.js'
 export interface FlowOrigin {
   /** Absolute path of the person's source file. */
   readonly file: string
+  /** Absolute path of what was loaded (the bundle), where that is known. */
+  readonly loaded?: string
 }
 
 /**
@@ -25,7 +27,7 @@ export interface FlowOrigin {
  * Positions are those of the source when the running code has a source map.
  */
 export function describeFlow(flowClass: FlowClass, origin: FlowOrigin): FlowDescription {
-  const locator = openLocator()
+  const locator = openLocator(origin.loaded)
   try {
     return describe(flowClass, origin, locator)
   } finally {
