@@ -38,7 +38,8 @@ export async function findOrigin(
   if (!end) await refuseWhenAlive(datastore, flow, run)
   const tasks = await readTasks(datastore, flow, run)
   const plan = planResume(description, { description: record.description, tasks }, from)
-  if (plan.ready.length === 0) {
+  // One whose launcher was killed after its last task is resumed too: the new run is then done at once.
+  if (plan.ready.length === 0 && end?.status === 'done') {
     throw new GangflowError({
       code: 'E_RESUME_DONE',
       what: `run ${flow}/${run} is done, and nothing of it has changed`,

@@ -91,8 +91,9 @@ async function begin(
   const baseEnv = definedOf(process.env)
   const { env, inspect, tags } = request
   const origin = request.resume && (await findOrigin(datastore, description, request.resume))
-  const first = origin ? origin.plan.ready[0]!.step : 'start'
-  prepare({ ...made, baseEnv, env, ...(inspect ? { inspect } : {}) }, stepsOf(description).get(first)!, 1)
+  const first = origin ? origin.plan.ready[0]?.step : 'start'
+  const step = first === undefined ? undefined : stepsOf(description).get(first)
+  if (step) prepare({ ...made, baseEnv, env, ...(inspect ? { inspect } : {}) }, step, 1)
   const parameters = await services.parameters(description, origin?.record.parameters)
   control.signal.throwIfAborted()
   const run = await claimRun(datastore, flow, wished)

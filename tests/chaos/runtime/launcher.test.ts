@@ -1,0 +1,79 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { artifact, doneRecord, slack, temporary } from '../../integration/runtime/support.js'
+
+const here = (name: string) => new URL(name, import.meta.url).pathname
+const KILLS = 12
+
+interface Launched {
+  readonly child: ChildProcess
+  readonly ended: Promise<unknown>
+  said(): string
+}
+
+function launch(verb: string, options: object, token: string): Launched {
+  const child = spawn(process.execPath, [here('launch.mjs'), verb, here('flow.ts'), JSON.stringify(options)], {
+    env: { ...process.env, CHAOS_TOKEN: token },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let text = ''
+  child.stdout!.on('data', (chunk) => {
+    text += chunk
+  })
+  return { child, ended: once(child, 'close'), said: () => text }
+}
+
+/** Every process that inherited the token: the keeper and all bodies. */
+const processesOf = (token: string): string[] =>
+  readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/environ`, 'utf8').includes(token)
+    } catch {
+      return false
+    }
+  })
+
+it(`is resumed to the right result after ${KILLS} kills -9 of the launcher at any moment, and leaves no process`, async () => {
+  const datastore = temporary()
+  const diary = join(datastore, 'diary')
+  const options = { datastore, maxWorkers: 2 }
+  const start = { ...options, parameters: { diary } }
+  const finished = new Set<string>()
+  let run: string | undefined
+  let done = 0
+  for (let kills = 0; kills < KILLS; ) {
+    const token = `chaos-${randomBytes(8).toString('hex')}`
+    const launched = run === undefined ? launch('run', start, token) : launch('resume', options, token)
+    const timer = setTimeout(() => launched.child.kill('SIGKILL'), 200 + Math.random() * 2500)
+    await launched.ended
+    clearTimeout(timer)
+    const said = launched.said()
+    await expect.poll(() => processesOf(token), { timeout: slack(3000), interval: 50 }).toEqual([])
+    const id: string | undefined = /^id (\S+)$/m.exec(said)?.[1]
+    if (id !== undefined) run = id
+    if (launched.child.signalCode === 'SIGKILL') kills += 1
+    else {
+      // It was faster than the kill: look at what it made, and begin anew.
+      expect(said).toContain('status done')
+      expect(artifact(datastore, { flow: 'Marathon', run: run!, step: 'end', task: '1' }, 'value')).toBe(1040)
+      done += 1
+      run = undefined
+    }
+  }
+  const last = launch(run === undefined ? 'run' : 'resume', run === undefined ? start : options, 'last')
+  await last.ended
+  expect(last.said()).toContain('status done')
+  run = /^id (\S+)$/m.exec(last.said())![1]!
+  expect(artifact(datastore, { flow: 'Marathon', run, step: 'end', task: '1' }, 'value')).toBe(1040)
+  expect(doneRecord(datastore, { flow: 'Marathon', run, step: 'turn', task: '3' })).toBeDefined()
+  // What was done is not done again: in no run does a task run twice.
+  for (const line of readFileSync(diary, 'utf8').trim().split('\n')) {
+    expect(finished.has(line), line).toBe(false)
+    finished.add(line)
+  }
+  expect(done).toBeLessThan(KILLS)
+})
