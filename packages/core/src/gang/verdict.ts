@@ -55,7 +55,10 @@ function sentence(first: Placed, step: string, size: number): string {
   const { casualty, summary } = first
   if (summary !== undefined) {
     // The body's own account names the step, not the node that it ran on.
-    return summary.includes(`node ${casualty.node}`) ? summary : `${summary}${where(casualty, size)}`
+    if (casualty.node === undefined || summary.includes(`node ${casualty.node}`)) return summary
+    const named = `step '${step}'`
+    const place = where(casualty, size)
+    return summary.includes(named) ? summary.replace(named, `${named}${place}`) : `${summary}${place}`
   }
   const pid = casualty.pid === undefined ? '' : `, pid ${casualty.pid}`
   const how = casualty.signal

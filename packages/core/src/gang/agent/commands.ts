@@ -71,6 +71,7 @@ export class Commands {
     const { keeper, node, host, env, cwd, spool } = this.#options
     if (this.#stopped) throw new GangflowError({ code: 'E_GANG_STOPPED', what: `node ${node} is being stopped`, node })
     const name = this.#nameFor(command)
+    const began = performance.now()
     let child: KeptProcess
     try {
       child = await keeper.spawn({
@@ -97,7 +98,6 @@ export class Commands {
     const logged = child.closed.then(() => log.finish())
     logged.catch(() => {})
     this.#logs.push(logged)
-    const began = performance.now()
     const kept = { stdout: new Kept(), stderr: new Kept() }
     const feed = new LineFeed((line) => {
       starter.line({ stream: line.stream, text: line.text })

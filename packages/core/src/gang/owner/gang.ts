@@ -66,6 +66,8 @@ export class OwnedGang {
 
   state(member: OwnedMember, state: State): void {
     if (member.state === state || member.state === 'gone') return
+    // How its own part ended is not overwritten by the ending of the others.
+    if ((member.state === 'failed' || member.state === 'done') && state !== 'gone' && state !== 'failed') return
     member.state = state
     this.emit({ type: 'member', node: member.node, host: member.host, state, epoch: Math.max(1, this.epoch) })
   }
