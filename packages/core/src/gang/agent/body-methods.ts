@@ -16,6 +16,8 @@ export interface BodyMethodsOptions {
   readonly channels: Channels
   readonly directory: string
   readonly cwd: string
+  /** What the step adds to the environment. */
+  readonly env: Readonly<Record<string, string>>
   readonly timeoutMs: number
   /** 32 bytes for a plugin's label; the secret itself stays in the agent. */
   key(label: string): Uint8Array
@@ -83,7 +85,12 @@ export function bodyMethods(options: BodyMethodsOptions): Methods {
     },
     'gang.listen': (params, _payload, { peer }) => channels.listen((params as { channel: string }).channel, peer),
     'gang.unlisten': (params) => channels.unlisten((params as { channel: string }).channel),
-    'gang.undo': (params) => declareUndo(directory, checkUndo(params as unknown as Undo)),
+    'gang.undo': (params) => {
+      const undo = checkUndo(params as unknown as Undo)
+      // As data it must stand for itself: whoever performs it may know neither the folder nor the environment.
+      const whole = 'run' in undo ? { run: { cwd, ...undo.run, env: { ...options.env, ...undo.run.env } } } : undo
+      declareUndo(directory, whole)
+    },
     'gang.fail': (params) =>
       options.fail({ ...(params as unknown as Casualty), node: (params as { node?: number }).node ?? node }),
   }

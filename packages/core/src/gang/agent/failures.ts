@@ -18,7 +18,15 @@ export function failureOfBody(outcome: Extract<BodyOutcome, { ok: false }>, plac
   const weight = casualty.error
     ? weighError(casualty.error.message, error?.code ?? code)
     : weighEnd({ signal: casualty.signal ?? null })
-  return { casualty: { ...casualty, ...place }, cause, weight, summary, code, ...(fix === undefined ? {} : { fix }) }
+  const waited = /^E_GANG_.*_TIMEOUT$/.test(error?.code ?? code)
+  return {
+    casualty: { ...casualty, ...place },
+    cause: waited ? 'timeout' : cause,
+    weight,
+    summary,
+    code,
+    ...(fix === undefined ? {} : { fix }),
+  }
 }
 
 /** What a plugin told by `fail`; `exit` is what the agent knows of the process that it names. */

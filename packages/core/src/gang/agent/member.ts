@@ -289,6 +289,7 @@ class MemberAgent {
         channels,
         directory: member.directory,
         cwd: this.#cwd,
+        env: this.#work.env,
         timeoutMs: timeouts.collective,
         key: (label) => deriveKey(secret, address, `plugin/${label}`),
         fail: (casualty) => this.#blame(casualty),

@@ -104,7 +104,9 @@ export class OwnedGang {
   ): void {
     if (member.released) return
     const pid = member.joining?.pid
-    const lastLines = member.lastLines()
+    const said = member.lastLines()
+    // Of one that never came up, its own complaint is all that there is.
+    const lastLines = said.length > 0 ? said : (member.backed.lastLines?.() ?? [])
     this.state(member, 'failed')
     this.fail(
       {
