@@ -163,6 +163,7 @@ void stop(uint32_t request, uint32_t target, int signal, uint64_t grace, bool sp
 void run_jobs(void);
 void hurry_jobs(void);
 void tidy(void);
+bool being_stopped(uint32_t origin);
 extern bool ended_all;      // nothing is left below and nothing will be started
 void send_signal(Proc *p, int signal, bool tree);
 void told_to_end(Proc *p, int signal);
@@ -170,6 +171,7 @@ void told_to_end(Proc *p, int signal);
 // oom.c
 void oom_refresh(void);
 bool oom_struck(void);
+extern uint64_t oom_at;
 
 // ports.c
 void hold(uint32_t id, Reader *r);

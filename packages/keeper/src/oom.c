@@ -50,7 +50,13 @@ static bool grown(void) {
   return more;
 }
 
-void oom_refresh(void) { grown(); }
+uint64_t oom_at;
+
+// Now and then, so that what struck others long ago is not taken for the cause of an end today.
+void oom_refresh(void) {
+  oom_at = now_ns();
+  grown();
+}
 
 // Two that were struck at once are both told so.
 bool oom_struck(void) {

@@ -29,7 +29,8 @@ static bool append(Proc *p, struct iovec *parts, int count) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
       int error = errno;
-      if (written > 0 && ftruncate(p->spool, p->spool_size) < 0) p->spool_size += written;
+      off_t end = lseek(p->spool, 0, SEEK_CUR);
+      if (written > 0 && ftruncate(p->spool, end - written) < 0) error = errno;
       errno = error;
       return false;
     }
@@ -37,7 +38,7 @@ static bool append(Proc *p, struct iovec *parts, int count) {
     while (count > 0 && (size_t)n >= parts->iov_len) n -= (ssize_t)parts++->iov_len, count--;
     if (count > 0) parts->iov_base = (char *)parts->iov_base + n, parts->iov_len -= (size_t)n;
   }
-  p->spool_size += written;
+  p->spool_size = lseek(p->spool, 0, SEEK_CUR);
   return true;
 }
 

@@ -159,7 +159,8 @@ static void look_around(uint64_t now) {
     if (strangers()) scan();
     return;
   }
-  uint64_t period = scan_cost * 200 > SECOND ? scan_cost * 200 : SECOND;
+  if (now >= oom_at + SECOND) oom_refresh();
+  uint64_t period = scan_cost * 200 > 5 * SECOND ? scan_cost * 200 : 5 * SECOND;
   bool due = now >= scanned_at + period || now >= doom_next;
   if (now >= strangers_next) {
     strangers_next = now + 200 * MS;
@@ -167,7 +168,6 @@ static void look_around(uint64_t now) {
   }
   if (!due) return;
   scan();
-  oom_refresh();
 }
 
 static int until(uint64_t now) {

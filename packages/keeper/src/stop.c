@@ -3,6 +3,7 @@
 #include "keeper.h"
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef struct Job {
@@ -24,9 +25,15 @@ void told_to_end(Proc *p, int signal) {
     p->asked_to_end = true;
 }
 
+// Whether a direct child has not ended by itself in the meantime: that is no end of ours.
+static bool runs(const Proc *p) {
+  siginfo_t info = {0};
+  return waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+}
+
 static void order(const Node *n, int signal) {
   Proc *p = n->orphan ? NULL : proc_by_pid(n->pid);
-  if (!signal_node(n, signal)) return;
+  if ((p && !runs(p)) || !signal_node(n, signal)) return;
   if (p) told_to_end(p, signal);
   // A stopped process acts on a signal only once it goes on.
   if (n->state == 'T' && signal != SIGKILL && signal != SIGSTOP) signal_node(n, SIGCONT);
@@ -35,7 +42,7 @@ static void order(const Node *n, int signal) {
 void send_signal(Proc *p, int signal, bool tree) {
   uint32_t id = p->id;
   if (!tree) {
-    if (!p->reaped && kill(p->pid, signal) == 0) told_to_end(p, signal);
+    if (!p->reaped && runs(p) && kill(p->pid, signal) == 0) told_to_end(p, signal);
     return;
   }
   scan();
@@ -95,9 +102,13 @@ static bool work(Job *job, uint64_t now) {
       ordered++;
     }
   }
-  // A direct child that is dead but not yet taken counts as left.
-  for (size_t i = 0; i < proc_count; i++)
-    if (!procs[i]->reaped && (job->target == ALL || job->target == procs[i]->id) && left == 0) left = 1;
+  // A direct child that is dead but not yet taken counts as left; one that no scan can see (no /proc) is met by group.
+  for (size_t i = 0; left == 0 && i < proc_count; i++) {
+    Proc *p = procs[i];
+    if (p->reaped || (job->target != ALL && job->target != p->id)) continue;
+    left = 1;
+    if (node_count == 0 && runs(p) && kill(-p->pid, last ? SIGKILL : job->signal) == 0) told_to_end(p, SIGKILL);
+  }
   if (left == 0) return ++job->empty >= 2;
   job->empty = 0;
   job->rounds++;
@@ -137,6 +148,13 @@ void run_jobs(void) {
     if (job->due < jobs_next) jobs_next = job->due;
     at = &job->next;
   }
+}
+
+bool being_stopped(uint32_t origin) {
+  Proc *p = proc_by_id(origin);
+  for (Job *job = jobs; job; job = job->next)
+    if (job->target == origin || (job->target == ALL && !(job->spare_lingering && p && p->lingers))) return true;
+  return false;
 }
 
 static bool wanted(const Proc *p) {

@@ -144,7 +144,8 @@ bool signal_node(const Node *n, int signal) {
 }
 
 static bool unwanted(const Node *n) {
-  if (!n->orphan || !alive(n)) return false;
+  // An order to stop that is under way has a grace of its own.
+  if (!n->orphan || !alive(n) || being_stopped(n->origin)) return false;
   if (n->origin == GONE) return true;
   if (n->origin == UNKNOWN) return options.adopt_kill;
   Proc *p = proc_by_id(n->origin);

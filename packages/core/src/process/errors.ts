@@ -50,9 +50,11 @@ export function startError(request: SpawnRequest, failedAt: number, errno: strin
   return make(
     'E_PROCESS_START',
     `${request.name}: ${program} could not be started (${errno})`,
-    errno === 'E2BIG'
-      ? 'pass less in arguments and environment; large values go into a file or stdin'
-      : 'see that the limits on processes, open files and memory leave room (`ulimit -a`)',
+    errno === 'EINVAL'
+      ? 'a command has at least a program, and no NUL bytes in arguments, environment and directory'
+      : errno === 'E2BIG'
+        ? 'pass less in arguments and environment; large values go into a file or stdin'
+        : 'see that the limits on processes, open files and memory leave room (`ulimit -a`)',
   )
 }
 

@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { GangflowError } from '../errors/base.js'
 import type { KeptProcess, OutputChunk, ProcessExit, StopOptions } from './contract.js'
 import type { NativeKeeper } from './native.js'
@@ -51,6 +52,7 @@ export class NativeProcess implements KeptProcess {
   }
 
   async write(data: Uint8Array): Promise<void> {
+    if (this.#ended) throw this.#notRead('it has ended')
     const pieces: Promise<number>[] = []
     for (let at = 0; at < data.length; at += PIECE) {
       const seq = this.#seq++
@@ -61,10 +63,13 @@ export class NativeProcess implements KeptProcess {
       if (pieces.length % 16 === 0) await pieces[pieces.length - 16]
     }
     const errno = (await Promise.all(pieces)).find((result) => result !== 0)
-    if (errno === undefined) return
-    throw new GangflowError({
+    if (errno !== undefined) throw this.#notRead(errnoName(errno))
+  }
+
+  #notRead(why: string): GangflowError {
+    return new GangflowError({
       code: 'E_PROCESS_STDIN_CLOSED',
-      what: `${this.name} does not read its standard input any more (${errnoName(errno)})`,
+      what: `${this.name} does not read its standard input any more (${why})`,
       fix: 'see its output: it has ended, or closed its standard input',
       details: { pid: this.pid },
     })
@@ -136,6 +141,13 @@ export class NativeProcess implements KeptProcess {
   outputClosed(fields: FieldReader): void {
     this.#tail(Number(fields.u64()))
     this.#closed({ lostBytes: Number(fields.u64()) })
+    this.#failWrites()
+  }
+
+  /** Pieces that crossed the end on their way. */
+  #failWrites(): void {
+    for (const done of this.#writes.values()) done(constants.errno.EPIPE)
+    this.#writes.clear()
   }
 
   stdinDone(fields: FieldReader): void {
@@ -161,7 +173,6 @@ export class NativeProcess implements KeptProcess {
       keeperLost: true,
     })
     this.#closed({ lostBytes: 0 })
-    for (const done of this.#writes.values()) done(32)
-    this.#writes.clear()
+    this.#failWrites()
   }
 }

@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { lookup } from 'node:dns/promises'
 import { mkdirSync, statSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { resolve } from 'node:path'
 import type { GangflowError } from '../errors/base.js'
 import type { HeldPort, HoldRequest, Keeper, KeptProcess, ProcessExit, SpawnRequest, StopOptions } from './contract.js'
 import { keeperLost, nameTaken, portError, stage, startError, unkillable } from './errors.js'
@@ -62,7 +63,9 @@ export class NativeKeeper implements Keeper {
 
   async spawn(request: SpawnRequest): Promise<KeptProcess> {
     if (this.#over) throw this.#over
-    const file = request.spool === undefined ? '' : spoolFile(request.spool, request.name)
+    const file = request.spool === undefined ? '' : resolve(spoolFile(request.spool, request.name))
+    if ([request.cwd, ...request.argv, ...Object.entries(request.env).flat()].some((text) => text.includes('\0')))
+      throw startError(request, stage.setup, 'EINVAL')
     if (file !== '' && this.#names.has(file)) throw nameTaken(request, file)
     if (request.spool !== undefined) makeSpool(request)
     const id = this.#next++
@@ -72,10 +75,10 @@ export class NativeKeeper implements Keeper {
       this.#names.add(file)
       void kept.exited.then(() => this.#names.delete(file))
     }
-    const started = new Promise<void>((resolve, reject) => {
+    const started = new Promise<void>((done, reject) => {
       const settle = (error?: GangflowError) => {
         this.#starting.delete(id)
-        if (!error) return resolve()
+        if (!error) return done()
         this.#processes.delete(id)
         this.#names.delete(file)
         reject(error)
@@ -101,7 +104,7 @@ export class NativeKeeper implements Keeper {
       { u8: flags },
       { u32: Math.min(linger ?? 0, 0x7fffffff) },
       { text: file },
-      { text: request.cwd },
+      { text: resolve(request.cwd) },
       { u32: request.argv.length },
       ...request.argv.map((text) => ({ text })),
       { u32: env.length },
@@ -171,7 +174,9 @@ export class NativeKeeper implements Keeper {
   async close(options: StopOptions = { graceMs: 500 }): Promise<void> {
     this.#closing = true
     this.send(command.close, 0, [{ u32: options.graceMs }, { u8: signalNumber(options.signal ?? 'SIGTERM') }])
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), options.graceMs + KILL_PATIENCE)
     await this.closed
+    clearTimeout(timer)
   }
 
   ping(): void {

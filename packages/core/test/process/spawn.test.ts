@@ -80,6 +80,7 @@ describe('a kept process', () => {
     kept.endStdin()
     await kept.exited
     expect(spooledText(request)).toBe('1000000\n')
+    await expect(kept.write(Buffer.from('x'))).rejects.toMatchObject({ code: 'E_PROCESS_STDIN_CLOSED' })
   })
 
   it('starts 300 at once', async () => {

@@ -32,6 +32,7 @@ describe('a process that cannot start', () => {
       what: expect.stringContaining('E2BIG'),
     })
     await expect(start([])).rejects.toMatchObject({ code: 'E_PROCESS_START' })
+    await expect(start(['echo', 'a\0b'])).rejects.toMatchObject({ fix: expect.stringContaining('NUL') })
     const request = sh('ok', '', { argv: ['./no-first-line', 'well'], cwd })
     await (await keeper.spawn(request)).exited
     expect(spooledText(request)).toBe('ran well\n')

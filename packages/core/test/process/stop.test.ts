@@ -61,6 +61,18 @@ describe('stop', () => {
     expect(await other.stop({ graceMs: 50, signal: 'SIGINT' })).toMatchObject({ signal: 'SIGKILL', solicited: true })
   })
 
+  it('gives an orphan the same grace', async () => {
+    const keeper = await keep()
+    const done = join(folder(), 'done')
+    const slow = `trap "sleep 1.2; touch ${done}; exit" TERM; echo up; while :; do sleep 0.02; done`
+    const request = sh('p', `(setsid sh -c '${slow}' &)`)
+    const kept = await keeper.spawn(request)
+    await kept.exited
+    await until('start', () => spooledText(request) === 'up\n')
+    await kept.stop({ graceMs: 20_000 })
+    expect(existsSync(done)).toBe(true)
+  })
+
   it('reaches a stopped process', async () => {
     const keeper = await keep()
     const request = sh('p', 'trap "exit 9" TERM; echo up; while :; do sleep 0.02; done')
