@@ -44,10 +44,17 @@ function command(cwd: string, name: string, ...args: string[]): Promise<Ended> {
 
 beforeAll(async () => {
   mkdirSync(project)
-  const packages = readdirSync(join(repository, 'packages')).map((name) => `./packages/${name}`)
-  const packed = await command(repository, 'npm', 'pack', '--json', '--pack-destination', folder, ...packages)
-  expect(packed, packed.stderr).toMatchObject({ code: 0 })
-  const tarballs = (JSON.parse(packed.stdout) as { filename: string }[]).map(({ filename }) => join(folder, filename))
+  // The keeper as it is published: a package without a binary, and one for this platform.
+  const packages = readdirSync(join(repository, 'packages')).filter((name) => name !== 'keeper')
+  const packed = await Promise.all([
+    command(repository, 'npm', 'pack', '--pack-destination', folder, ...packages.map((name) => `./packages/${name}`)),
+    command(repository, 'node', 'packages/keeper/pack.mjs', '--to', folder),
+  ])
+  for (const { code, stderr } of packed) expect(code, stderr).toBe(0)
+  const tarballs = readdirSync(folder)
+    .filter((name) => name.endsWith('.tgz'))
+    .map((name) => join(folder, name))
+  expect(tarballs).toHaveLength(packages.length + 2)
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'outsider', private: true, type: 'module' }))
   for (const name of readdirSync(fixtures)) copyFileSync(join(fixtures, name), join(project, name))
   const installed = await command(project, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', ...tarballs)
@@ -60,6 +67,8 @@ describe('the packed packages in an unrelated folder', () => {
   it('bring one core and nothing of the repository', () => {
     const modules = join(project, 'node_modules')
     expect(realpathSync(join(modules, '@gangflow/core'))).toBe(join(modules, '@gangflow/core'))
+    const keeper = join(modules, `@gangflow/keeper-${process.platform}-${process.arch}/gangflow-keeper`)
+    expect(existsSync(keeper)).toBe(true)
     expect(existsSync(join(modules, '@gangflow/plugin-torchrun/node_modules/@gangflow/core'))).toBe(false)
     expect(readdirSync(modules).filter((name) => ['vitest', 'typescript', 'yargs', 'tsyringe'].includes(name))).toEqual(
       [],
