@@ -136,6 +136,7 @@ export function casualtyOf(failed: Failed, place: Place, error: GangflowError): 
             message: isEcho(failed) ? `lost connection: ${plain}` : plain,
             ...(failed.error?.traceback ? { stack: failed.error.traceback } : {}),
             code: error.code,
+            ...(error.fix && error.code !== 'E_TORCH_RANK' ? { fix: error.fix } : {}),
           },
         }
       : {}),

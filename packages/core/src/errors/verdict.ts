@@ -17,7 +17,13 @@ export interface Casualty {
   /** Name of the signal that ended it, such as `SIGKILL`. */
   readonly signal?: string
   /** The error as the framework or the runtime described it (first line is the message). */
-  readonly error?: { readonly message: string; readonly stack?: string; readonly code?: string }
+  readonly error?: {
+    readonly message: string
+    readonly stack?: string
+    readonly code?: string
+    /** What the person can do about it, where the reporter knows. */
+    readonly fix?: string
+  }
   /** Last lines of its output, oldest first. */
   readonly lastLines?: readonly string[]
 }

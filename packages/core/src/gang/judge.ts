@@ -30,8 +30,14 @@ export function judge(failures: readonly Placed[], uncertaintyMs = UNCERTAINTY_M
     .filter((failure) => failure.at <= earliest + uncertaintyMs)
     .sort((a, b) => order[a.weight] - order[b.weight] || a.at - b.at || (a.node ?? -1) - (b.node ?? -1))
   if (!first) return undefined
-  const echoes = failures.filter((failure) => failure !== first).sort((a, b) => a.at - b.at)
+  const echoes = failures.filter((failure) => !isSame(failure, first)).sort((a, b) => a.at - b.at)
   return { first, echoes }
+}
+
+/** Two accounts of one process: what its agent saw of its end, and what a plugin said of it. */
+function isSame(one: Placed, other: Placed): boolean {
+  const { pid, process } = one.casualty
+  return one === other || (pid !== undefined && pid === other.casualty.pid && process === other.casualty.process)
 }
 
 const echoText =

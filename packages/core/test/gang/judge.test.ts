@@ -29,6 +29,17 @@ describe('judge', () => {
     expect(judge([failure(0, 100, 'echo'), failure(3, 90, 'echo')])!.first.node).toBe(3)
   })
 
+  it('counts two accounts of one process once', () => {
+    const casualty = { kind: 'process', node: 2, process: 'rank2', pid: 77, signal: 'SIGKILL' } as const
+    const { first, echoes } = judge([
+      failure(2, 100, 'own', { casualty }),
+      failure(2, 160, 'own', { casualty }),
+      failure(1, 170, 'own'),
+    ])!
+    expect(first.casualty).toBe(casualty)
+    expect(echoes.map((echo) => echo.node)).toEqual([1])
+  })
+
   it('is the same for every order of arrival', () => {
     const all = [failure(0, 100, 'echo'), failure(1, 120, 'exit'), failure(2, 150, 'own'), failure(3, 110, 'own')]
     const orders = [all, [...all].reverse(), [all[2]!, all[0]!, all[3]!, all[1]!]]

@@ -35,7 +35,8 @@ export function failureOfPlugin(casualty: Casualty, exit: ProcessExit | undefine
   const signal = casualty.signal ?? exit?.signal ?? null
   const cause = causeOfEnd({ signal, ...(exit?.outOfMemory ? { outOfMemory: true } : {}) })
   const weight = casualty.error ? weighError(casualty.error.message, casualty.error.code) : weighEnd({ signal })
-  return { casualty: known, cause, weight, ...(casualty.error?.code ? { code: casualty.error.code } : {}) }
+  const { code, fix } = casualty.error ?? {}
+  return { casualty: known, cause, weight, ...(code ? { code } : {}), ...(fix ? { fix } : {}) }
 }
 
 /** A started command that a signal ended which nobody here had sent. */

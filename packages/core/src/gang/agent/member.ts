@@ -343,7 +343,8 @@ class MemberAgent {
   /** A plugin names what failed: completed by what this agent saw of that process. */
   #blame(casualty: Casualty): void {
     const { casualty: known, exit } = this.#formed!.commands.complete(casualty)
-    if (exit?.solicited) return
+    // What was stopped is no culprit, but an exception of its own from before may be.
+    if (exit?.solicited && !casualty.error) return
     this.#fail(failureOfPlugin(known, exit, this.#place), exit ? performance.now() - exit.at : 0)
   }
 

@@ -83,7 +83,9 @@ export function makeContext(request: ContextRequest): GangContext {
       await datastore.putRecord(keys.plan(address, link.node, name), plan)
     },
     async fail(casualty) {
-      await call(link, 'gang.fail', casualty as unknown as Json)
+      if (!link.gang) await call(link, 'gang.fail', casualty as unknown as Json)
+      // Also while the gang is being stopped: a cause may be known only then.
+      else await link.peer.callFrame('gang.fail', casualty as unknown as Json)
     },
     async collect(artifact, directory) {
       request.addArtifact(artifact, await collectDirectory(datastore, artifact, directory))
