@@ -18,7 +18,7 @@ export type AttemptStatus = 'running' | 'done' | 'failed' | 'cancelled' | 'lost'
 
 /** One attempt at a task. */
 export class Attempt<F = Record<string, unknown>> {
-  /** Counts from 1. */
+  /** Counts from 0. */
   readonly attempt: number
   readonly #view: View
   readonly #address: AttemptAddress

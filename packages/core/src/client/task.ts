@@ -82,7 +82,7 @@ export class Task<F = Record<string, unknown>> {
     const { status } = last
     if (status !== 'failed' || run !== 'running') return status
     const times = this.run.description.steps.find(({ name }) => name === this.step)?.retry?.times ?? 0
-    return last.attempt <= times ? 'queued' : 'failed'
+    return last.attempt < times ? 'queued' : 'failed'
   }
 
   /** Why the last attempt did not succeed; also of a failure that `@catchError` caught. */

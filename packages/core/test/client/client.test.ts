@@ -114,15 +114,15 @@ describe('Client', () => {
     const steps = [{ name: 'start' }, { name: 'fit', retry: { times: 1, delayMs: 0, backoff: 1 } }, { name: 'end' }]
     const sample = await SampleRun.start(store, 'Train', '1', { steps })
     await sample.task('start', '1')
-    await sample.attempt('start', '1', 1, ['hello', 'from start'])
+    await sample.attempt('start', '1', 0, ['hello', 'from start'])
     await sample.done('start', '1', { items: [1] })
     for (const task of ['2', '10', '9'])
       await sample.task('fit', task, { value: { n: task }, parents: [{ step: 'start', task: '1' }] })
-    await sample.attempt('fit', '2', 1, ['try one'])
-    await sample.failed('fit', '2', 1, { summary: 'out of luck' })
+    await sample.attempt('fit', '2', 0, ['try one'])
+    await sample.failed('fit', '2', 0, { summary: 'out of luck' })
+    await sample.attempt('fit', '9', 0)
+    await sample.failed('fit', '9', 0, {})
     await sample.attempt('fit', '9', 1)
-    await sample.failed('fit', '9', 1, {})
-    await sample.attempt('fit', '9', 2)
     const client = new Client(store)
     const run = client.run('Train/1')
     expect((await run.steps()).map(({ name }) => name)).toEqual(['start', 'fit'])
@@ -135,17 +135,17 @@ describe('Client', () => {
       'Train/1/fit/10',
     ])
     expect(await states()).toEqual({ 2: 'queued', 9: 'running', 10: 'queued' })
-    await sample.failed('fit', '9', 2, { cause: 'timeout', summary: 'too slow' })
+    await sample.failed('fit', '9', 1, { cause: 'timeout', summary: 'too slow' })
     expect(await states()).toMatchObject({ 9: 'failed' })
-    await sample.end('failed', { failed: { step: 'fit', task: '9', attempt: 2 }, error: { code: 'E_X', what: 'w' } })
+    await sample.end('failed', { failed: { step: 'fit', task: '9', attempt: 1 }, error: { code: 'E_X', what: 'w' } })
     expect(await states()).toEqual({ 2: 'failed', 9: 'failed', 10: 'cancelled' })
     expect((await run.tasks({ status: ['done'] })).map(({ id }) => id)).toEqual(['1'])
     expect([run.status, run.failed?.task, run.error?.code]).toEqual(['failed', '9', 'E_X'])
     const task = run.task('fit', 9)
     expect(task.verdict?.summary).toBe('too slow')
     expect(task.attempts().map(({ attempt, status, verdict }) => [attempt, status, verdict?.cause])).toEqual([
-      [1, 'failed', 'user'],
-      [2, 'failed', 'timeout'],
+      [0, 'failed', 'user'],
+      [1, 'failed', 'timeout'],
     ])
     expect(task.item).toEqual({ n: '9' })
     expect(task.parents).toEqual([{ step: 'start', task: '1' }])
@@ -194,7 +194,7 @@ describe('Client', () => {
     const store = open()
     const first = await SampleRun.start(store, 'Train', '1')
     await first.task('start', '1')
-    await first.attempt('start', '1', 1, ['printed in run 1'])
+    await first.attempt('start', '1', 0, ['printed in run 1'])
     await first.done('start', '1', { x: 1 })
     const second = await SampleRun.start(store, 'Train', '2', { origin: '1' })
     await second.task('start', '5', { origin: { run: '1', task: '1' } })

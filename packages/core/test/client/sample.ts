@@ -67,7 +67,7 @@ export class SampleRun {
     return this.store.putRecord(key, value as Json)
   }
 
-  at(step: string, task: string, attempt = 1): AttemptAddress {
+  at(step: string, task: string, attempt = 0): AttemptAddress {
     return { ...this.base, step, task, attempt }
   }
 
@@ -85,7 +85,7 @@ export class SampleRun {
     })
   }
 
-  async attempt(step: string, task: string, attempt = 1, output: readonly string[] = []): Promise<void> {
+  async attempt(step: string, task: string, attempt = 0, output: readonly string[] = []): Promise<void> {
     const address = this.at(step, task, attempt)
     await this.put(keys.attemptStart(address), { attempt, startedAt: Date.now(), host: 'here' })
     if (output.length > 0) await this.print(address, 0, 'body', output)
@@ -118,7 +118,7 @@ export class SampleRun {
   ): Promise<void> {
     const artifacts = await this.save(values, step)
     const record = {
-      attempt: 1,
+      attempt: 0,
       epoch: 1,
       startedAt: Date.now(),
       endedAt: Date.now(),
