@@ -5,6 +5,9 @@ import { Input } from './input.js'
 import { restoreError } from './restore-error.js'
 import { NAME, TAG, typedArrayConstructor, typedArrayForms } from './tags.js'
 
+/** Bytes read at once: Node 20 has no view of 4 GiB and more. */
+const PART = 1 << 30
+
 /** The value that `encodeCbor` wrote. Throws a RangeError or TypeError for bytes that are none. */
 export function decodeCbor(source: Uint8Array | BlobReader, codecs: readonly ArtifactCodec[] = []): unknown {
   const input = new Input(source)
@@ -45,7 +48,7 @@ class Decoder {
       case 1:
         return -1 - this.#length(info)
       case 2:
-        return this.#keep(Buffer.from(this.#bytes(this.#length(info))))
+        return this.#keep(Buffer.from(this.#memory(this.#length(info))))
       case 3:
         return this.input.text(this.#length(info))
       case 4:
@@ -114,7 +117,7 @@ class Decoder {
         return map
       }
       case TAG.wtf8:
-        return fromWtf8(this.#byteString())
+        return fromWtf8(new Uint8Array(this.#byteString()))
       default:
         throw new TypeError(`unknown tag ${tag}`)
     }
@@ -141,7 +144,7 @@ class Decoder {
         return this.#object(this.#counted(5), keep(Object.create(null)))
       case NAME.codec: {
         const codec = codecNamed(this.read() as string, this.codecs)
-        return keep(codec.decode(this.#byteString()))
+        return keep(codec.decode(new Uint8Array(this.#byteString())))
       }
       case NAME.regexp: {
         const expression = keep(new RegExp(this.read() as string, this.read() as string))
@@ -157,9 +160,9 @@ class Decoder {
       case NAME.date:
         return keep(new Date(this.read() as number))
       case NAME.arrayBuffer:
-        return keep(this.#byteString().buffer)
+        return keep(this.#byteString())
       case NAME.dataView:
-        return keep(new DataView(this.#byteString().buffer))
+        return keep(new DataView(this.#byteString()))
       default:
         throw new TypeError(`unknown object '${name}'`)
     }
@@ -197,28 +200,30 @@ class Decoder {
         fix: 'read it with Node 24 or newer, or save a Float32Array',
       })
     }
-    const array = new Typed(data.buffer)
+    const array = new Typed(data)
     if (slot !== undefined) this.#values[slot] = array
     return array
   }
 
   #bigint(): bigint {
     const bytes = this.#byteString()
-    return bytes.length === 0 ? 0n : BigInt(`0x${Buffer.from(bytes.buffer).toString('hex')}`)
+    return bytes.byteLength === 0 ? 0n : BigInt(`0x${Buffer.from(bytes).toString('hex')}`)
   }
 
-  #byteString(): Uint8Array<ArrayBuffer> {
+  #byteString(): ArrayBuffer {
     const first = this.input.byte()
     if (first >> 5 !== 2) throw new TypeError('a byte string was expected')
-    return this.#bytes(this.#length(first & 31))
+    return this.#memory(this.#length(first & 31))
   }
 
-  /** In memory of its own. */
-  #bytes(length: number): Uint8Array<ArrayBuffer> {
+  /** The next bytes in memory of their own. */
+  #memory(length: number): ArrayBuffer {
     if (length > this.input.left) throw new RangeError('the bytes end too early')
-    const bytes = new Uint8Array(length)
-    this.input.into(bytes)
-    return bytes
+    const memory = new ArrayBuffer(length)
+    for (let offset = 0; offset < length; offset += PART) {
+      this.input.into(new Uint8Array(memory, offset, Math.min(PART, length - offset)))
+    }
+    return memory
   }
 
   /** The head of an item of this kind: how many elements or pairs it has. */
@@ -268,8 +273,8 @@ function half(bits: number): number {
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
 }
 
-function swapBytes(data: Uint8Array, width: number): void {
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+function swapBytes(data: ArrayBuffer, width: number): void {
+  const bytes = Buffer.from(data)
   if (width === 2) bytes.swap16()
   else if (width === 4) bytes.swap32()
   else bytes.swap64()

@@ -5,6 +5,8 @@ import { NAME, TAG, typedArrayTags } from './tags.js'
 
 /** Binary data from this size on is not copied: the written parts refer to the value's own memory. */
 const BY_REFERENCE = 32 << 10
+/** Bytes of one part: Node 20 has no view of 4 GiB and more. */
+const PART = 1 << 30
 
 /**
  * A surveyed value as CBOR, in parts to be written one after the other. Deterministic: equal values in equal order
@@ -106,16 +108,16 @@ class Encoder {
       case 'error':
         return this.#error(value as Error)
       case 'buffer':
-        return this.#bytes(value as Buffer)
+        return this.#memory(value as Buffer)
       case 'typed':
         this.#head(6, typedArrayTags.get(Object.getPrototypeOf(value).constructor.name)!)
-        return this.#bytes(view(value as ArrayBufferView))
+        return this.#memory(value as ArrayBufferView)
       case 'arraybuffer':
         this.#named(NAME.arrayBuffer, 1)
-        return this.#bytes(new Uint8Array(value as ArrayBuffer))
+        return this.#memory(new DataView(value as ArrayBuffer))
       case 'dataview':
         this.#named(NAME.dataView, 1)
-        return this.#bytes(view(value as DataView))
+        return this.#memory(value as DataView)
       case 'foreign':
         return this.#coded(value)
     }
@@ -179,7 +181,7 @@ class Encoder {
     if (codec === undefined || bytes === undefined) throw new TypeError('a value changed while it was being saved')
     this.#named(NAME.codec, 2)
     this.#text(codec.name)
-    this.#bytes(bytes)
+    this.#memory(bytes)
   }
 
   #date(time: number) {
@@ -197,7 +199,7 @@ class Encoder {
     let hex = (negative ? -1n - value : value).toString(16)
     if (hex.length % 2 === 1) hex = `0${hex}`
     this.#head(6, negative ? TAG.negativeBignum : TAG.bignum)
-    this.#bytes(hex === '00' ? new Uint8Array(0) : Buffer.from(hex, 'hex'))
+    this.#memory(hex === '00' ? new Uint8Array(0) : Buffer.from(hex, 'hex'))
   }
 
   #number(value: number) {
@@ -223,7 +225,7 @@ class Encoder {
   #text(value: string) {
     if (!wellFormed(value)) {
       this.#head(6, TAG.wtf8)
-      return this.#bytes(wtf8(value))
+      return this.#memory(wtf8(value))
     }
     const bytes = Buffer.byteLength(value)
     this.#head(3, bytes)
@@ -232,16 +234,18 @@ class Encoder {
     this.#length += bytes
   }
 
-  #bytes(bytes: Uint8Array): void {
-    this.#head(2, bytes.length)
-    if (bytes.length >= BY_REFERENCE) {
-      this.#cut()
-      this.#parts.push(bytes)
+  #memory({ buffer, byteOffset, byteLength }: ArrayBufferView): void {
+    this.#head(2, byteLength)
+    if (byteLength < BY_REFERENCE) {
+      this.#room(byteLength)
+      this.#buffer.set(new Uint8Array(buffer, byteOffset, byteLength), this.#length)
+      this.#length += byteLength
       return
     }
-    this.#room(bytes.length)
-    this.#buffer.set(bytes, this.#length)
-    this.#length += bytes.length
+    this.#cut()
+    for (let offset = 0; offset < byteLength; offset += PART) {
+      this.#parts.push(new Uint8Array(buffer, byteOffset + offset, Math.min(PART, byteLength - offset)))
+    }
   }
 
   #named(name: string, fields: number): void {
@@ -297,8 +301,6 @@ class Encoder {
     this.#length = 0
   }
 }
-
-const view = (data: ArrayBufferView): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 
 const builtInErrors = new Set([
   'EvalError',
