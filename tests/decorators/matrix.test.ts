@@ -120,27 +120,6 @@ describe('a decorated flow is the same', () => {
       const tsx = pathToFileURL(join(root, 'node_modules/tsx/dist/loader.mjs')).href
       expect(await inspectFile(join(at, 'flow.ts'), at, '--import', tsx)).toEqual(written)
     })
-
-    for (const vite of ['vite', 'vite-8'])
-      it(`run by ${vite} with the plugin, ${protocol}`, async () => {
-        const at = folder(`${vite}-${protocol}`, protocol)
-        writeFileSync(
-          join(at, 'serve.mjs'),
-          `import { createServer } from ${JSON.stringify(join(root, `node_modules/${vite}/dist/node/index.js`))}
-import gangflow from '@gangflow/core/vite'
-import { runStep } from '@gangflow/core/testing'
-import { inspect } from '../inspect.mjs'
-const server = await createServer({
-  root: ${JSON.stringify(at)}, configFile: false, logLevel: 'error', plugins: [gangflow()], optimizeDeps: { noDiscovery: true },
-  server: { middlewareMode: true, ws: false, hmr: false, watch: null },
-})
-const { default: Train } = await server.ssrLoadModule('/flow.ts')
-console.log(JSON.stringify(await inspect(Train, runStep)))
-await server.close()
-`,
-        )
-        expect(JSON.parse(await node([join(at, 'serve.mjs')], at))).toMatchObject(expected)
-      })
   }
 
   it('decorated without decorators in plain JavaScript', async () => {
