@@ -16,11 +16,6 @@ export const invokeStep: InvokeStep = async (invocation) => {
   if (!steps.has(step)) throw noSuchStep(flowClass.name, step, [...steps.keys()])
   const flow = new (flowClass as new () => Record<string, unknown>)()
   const restored = restore(flow, step, invocation.artifacts, invocation.parameters)
-  for (const input of invocation.inputs ?? []) {
-    for (const name of input.artifacts.names()) {
-      if (invocation.artifacts.ambiguous(name) !== undefined) restored.carry(name, invocation.artifacts)
-    }
-  }
   const port = openPort(invocation, restored, steps)
   Object.defineProperty(flow, taskKey, { value: port, configurable: true })
 

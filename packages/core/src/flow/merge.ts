@@ -16,27 +16,34 @@ export function mergeArtifacts(
 ): void {
   const inputs = chosenInputs(step, all, given)
   const { include, exclude } = checkedOptions(step, options)
-  const names = new Set(inputs.flatMap((input) => [...input.artifacts.names()]))
-  const missing = include?.filter((name) => !names.has(name) && !restored.isSet(name)) ?? []
+  const holdersOf = new Map<string, JoinInput[]>()
+  for (const input of inputs)
+    for (const name of input.artifacts.names()) {
+      const holders = holdersOf.get(name)
+      if (holders) holders.push(input)
+      else holdersOf.set(name, [input])
+    }
+  const names = [...holdersOf.keys()]
+  const present = new Set(artifacts.names())
+  const missing = include?.filter((name) => !holdersOf.has(name) && !restored.isSet(name)) ?? []
   if (missing.length > 0)
     throw new GangflowError({
       code: 'E_MERGE_MISSING',
       what: `mergeArtifacts in ${step} is to include ${list(missing)}, which no input has`,
-      fix: `the inputs have: ${[...names].join(', ') || 'nothing'}`,
+      fix: `the inputs have: ${names.join(', ') || 'nothing'}`,
       step,
     })
   const wanted = (name: string) => (include ? include.includes(name) : !exclude?.includes(name))
   const conflicts: string[] = []
-  for (const name of new Set([...names, ...artifacts.names()])) {
+  for (const name of new Set([...names, ...present])) {
     if (restored.isSet(name)) continue
     if (!wanted(name)) {
       restored.drop(name)
       continue
     }
-    const holders = inputs.filter((input) => input.artifacts.names().includes(name))
+    const holders = holdersOf.get(name) ?? []
     if (holders.length === 0) restored.drop(name)
-    else if (artifacts.ambiguous(name) === undefined && artifacts.names().includes(name))
-      restored.carry(name, artifacts)
+    else if (artifacts.ambiguous(name) === undefined && present.has(name)) restored.carry(name, artifacts)
     else if (agree(holders, name)) restored.carry(name, holders[0]!.artifacts)
     else conflicts.push(name)
   }
