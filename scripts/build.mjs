@@ -3,18 +3,32 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { build } from 'esbuild'
+import { build, transformSync } from 'esbuild'
 
 const root = new URL('..', import.meta.url).pathname
 process.chdir(root)
 const types = !process.argv.includes('--no-types')
 
 /**
- * Core's entries that are bundled together: those of one row share their modules (a flow, the body that runs it and what
- * describes it must see the same), and no row pays with small shared files for another.
+ * Core's entries that are bundled together: those of one row share their modules, and no row pays with small shared
+ * files for another (a file costs a body a millisecond or two of its start).
  */
 const rows = {
-  core: [['index', 'plugin', 'testing', 'body', 'describe'], ['agent'], ['vite'], ['cli', 'launcher', 'help']],
+  core: [['describe', 'testing'], ['agent'], ['vite'], ['cli', 'launcher', 'help']],
+}
+/** These are one file, `shared.js`, which they re-export: a flow and the body that runs it must see the same core. */
+const together = { core: ['index', 'plugin', 'body'] }
+/** What an entry takes from the source beside it, as exports for `shared.js`; types are gone by then. */
+const takenBy = (entry) =>
+  [
+    ...transformSync(readFileSync(entry, 'utf8'), { loader: 'ts' }).code.matchAll(
+      /^(?:import|export) (\{[^}]*\}) from "(\.[^"]+)\.js";$/gm,
+    ),
+  ].map(([, names, path]) => `export ${names} from '${path}.ts'`)
+const inShared = {
+  name: 'in-shared',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /^\./ }, ({ importer }) => (importer ? { path: './shared.js', external: true } : undefined)),
 }
 /** `run()` of the first row loads the engine from the published launcher, when it is called. */
 const launcherOutside = {
@@ -45,28 +59,53 @@ for (const name of readdirSync('packages')) {
   for (const file of existsSync(join(folder, 'dist')) ? readdirSync(join(folder, 'dist')) : []) {
     if (file.endsWith('.js') || file.endsWith('.js.map')) rmSync(join(folder, 'dist', file))
   }
-  const all = entryPoints.map((file) => basename(file, '.ts'))
+  const options = {
+    outdir: join(folder, 'dist'),
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    sourcemap: true,
+    legalComments: 'inline',
+    define: { __CORE_VERSION__: JSON.stringify(manifest.version) },
+    // What is published as a dependency stays outside; everything else is built in.
+    external: [...Object.keys(manifest.dependencies ?? {}), ...Object.keys(manifest.peerDependencies ?? {})],
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+    logLevel: 'warning',
+  }
+  const entry = (name) => join(folder, 'src', `${name}.ts`)
+  const shared = together[name] ?? []
+  if (shared.length > 0) {
+    const contents = [...new Set(shared.flatMap((name) => takenBy(entry(name))))].join('\n')
+    const stdin = { contents, resolveDir: join(folder, 'src'), sourcefile: 'shared.ts', loader: 'ts' }
+    await build({
+      ...options,
+      stdin,
+      outdir: undefined,
+      splitting: false,
+      outfile: join(folder, 'dist/shared.js'),
+      plugins: [launcherOutside],
+    })
+    await build({
+      ...options,
+      entryPoints: shared.map(entry),
+      splitting: false,
+      sourcemap: false,
+      banner: {},
+      plugins: [inShared],
+    })
+  }
+  const all = entryPoints.map((file) => basename(file, '.ts')).filter((name) => !shared.includes(name))
   const listed = rows[name] ?? [all]
   const forgotten = all.filter((entry) => !listed.flat().includes(entry))
   for (const row of [...listed, ...(forgotten.length > 0 ? [forgotten] : [])]) {
     await build({
-      entryPoints: row.map((entry) => join(folder, 'src', `${entry}.ts`)),
+      ...options,
+      entryPoints: row.map(entry),
       plugins: row.includes('launcher') ? [] : [launcherOutside],
-      outdir: join(folder, 'dist'),
-      bundle: true,
-      splitting: true,
-      format: 'esm',
-      platform: 'node',
-      target: 'node20.19',
-      sourcemap: true,
-      legalComments: 'inline',
-      define: { __CORE_VERSION__: JSON.stringify(manifest.version) },
-      // What is published as a dependency stays outside; everything else is built in.
-      external: [...Object.keys(manifest.dependencies ?? {}), ...Object.keys(manifest.peerDependencies ?? {})],
-      banner: {
-        js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-      },
-      logLevel: 'warning',
     })
   }
 }

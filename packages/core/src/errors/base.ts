@@ -60,11 +60,21 @@ export class GangflowError extends Error {
     return typeof error === 'object' && error !== null && (error as Record<symbol, unknown>)[brand] === true
   }
 
+  /** `instanceof` asks the same, so that an error from another copy is known by it. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: a class that extends this one has instances of its own
+    return isInstance(this, value)
+  }
+
   /** The facts alone, without stack and cause. */
   toJSON(): ErrorFacts {
     const { code, what, fix, step, node, rank, host, location, details, verdict } = this
     return { code, what, fix, step, node, rank, host, location, details, verdict }
   }
+}
+
+function isInstance(type: unknown, value: unknown): boolean {
+  return type === GangflowError ? GangflowError.is(value) : Function.prototype[Symbol.hasInstance].call(type, value)
 }
 
 /** The message of anything thrown. */

@@ -72,3 +72,15 @@ describe('frames', () => {
     expect(codeOf(() => encodeFrame(hello, Buffer.alloc(100), { header: 1000, total: 100 }))).toBe('E_PROTOCOL_FRAME')
   })
 })
+
+describe('GangflowError', () => {
+  it('is known by instanceof whichever copy of core made it', () => {
+    const other = Object.assign(new Error('x'), { [Symbol.for('@gangflow/core.error')]: true })
+    expect([other instanceof GangflowError, new Error('y') instanceof GangflowError]).toEqual([true, false])
+    class Special extends GangflowError {}
+    expect([other instanceof Special, new Special({ code: 'E_DURATION', what: '' }) instanceof Special]).toEqual([
+      false,
+      true,
+    ])
+  })
+})
