@@ -102,9 +102,7 @@ export function readStep(
     return complain(
       'E_NEXT_CONDITIONAL',
       `the this.next(…) of ${name} stands under ${call.under}, so it may not be called exactly once`,
-      call.under.startsWith('a callback') || call.under.startsWith('a loop') || call.under.startsWith('a function')
-        ? `call it in ${name} itself; for one task per item set this.items, then this.next(this.fit, { foreach: 'items' })`
-        : switchForm(parsed, call.test),
+      fixUnder(call.under, name, parsed, call.test),
       call.offset,
     )
   if (parsed.earlyReturn !== undefined)
@@ -124,4 +122,11 @@ function switchForm({ calls, text }: ParsedMethod, test: string | undefined): st
   const targets = calls.flatMap(({ args }) => (args.length === 1 ? [text(args[0]!)] : []))
   const [yes = 'this.a', no = 'this.b'] = targets.filter((target) => /^this\.\w+$/.test(target))
   return `write a switch: this.choice = ${test === undefined ? 'good' : `(${test})`} ? 'yes' : 'no'; this.next({ yes: ${yes}, no: ${no} }, { condition: 'choice' })`
+}
+
+function fixUnder(under: string, name: string, parsed: ParsedMethod, test: string | undefined): string {
+  if (under === 'a try') return `write it after the try, at the end of ${name}`
+  if (under === 'a loop' || under.includes('callback') || under.includes('function'))
+    return `call it in ${name} itself; for one task per item set this.items, then this.next(this.fit, { foreach: 'items' })`
+  return switchForm(parsed, test)
 }

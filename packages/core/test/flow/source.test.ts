@@ -70,7 +70,7 @@ const cases: Record<string, [code: string, fix: RegExp, flow: () => new () => Fl
   ],
   'one in a try with a catch': [
     'E_NEXT_CONDITIONAL',
-    /switch/,
+    /after the try, at the end of start/,
     () =>
       class Flow extends Base {
         @step start() {
