@@ -22,7 +22,11 @@ export const handedOver = 'GANGFLOW_HANDED_OVER'
  * no core is not for us to report here: it says `differs: false`, and `compileFlow` gives the named error.
  */
 export function ownCore(file: string, env: NodeJS.ProcessEnv = process.env): OwnCore {
-  if (env[handedOver] !== undefined) return { differs: false }
+  if (env[handedOver] !== undefined) {
+    // Not for the processes that this one starts: a step may run another flow with another core.
+    delete env[handedOver]
+    return { differs: false }
+  }
   const path = resolve(file)
   const core = coreFrom(existsSync(path) ? realpathSync(path) : path)
   if (core === undefined || core.folder === runningCore().folder) return { differs: false }
