@@ -5,7 +5,8 @@ import { compileError } from './compile-errors.js'
 import { resolutionConditions } from './conditions.js'
 import { withEsbuild } from './esbuild-service.js'
 import { type Pin, pinImports } from './pin-imports.js'
-import { placeBanner, placeDefines, sourcePlace } from './source-place.js'
+import { placeBanner, placeDefines } from './place-declarations.js'
+import { sourcePlace } from './source-place.js'
 
 /** A flow in one ESM file, before it is stored. */
 export interface Bundle {

@@ -36,6 +36,7 @@ export function pinImports(pins: Pin[]): Plugin {
         // esbuild's own attempt words the error, and lets an optional require in try/catch pass.
         if (found.errors.length > 0) return
         if (found.external || found.namespace !== 'file') return found
+        if (args.kind === 'require-resolve') return { path: found.path, external: true }
         // Left to esbuild: what a plugin resolves has lost its tsconfig, and with it the decorators' protocol.
         if (isOwn(args, found.path)) return args.path.startsWith('file:') ? { path: found.path } : undefined
         if (extname(found.path) === '.json') return { path: found.path }
@@ -107,6 +108,5 @@ function pinned(args: OnResolveArgs, path: string, commonJs: boolean): OnResolve
     }
   }
   if (args.kind === 'import-statement' && commonJs) return { path: `${path}${wrapper}`, namespace: required }
-  const asPath = args.kind === 'require-call' || args.kind === 'require-resolve'
-  return { path: asPath ? path : pathToFileURL(path).href, external: true }
+  return { path: args.kind === 'require-call' ? path : pathToFileURL(path).href, external: true }
 }

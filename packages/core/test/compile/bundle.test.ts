@@ -195,15 +195,20 @@ describe("a file's own place", () => {
       'flow.cts': `import fs = require('fs')
         const own = require('./own.cjs')
         const name = './own' + '.cjs'
-        export = [__filename, own.place, require(name).place, typeof fs.readFileSync, require.resolve('./own.cjs'), typeof require('node:path').join]`,
-      'own.cjs': 'exports.place = [__dirname, module.exports === exports]',
+        export = [__filename, own.place, require(name).place, typeof fs.readFileSync, require.resolve('./bare'), own.found, typeof require('node:path').join]`,
+      'own.cjs': `exports.place = [__dirname, module.exports === exports]
+        const name = './there' + '.txt'
+        exports.found = [require.resolve('./sub/there.txt'), require.resolve('./sub' + name.slice(1)), require.resolve('fs')]`,
+      'sub/there.txt': '',
+      'bare.ts': '',
     })
     expect(await evaluate(made, 'flow.cts')).toEqual([
       made.path('flow.cts'),
       [made.root, true],
       [made.root, true],
       'function',
-      made.path('own.cjs'),
+      made.path('bare.ts'),
+      [made.path('sub/there.txt'), made.path('sub/there.txt'), 'fs'],
       'function',
     ])
   })
