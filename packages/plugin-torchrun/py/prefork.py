@@ -48,6 +48,7 @@ class Parent:
         os.rename("prefork.part", "prefork.sock")
         os.chdir(self.cwd)
         self.ranks = {}
+        self.leaving = False
 
     def load(self):
         """Imports what every rank would import; the reason why no fork is safe, or None."""
@@ -113,6 +114,7 @@ class Parent:
         os.set_blocking(wake, False)
         os.set_blocking(waker, False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.signal(signal.SIGTERM, self.leave)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
         while True:
             watched = [self.listener, wake, *(entry for entry in self.ranks.values())]
@@ -120,6 +122,8 @@ class Parent:
             if wake in ready:
                 os.read(wake, 4096)
                 self.reap()
+                if self.leaving and not self.ranks:
+                    os._exit(0)
             for conn in ready:
                 if conn in self.ranks.values():
                     self.relay_spoke(conn)
@@ -134,6 +138,10 @@ class Parent:
                     for other in self.ranks.values():
                         other.close()
                     return job
+
+    def leave(self, number, frame):
+        """Asked to end: once its ranks have, who are asked by their relays."""
+        self.leaving = True
 
     def reap(self):
         while True:
@@ -175,7 +183,7 @@ class Parent:
             conn.close()
             return None
         conn.settimeout(None)
-        why = refusal or self.unsafe() or self.mismatch(request)
+        why = refusal or (self.leaving and "the prefork parent is ending") or self.unsafe() or self.mismatch(request)
         if why:
             answer(conn, refused=why)
             conn.close()
