@@ -34,11 +34,12 @@ const target = {}
 /** The task that runs now. Reading it outside of a step is the error `E_CURRENT_OUTSIDE`. */
 export const current = target as Current
 
-function define(name: string, read: (state: CurrentState) => unknown): void {
-  Object.defineProperty(target, name, { enumerable: true, configurable: true, get: () => read(inside(name)) })
+/** What may be a named error to read is not enumerable, so that `{ ...current }` and JSON work in every step. */
+function define(name: string, read: (state: CurrentState) => unknown, enumerable = false): void {
+  Object.defineProperty(target, name, { enumerable, configurable: true, get: () => read(inside(name)) })
 }
 
-for (const name of base) define(name, (state) => state[name])
+for (const name of base) define(name, (state) => state[name], true)
 define('parallel', (state) => {
   if (state.parallel !== undefined) return state.parallel
   throw new GangflowError({
