@@ -8,10 +8,10 @@ export const isAbsent = (error: unknown): boolean => codeOf(error) === 'ENOENT' 
 /** True when the name is taken. */
 export const isTaken = (error: unknown): boolean => codeOf(error) === 'EEXIST'
 
-/** What the file system refused, as a named error; GangflowErrors and aborts pass through. */
+/** What the file system refused, as a named error; anything else (an abort, a source that failed) passes through. */
 export function storeFailure(error: unknown, doing: string, path: string): unknown {
-  if (GangflowError.is(error) || (error as Error | undefined)?.name === 'AbortError') return error
   const code = codeOf(error)
+  if (GangflowError.is(error) || (error as NodeJS.ErrnoException | undefined)?.syscall === undefined) return error
   const details = { path, errno: code }
   switch (code) {
     case 'ENOSPC':
@@ -42,7 +42,7 @@ export function storeFailure(error: unknown, doing: string, path: string): unkno
       return new GangflowError(
         {
           code: 'E_DATASTORE_IO',
-          what: `${doing} in the datastore failed: ${code ?? String(error)} (${path})`,
+          what: `${doing} in the datastore failed: ${code} (${path})`,
           fix: 'check the disk or the mount that the path lies on',
           details,
         },
