@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Datastore } from '../datastore/contract.js'
 import type { BundleRef } from '../datastore/records.js'
@@ -17,6 +17,8 @@ export async function storeBundle(bundle: Bundle, datastore: Datastore): Promise
   const [code, map] = await Promise.all([datastore.putBlob(bundle.code), datastore.putBlob(bundle.map)])
   const ref: BundleRef = { hash: hashOf(bundle), code, map }
   const folder = datastore.scratch('code', ref.hash)
+  // In use from now on, for `gc`, which spares what is new and what a run's record names.
+  await utimes(folder, new Date(), new Date())
   // The map first: whoever finds the bundle finds its map.
   await writeOnce(join(folder, `${bundleName}.map`), bundle.map)
   await writeOnce(join(folder, bundleName), bundle.code)
