@@ -73,7 +73,7 @@ typedef struct {
   uint32_t origin;
   uint32_t threads;
   char state;
-  bool resolved, orphan, termed, is_keeper;
+  bool resolved, orphan, termed, is_keeper, fresh;
   uint64_t doomed;          // a stray: when it gets its KILL, 0 if it is none
   char name[16];
 } Node;
@@ -147,6 +147,7 @@ extern size_t node_count;
 extern uint64_t scanned_at, scan_cost, doom_next;
 void scan(void);
 bool alive(const Node *n);
+Node *node_by_pid(pid_t pid);
 bool signal_node(const Node *n, int signal);
 bool strangers(void);
 extern uint64_t strangers_next;

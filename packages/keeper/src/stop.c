@@ -83,6 +83,12 @@ static void finish(Job *job) {
   }
 }
 
+// What a process starts while it heeds the order (a copy of its last state, say) is not disturbed until the KILL.
+static bool parent_was_told(const Node *n) {
+  const Node *up = node_by_pid(n->ppid);
+  return up && alive(up) && (up->termed || parent_was_told(up));
+}
+
 // One round; true when nothing is left.
 static bool work(Job *job, uint64_t now) {
   size_t left = 0, ordered = 0, lingering = 0;
@@ -96,7 +102,7 @@ static bool work(Job *job, uint64_t now) {
     } else if (last) {
       order(n, SIGKILL);
       ordered++;
-    } else if (!n->termed) {
+    } else if (!n->termed && (job->rounds == 0 || !parent_was_told(n))) {
       n->termed = true;
       order(n, job->signal);
       ordered++;

@@ -72,6 +72,8 @@ static Node *find(Node *table, size_t count, pid_t pid) {
   return low < count && table[low].pid == pid ? &table[low] : NULL;
 }
 
+Node *node_by_pid(pid_t pid) { return find(nodes, node_count, pid); }
+
 static Node *before(const Node *n) {
   Node *b = find(old, old_count, n->pid);
   return b && b->start == n->start ? b : NULL;
@@ -152,20 +154,32 @@ static bool unwanted(const Node *n) {
   return p && (p->strays_end || p->stopped);
 }
 
+// With all below it, but for a keeper's: those it ends itself.
+static void doom(Node *n, uint64_t until) {
+  n->doomed = until;
+  n->fresh = true;
+  if (n->is_keeper) return;
+  for (size_t i = 0; i < node_count; i++)
+    if (nodes[i].ppid == n->pid && !nodes[i].doomed) doom(&nodes[i], until);
+}
+
 static void end_strays(uint64_t now) {
   doom_next = UINT64_MAX;
   for (size_t i = 0; i < node_count; i++) {
     Node *n = &nodes[i];
-    if (!n->doomed && unwanted(n)) {
-      n->doomed = now + (n->is_keeper ? KEEPER_PATIENCE : options.grace_ns);
-      event_begin(E_STRAY, n->origin);
-      event_u32((uint32_t)n->pid);
-      event_u64(n->start);
-      event_text(n->name);
-      event_end();
-    }
+    if (n->doomed || !unwanted(n)) continue;
+    doom(n, now + (n->is_keeper ? KEEPER_PATIENCE : options.grace_ns));
+    event_begin(E_STRAY, n->origin);
+    event_u32((uint32_t)n->pid);
+    event_u64(n->start);
+    event_text(n->name);
+    event_end();
+  }
+  for (size_t i = 0; i < node_count; i++) {
+    Node *n = &nodes[i];
     if (!n->doomed || !alive(n)) continue;
-    if (!n->termed && !n->is_keeper) n->termed = signal_node(n, SIGTERM);
+    // What it starts in answer to TERM is left alone until the KILL.
+    if (!n->termed && !n->is_keeper && (n->fresh || n->orphan)) n->termed = signal_node(n, SIGTERM);
     if (now >= n->doomed) signal_node(n, SIGKILL);
     uint64_t next = n->doomed > now ? n->doomed : now + 20 * MS;
     if (next < doom_next) doom_next = next;

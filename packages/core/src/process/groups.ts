@@ -106,11 +106,11 @@ export class GroupsKeeper implements Keeper {
           left.map(({ pid }) => pid),
           whom,
         )
-      for (const { pid } of left) {
-        if (elapsed >= options.graceMs) this.#signal(pid, 'SIGKILL')
-        else if (!termed.has(pid)) this.#signal(pid, options.signal ?? 'SIGTERM')
-        termed.add(pid)
-      }
+      // What a process starts in answer to TERM is left alone until the KILL.
+      const fresh = left.filter(({ pid, ppid }) => !termed.has(pid) && !termed.has(ppid))
+      for (const { pid } of elapsed >= options.graceMs ? left : fresh)
+        this.#signal(pid, elapsed >= options.graceMs ? 'SIGKILL' : (options.signal ?? 'SIGTERM'))
+      for (const { pid } of left) termed.add(pid)
       if (left.length > 0) await new Promise((resolve) => setTimeout(resolve, 10))
     }
     for (const one of processes) {

@@ -39,11 +39,10 @@ export async function reap(request: ReapRequest): Promise<Reaped> {
     if (found.length === 0 && ++empty === 2) return { ended: known.size, left: [] }
     if (found.length > 0) empty = 0
     if (elapsed > graceMs + timeoutMs) return { ended: known.size, left: found.map(({ pid }) => pid) }
-    for (const { pid } of found) {
-      if (elapsed >= graceMs) kill(pid, 'SIGKILL')
-      else if (!termed.has(pid)) kill(pid, 'SIGTERM')
-      termed.add(pid)
-    }
+    // What a process starts in answer to TERM is left alone until the KILL.
+    const fresh = found.filter(({ pid, ppid }) => !termed.has(pid) && !termed.has(ppid))
+    for (const { pid } of elapsed >= graceMs ? found : fresh) kill(pid, elapsed >= graceMs ? 'SIGKILL' : 'SIGTERM')
+    for (const { pid } of found) termed.add(pid)
     if (empty === 0) await new Promise((resolve) => setTimeout(resolve, elapsed < 200 ? 5 : 50))
   }
 }

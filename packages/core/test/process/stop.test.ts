@@ -61,6 +61,20 @@ describe('stop', () => {
     expect(await other.stop({ graceMs: 50, signal: 'SIGINT' })).toMatchObject({ signal: 'SIGKILL', solicited: true })
   })
 
+  it('leaves alone what a process starts to save its state, until the KILL', async () => {
+    const keeper = await keep()
+    const script = 'trap "sleep 0.7 && echo saved; exit 3" TERM; echo up; while :; do sleep 0.02; done'
+    const request = sh('p', script)
+    const kept = await keeper.spawn(request)
+    await until('start', () => spooledText(request) === 'up\n')
+    expect(await kept.stop({ graceMs: 20_000 })).toMatchObject({ code: 3 })
+    expect(spooledText(request, 'stdout')).toBe('up\nsaved\n')
+    const slow = sh('slow', 'trap "sleep 60; echo saved" TERM; echo up; while :; do sleep 0.02; done')
+    const other = await keeper.spawn(slow)
+    await until('start', () => spooledText(slow) === 'up\n')
+    expect(await other.stop({ graceMs: 200 })).toMatchObject({ signal: 'SIGKILL' })
+  })
+
   it('gives an orphan the same grace', async () => {
     const keeper = await keep()
     const done = join(folder(), 'done')
@@ -89,6 +103,18 @@ describe('stop', () => {
     expect(isRunning(one.pid) && isRunning(two.pid)).toBe(true)
     await keeper.stopAll({ graceMs: 100 })
     expect([one.pid, two.pid].filter(isRunning)).toEqual([])
+  })
+
+  it('knows an orphan by its tag alone, when its parents were gone before anyone looked', async () => {
+    const keeper = await keep()
+    const other = await keeper.spawn(sh('other', 'sleep 635'))
+    const quick = await keeper.spawn(sh('quick', `env -i setsid /bin/sh -c '/bin/sleep 636 &'; exit 0`))
+    await quick.exited
+    const orphans = () => everyone().filter((one) => one.ppid === keeper.pid && one.pid !== other.pid)
+    expect(orphans().length).toBe(1)
+    await quick.stop({ graceMs: 1000 * slack })
+    expect(orphans()).toEqual([])
+    expect(isRunning(other.pid)).toBe(true)
   })
 
   it('ends only its own tree, also of what escaped long ago', async () => {
