@@ -2,3 +2,4 @@ export { type DatastoreCase, datastoreConformance } from './datastore/conformanc
 export type { Datastore } from './datastore/contract.js'
 export type { ChosenTransition } from './flow/invocation.js'
 export { type RunStepOptions, type RunStepResult, runStep } from './flow/run-step.js'
+export { type FlowResult, type FlowTask, type RunFlowOptions, runFlow } from './runtime/run-flow.js'

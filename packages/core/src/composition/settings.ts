@@ -22,7 +22,7 @@ export async function readSettings(
   const path = findConfig(resolve(file))
   const config = path === undefined ? undefined : { path, content: await loadConfig(path) }
   const options = mergeOptions(given, env, config)
-  const { origin, from, inspect, timeout } = options
+  const { origin, from, inspect, timeout, dryRun } = options
   const request: RunRequest = {
     file: resolve(file),
     user: userName(env),
@@ -30,6 +30,7 @@ export async function readSettings(
     env: options.env ?? {},
     ...(timeout === undefined ? {} : { timeoutMs: milliseconds(timeout) }),
     ...(inspect ? { inspect } : {}),
+    ...(dryRun ? { dryRun } : {}),
     ...(resuming ? { resume: { ...(origin ? { origin } : {}), ...(from ? { from } : {}) } } : {}),
   }
   return { options, request }

@@ -1,4 +1,3 @@
-import { mkdir, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { BodyEvent } from '../body/contract.js'
@@ -43,7 +42,6 @@ export async function runAttempt(context: RunContext, request: AttemptRequest): 
   const started = datastore.createRecord(keys.attemptStart(address), start, { durable: false })
   started.catch(() => {})
   const temp = join(context.temp, `${task.step}-${task.task}-${attempt}`)
-  await mkdir(temp, { recursive: true })
   const assignment = {
     address,
     datastore: datastore.location,
@@ -57,24 +55,20 @@ export async function runAttempt(context: RunContext, request: AttemptRequest): 
     temp,
     ...(step.timeoutMs === undefined ? {} : { timeoutMs: step.timeoutMs }),
   }
-  try {
-    const outcome =
-      task.gangSize === undefined
-        ? await runBody(context, request, assignment, startedAt)
-        : await runMembers(context, request, assignment, task.gangSize, startedAt)
-    await Promise.all([started, request.recorded])
-    if (outcome.ok) {
-      const fresh = await datastore.createRecord(keys.done(address), json(outcome.done))
-      // A gang's control has committed it itself.
-      if (!fresh && task.gangSize === undefined) throw owned(record.flow, record.run)
-    } else {
-      const failed: AttemptFailedRecord = { attempt, endedAt: Date.now(), verdict: outcome.verdict }
-      await datastore.createRecord(keys.attemptFailed(address), json(failed))
-    }
-    return outcome
-  } finally {
-    await rm(temp, { recursive: true, force: true }).catch(() => {})
+  const outcome =
+    task.gangSize === undefined
+      ? await runBody(context, request, assignment, startedAt)
+      : await runMembers(context, request, assignment, task.gangSize, startedAt)
+  await Promise.all([started, request.recorded])
+  if (outcome.ok) {
+    const fresh = await datastore.createRecord(keys.done(address), json(outcome.done))
+    // A gang's control has committed it itself.
+    if (!fresh && task.gangSize === undefined) throw owned(record.flow, record.run)
+  } else {
+    const failed: AttemptFailedRecord = { attempt, endedAt: Date.now(), verdict: outcome.verdict }
+    await datastore.createRecord(keys.attemptFailed(address), json(failed))
   }
+  return outcome
 }
 
 async function runBody(

@@ -37,8 +37,18 @@ export function stepsOf(description: FlowDescription): ReadonlyMap<string, StepD
   return new Map(description.steps.map((step) => [step.name, step]))
 }
 
+/** By step: equal specs are one object, so that whoever compares them looks once. */
+const specs = new WeakMap<BodyHost, Map<string, BodySpec>>()
+
 /** The process that a task of the step needs. Devices given to the task narrow what its frameworks see. */
 export function bodySpec(context: BodyContext, step: StepDescription, lease?: Lease): BodySpec {
+  const { compiled, baseEnv, host } = context
   const gpus = lease && lease.gpus.length > 0 ? { CUDA_VISIBLE_DEVICES: lease.gpus.join(',') } : {}
-  return { compiled: context.compiled, env: { ...context.baseEnv, ...context.env, ...step.environment, ...gpus } }
+  const own = { ...step.environment, ...gpus }
+  const known = specs.get(host) ?? new Map<string, BodySpec>()
+  specs.set(host, known)
+  const key = JSON.stringify(own)
+  const spec = known.get(key) ?? { compiled, env: { ...baseEnv, ...context.env, ...own } }
+  known.set(key, spec)
+  return spec
 }

@@ -2,7 +2,7 @@ import type { RunEndRecord } from '../datastore/records.js'
 import type { ErrorFacts } from '../errors/base.js'
 import type { Duration } from '../errors/duration.js'
 import type { Verdict } from '../errors/verdict.js'
-import type { FlowDescription } from '../flow/description.js'
+import type { FlowDescription, PluginUse, Resources } from '../flow/description.js'
 import type { Json } from '../flow/values.js'
 
 /** Options of `run()` and of `gangflow run`. */
@@ -55,6 +55,21 @@ export interface RunResult {
   readonly status: RunEndRecord['status']
   readonly durationMs: number
   readonly error?: ErrorFacts
+  /** Of a dry run: what each step would ask for. `run` is then `dry-run`. */
+  readonly plans?: readonly StepPlan[]
+}
+
+/** What a step would be started with (DESIGN D6); secrets in environments are masked. */
+export interface StepPlan {
+  readonly step: string
+  readonly kind: 'task' | 'gang'
+  /** Members of a gang; what only a body can compute is shown as such, and the request is for one member. */
+  readonly size?: number | '<from the step>'
+  /** The backend's request for a gang, the process for an ordinary task. */
+  readonly request: Json
+  readonly resources: Resources
+  readonly environment: Readonly<Record<string, string>>
+  readonly plugins: readonly PluginUse[]
 }
 
 export interface TaskId {
@@ -100,6 +115,8 @@ export type RunEvent = { readonly at: number } & (
   | ({ readonly type: 'progress'; readonly node?: number; readonly data: Json } & TaskId)
   /** A body waits for a debugger at this URL. */
   | ({ readonly type: 'inspect'; readonly node?: number; readonly url: string } & TaskId)
+  /** Of a dry run, for each step. */
+  | { readonly type: 'plan'; readonly plan: StepPlan }
   | { readonly type: 'stopping'; readonly reason: string }
   | { readonly type: 'run-ended'; readonly result: RunResult }
 )

@@ -15,6 +15,7 @@ import { checkFlow } from './check.js'
 import { type RunContext, stepsOf } from './context.js'
 import type { RunOptions, RunResult } from './contract.js'
 import { FAILURE_GRACE_MS, type RunControl } from './control.js'
+import { dryRun } from './dry-run.js'
 import { type RunEnd, RunLoop } from './loop.js'
 import { Plan } from './plan.js'
 import { prepare } from './prepare.js'
@@ -46,11 +47,13 @@ export interface RunRequest {
   readonly env: Readonly<Record<string, string>>
   readonly timeoutMs?: number
   readonly inspect?: RunOptions['inspect']
+  readonly dryRun?: boolean
   readonly resume?: { readonly origin?: string; readonly from?: string }
 }
 
 /** Runs a flow to its end. Rejects when the run could not start; afterwards every failure is in the result. */
 export async function executeRun(services: RunServices, request: RunRequest, control: RunControl): Promise<RunResult> {
+  if (request.dryRun) return await dryRun(services, request, control)
   const startedAt = performance.now()
   const wished = newRunId()
   const keeping = services.startKeeper(wished)

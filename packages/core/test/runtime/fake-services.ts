@@ -39,7 +39,7 @@ export function fakeServices(description: FlowDescription, perform: Perform, sto
       const outcome = attemptOf(perform, task).finally(() => {
         running.now -= 1
       })
-      return { peer: Promise.reject(new Error('none')), outcome, logged: Promise.resolve() }
+      return { peer: Promise.reject(new Error('none')), outcome, logged: Promise.resolve(), kill: () => {} }
     },
   }
   const runGang: RunGang = async ({ request, assignment, signal }) => {
@@ -82,6 +82,7 @@ async function attemptOf(perform: Perform, task: BodyTask): Promise<BodyOutcome>
     summary,
     code: cause === 'user' ? 'E_STEP_THREW' : 'E_STOPPED',
     casualty: { kind: 'body', error: { message: summary } },
+    at: 0,
     durationMs: 0,
   })
   const stopped = new Promise<BodyOutcome>((resolve) => {

@@ -63,7 +63,7 @@ const chainWays =
 
 describe('a run', () => {
   it('runs random flows to their end, commits every task, and holds maxWorkers', async () => {
-    for (let seed = 0; seed < 25; seed++) {
+    for (let seed = 0; seed < 15; seed++) {
       const rand = random(seed)
       const program = randomProgram(rand)
       const description = toDescription(program)
@@ -91,7 +91,7 @@ describe('a run', () => {
   })
 
   it('resumes random flows that failed anywhere, without running a finished task again', async () => {
-    for (let seed = 0; seed < 25; seed++) {
+    for (let seed = 0; seed < 15; seed++) {
       const rand = random(seed + 500)
       const program = randomProgram(rand)
       const description = toDescription(program)

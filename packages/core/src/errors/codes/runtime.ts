@@ -10,6 +10,7 @@ export const runtimeCodes = {
   E_RESUME_RUN: 'there is no such run to resume',
   E_RESUME_DONE: 'a run of which nothing is left to do',
   E_PARAMETER_FILE: "a parameter's file cannot be read",
+  E_TEST_GANG: 'runFlow() met a step that needs processes of its own',
   E_OPTION: 'an option that is unknown or ill-typed',
   E_CONFIG: 'a config file that cannot be read',
   E_BACKEND_UNKNOWN: 'there is no backend of this name',

@@ -1,0 +1,83 @@
+import { dirname, join } from 'node:path'
+import type { CompiledFlow } from '../compile/contract.js'
+import { GangflowError } from '../errors/base.js'
+import type { StepDescription } from '../flow/description.js'
+import type { Json } from '../flow/values.js'
+import type { GangBackend } from '../gang/contract.js'
+import type { Keeper } from '../process/contract.js'
+import { checkFlow } from './check.js'
+import type { RunResult, StepPlan } from './contract.js'
+import type { RunControl } from './control.js'
+import { findOrigin } from './resume.js'
+import type { RunRequest, RunServices } from './run.js'
+
+/** Checks everything that a run checks, and tells what each step would be started with; starts no task. */
+export async function dryRun(services: RunServices, request: RunRequest, control: RunControl): Promise<RunResult> {
+  const startedAt = performance.now()
+  const compiled = await services.compile({ file: request.file, signal: control.signal })
+  const { description } = compiled
+  checkFlow(description, request)
+  const origin = request.resume && (await findOrigin(services.datastore, description, request.resume))
+  await services.parameters(description, origin?.record.parameters)
+  const backend = services.backend(noKeeper, compiled.core)
+  const plans = description.steps.map((step) => planStep(step, compiled, backend, request.env))
+  control.named(description.name, 'dry-run')
+  for (const plan of plans) control.emit({ type: 'plan', plan })
+  const durationMs = performance.now() - startedAt
+  const result: RunResult = { flow: description.name, run: 'dry-run', status: 'done', durationMs, plans }
+  control.emit({ type: 'run-ended', result })
+  return result
+}
+
+function planStep(
+  step: StepDescription,
+  compiled: CompiledFlow,
+  backend: GangBackend,
+  env: Readonly<Record<string, string>>,
+): StepPlan {
+  const { description, core } = compiled
+  const shared = {
+    step: step.name,
+    resources: step.resources,
+    environment: masked({ ...env, ...step.environment }),
+    plugins: step.plugins,
+  }
+  if (!step.gang) {
+    const request = { argv: [process.execPath, join(core, 'dist', 'body.js')], cwd: dirname(description.file) }
+    return { ...shared, kind: 'task', request }
+  }
+  const size = sizeOf(step, description.steps)
+  const address = { flow: description.name, run: '<run>', step: step.name, task: '<task>', attempt: 0 }
+  const request = backend.plan({ address, step, size: size ?? 1, resources: step.resources })
+  return {
+    ...shared,
+    kind: 'gang',
+    size: size ?? '<from the step>',
+    request: JSON.parse(JSON.stringify(request)) as Json,
+  }
+}
+
+/** The literal `numParallel` of the transition that leads to the gang. */
+function sizeOf(step: StepDescription, steps: readonly StepDescription[]): number | null {
+  for (const { transition } of steps)
+    if (transition.kind === 'gang' && transition.target === step.name) return transition.size
+  return null
+}
+
+const secret = /key|token|secret|password|passwd|credential/i
+
+/** What may be shown of an environment (DESIGN D12). */
+export const masked = (env: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).map(([name, value]) => [name, secret.test(name) ? '***' : value]))
+
+const nothing = () => Promise.reject(new GangflowError({ code: 'E_RUN_FAULT', what: 'a dry run starts no process' }))
+
+const noKeeper: Keeper = {
+  pid: 0,
+  native: false,
+  spawn: nothing,
+  hold: nothing,
+  stopAll: async () => {},
+  closed: new Promise(() => {}),
+  close: async () => {},
+}

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest'
+import { availableCpus } from '../../src/process/cpus.js'
+import { Admission } from '../../src/runtime/admission.js'
+import { commandLine } from '../../src/runtime/command.js'
+import { retryDelay } from '../../src/runtime/retry.js'
+import { newRunId } from '../../src/runtime/run-id.js'
+import { claimRun } from '../../src/runtime/run-record.js'
+import { temporaryStore } from './fake-services.js'
+
+describe('run ids', () => {
+  it('are Metaflow-like, safe for keys, and sort by start', () => {
+    const ids = Array.from({ length: 1000 }, () => newRunId())
+    expect(new Set(ids).size).toBe(1000)
+    expect([...ids].sort()).toEqual(ids)
+    for (const id of ids) expect(id).toMatch(/^\d{16}$/)
+  })
+
+  it('belong to one launcher: who comes second gets another', async () => {
+    const store = temporaryStore()
+    const wished = newRunId()
+    const claims = await Promise.all([1, 2, 3, 4].map(() => claimRun(store, 'Flow', wished)))
+    expect(new Set(claims).size).toBe(4)
+    expect(claims).toContain(wished)
+  })
+})
+
+describe('admission', () => {
+  it('counts workers, CPUs and devices, a gang as one worker with all its members’ resources', () => {
+    const admission = new Admission({ workers: 3, cpus: 4, gpus: ['0', '1', '10'] })
+    const gang = admission.admit({ cpu: 1, gpu: 1 }, 2)
+    expect(gang).toEqual({ cpu: 2, gpus: ['0', '1'] })
+    expect(admission.admit({ gpu: 2 })).toBeUndefined()
+    expect(admission.admit({ cpu: 3 })).toBeUndefined()
+    expect(admission.admit({ gpu: 1 })).toEqual({ cpu: 0, gpus: ['10'] })
+    expect(admission.admit({})).toBeDefined()
+    expect(admission.admit({})).toBeUndefined()
+    admission.release(gang!)
+    expect(admission.admit({ gpu: 2 })?.gpus).toEqual(['0', '1'])
+  })
+
+  it('lets what asks for more than there is have all there is', () => {
+    const admission = new Admission({ workers: 3, cpus: 2, gpus: [] })
+    expect(admission.admit({ cpu: 64, gpu: 8 })).toEqual({ cpu: 2, gpus: [] })
+    expect(admission.admit({ cpu: 0.5 })).toBeUndefined()
+    expect(admission.admit({})).toBeDefined()
+  })
+
+  it('never finds less than one CPU', () => {
+    expect(availableCpus()).toBeGreaterThanOrEqual(1)
+    expect(Number.isInteger(availableCpus())).toBe(true)
+  })
+})
+
+it('waits longer from attempt to attempt', () => {
+  const policy = { times: 3, delayMs: 100, backoff: 3 }
+  expect([0, 1, 2, 3].map((attempt) => retryDelay(policy, attempt))).toEqual([100, 300, 900, undefined])
+  expect(retryDelay(undefined, 0)).toBeUndefined()
+  expect(retryDelay({ times: 500, delayMs: 1000, backoff: 10 }, 400)).toBeLessThan(2 ** 31)
+})
+
+it('writes the command that does the same, as a shell takes it', () => {
+  expect(
+    commandLine('run', 'my flow.ts', {
+      parameters: { learningRate: 0.1, name: "it's", fast: true, slow: false, list: [1, 2], skip: undefined },
+      backend: 'ssh',
+      backendOptions: { hosts: 'a,b' },
+      tags: ['x', 'y z'],
+      maxWorkers: 2,
+      env: { A: '1' },
+      inspect: { step: 'fit', node: 1 },
+      timeout: '2h',
+      dryRun: true,
+    }),
+  ).toBe(
+    "gangflow run 'my flow.ts' --learning-rate 0.1 --name 'it'\\''s' --fast --no-slow --list '[1,2]' --backend ssh " +
+      "--hosts a,b --tag x --tag 'y z' --max-workers 2 --env A=1 --inspect fit/1 --timeout 2h --dry-run",
+  )
+  expect(commandLine('resume', 'f.ts', { origin: '17', from: 'fit' })).toBe(
+    'gangflow resume f.ts --origin 17 --from fit',
+  )
+})
