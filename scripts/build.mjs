@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { build, transformSync } from 'esbuild'
+import { directBuiltins } from './direct-builtins.mjs'
 
 const root = new URL('..', import.meta.url).pathname
 process.chdir(root)
@@ -87,7 +88,8 @@ for (const name of readdirSync('packages')) {
       outdir: undefined,
       splitting: false,
       outfile: join(folder, 'dist/shared.js'),
-      plugins: [launcherOutside],
+      banner: {},
+      plugins: [launcherOutside, directBuiltins],
     })
     await build({
       ...options,
