@@ -58,8 +58,10 @@ export interface MemberBootstrap {
   readonly addresses: readonly string[]
   readonly slots: number
   readonly gpus: readonly string[]
-  /** Where the member keeps its sockets, undos and temporary files: 0700, on a local disk, a short path. */
+  /** Where the member keeps its sockets and undos: 0700, on a local disk, a short path. */
   readonly directory: string
+  /** Directory for its temporary files: on a disk with room, made by the agent, removed with the member. */
+  readonly temp: string
   /** Directory for the spools of its processes: outlives the member. */
   readonly spool: string
 }

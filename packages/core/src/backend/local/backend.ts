@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LineFeed } from '../../body/lines.js'
 import { makeRunDirectory } from '../../body/run-directory.js'
@@ -39,13 +40,15 @@ interface Start {
 
 async function startLocal(plan: LocalPlan, bootstrap: Bootstrap, start: Start): Promise<Allocation> {
   const directory = makeRunDirectory()
+  // Not beside the sockets: XDG_RUNTIME_DIR is in memory, and small.
+  const temps = mkdtempSync(join(tmpdir(), 'gangflow-'))
   const { flow, run, step, task, attempt } = bootstrap.address
   const datastore = await openDatastore(bootstrap.datastore)
   const spoolOf = (member: string) => datastore.scratch('spool', flow, run, step, task, String(attempt), member)
   const members: LocalMember[] = []
   const release = async () => {
     await Promise.all(members.map((member) => member.reap()))
-    rmSync(directory, { recursive: true, force: true })
+    for (const folder of [directory, temps]) rmSync(folder, { recursive: true, force: true })
     await datastore.close()
   }
   try {
@@ -55,18 +58,19 @@ async function startLocal(plan: LocalPlan, bootstrap: Bootstrap, start: Start): 
         const home = join(directory, member.memberId)
         mkdirSync(home, { mode: 0o700 })
         const spool = spoolOf(member.memberId)
+        const temp = join(temps, member.memberId)
         const agent = await start.keeper.spawn({
           name: 'agent',
           argv: plan.argv,
           env: start.env,
           cwd: '/',
-          stdin: encodeBootstrap(bootstrap, { ...member, directory: home, spool }),
+          stdin: encodeBootstrap(bootstrap, { ...member, directory: home, temp, spool }),
           spool,
           // It notices the launcher's end itself, ends what it runs, writes the verdict.
           onOwnerGone: { lingerMs: bootstrap.timeouts.linger },
           strays: 'end',
         })
-        members.push(new LocalMember(member, agent, { keeper: start.keeper, env: start.env, home, spool }))
+        members.push(new LocalMember(member, agent, { keeper: start.keeper, env: start.env, home, temp, spool }))
       }),
     )
     const failed = started.find((one) => one.status === 'rejected')
@@ -83,6 +87,7 @@ interface Place {
   readonly env: Readonly<Record<string, string>>
   /** Its sockets, undos and temporary files. */
   readonly home: string
+  readonly temp: string
   readonly spool: string
 }
 
@@ -123,10 +128,10 @@ class LocalMember implements Member {
   }
 
   async #reap(): Promise<void> {
-    const { keeper, env, home, spool } = this.#place
+    const { keeper, env, home, temp, spool } = this.#place
     await this.#agent.stop({ graceMs: 0, signal: 'SIGKILL' })
     await performUndos(home, keeper, { env, cwd: '/', spool })
-    rmSync(home, { recursive: true, force: true })
+    for (const folder of [temp, home]) rmSync(folder, { recursive: true, force: true })
   }
 }
 

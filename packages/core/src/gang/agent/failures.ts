@@ -61,6 +61,15 @@ export const failureOfKeeper = (exit: ProcessExit, pid: number, place: Place): F
   code: 'E_GANG_KEEPER_LOST',
 })
 
+/** Somebody asked the agent to end: not the launcher, which says so on its connection. */
+export const failureOfSignal = (signal: NodeJS.Signals, place: Place): Failure => ({
+  casualty: { ...place, kind: 'agent', pid: process.pid, signal },
+  cause: 'infrastructure',
+  weight: 'own',
+  code: 'E_GANG_AGENT_LOST',
+  fix: 'find out who sent the signal: a person, a scheduler, or the system that shuts down',
+})
+
 /** A fault of the agent itself. */
 export const failureOfAgent = (error: unknown, place: Place): Failure => ({
   casualty: {

@@ -28,6 +28,16 @@ export class Live {
     this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS)
   }
 
+  /** Sends what is held and says that no more comes; waits a second at most for an owner that does not read. */
+  async drain(): Promise<void> {
+    const late = new Promise<void>((resolve) => setTimeout(resolve, 1000).unref())
+    while (this.#busy || this.#batch.length > 0) {
+      if ((await Promise.race([this.flush().then(() => this.#data.flushed()), late.then(() => 'late')])) === 'late')
+        return
+    }
+    this.#data.event('drained')
+  }
+
   async flush(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined

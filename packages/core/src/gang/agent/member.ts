@@ -29,6 +29,7 @@ import {
   failureOfKeeper,
   failureOfKill,
   failureOfPlugin,
+  failureOfSignal,
 } from './failures.js'
 import { Live } from './live.js'
 import { OwnerLink } from './owner-link.js'
@@ -51,7 +52,7 @@ export interface AgentTools {
 /** One member's agent from its bootstrap to its end; settles with the exit code. */
 export async function runMember(boot: AgentBootstrap, tools: AgentTools): Promise<number> {
   const member = new MemberAgent(boot, tools)
-  process.on('SIGTERM', () => member.end('it was asked to end (SIGTERM)'))
+  process.on('SIGTERM', () => member.asked('SIGTERM'))
   // Ctrl-C reaches the launcher alone; agents have sessions of their own, and this is for a careless parent.
   process.on('SIGINT', () => {})
   const fault = (error: unknown) => member.fault(error)
@@ -83,6 +84,7 @@ class MemberAgent {
   #finishing: Promise<Account> | undefined
   #closing = false
   #keeperGone = false
+  #stoppedAt = Number.POSITIVE_INFINITY
 
   constructor(boot: AgentBootstrap, tools: AgentTools) {
     this.#boot = boot
@@ -116,7 +118,7 @@ class MemberAgent {
     const code = new Promise<number>((resolve) => {
       this.#exit = resolve
     })
-    mkdirSync(join(member.directory, 'temp'), { recursive: true, mode: 0o700 })
+    mkdirSync(member.temp, { recursive: true, mode: 0o700 })
     // The keeper starts while the rendezvous is dialled: neither needs the other.
     const keeper = this.#tools.startKeeper({
       mark: this.#mark(),
@@ -167,9 +169,15 @@ class MemberAgent {
     return code
   }
 
-  /** Ends the member by its own decision: what runs here, its undos, its logs. */
-  end(why: string): void {
-    void this.#orphaned(why)
+  /** Somebody wants this process to end: the owner is told, and ends the gang; without it the member ends itself. */
+  asked(signal: NodeJS.Signals): void {
+    if (this.#closing || this.#stopping) return
+    this.#fail(failureOfSignal(signal, this.#place), 0)
+    const patience = this.#boot.timeouts.lease
+    setTimeout(
+      () => this.#stopping ?? this.#orphaned(`the agent got ${signal} and the launcher said nothing`),
+      patience,
+    )
   }
 
   /** Something in the agent itself threw: said once, then the member ends. */
@@ -277,7 +285,7 @@ class MemberAgent {
         ...this.#work.assignment,
         epoch: formation.epoch,
         node,
-        temp: join(member.directory, 'temp'),
+        temp: member.temp,
         gang: { roster: formation.roster, attempt: address.attempt },
       },
       signal: this.#stop.signal,
@@ -343,8 +351,9 @@ class MemberAgent {
   /** A plugin names what failed: completed by what this agent saw of that process. */
   #blame(casualty: Casualty): void {
     const { casualty: known, exit } = this.#formed!.commands.complete(casualty)
-    // What was stopped is no culprit, but an exception of its own from before may be.
-    if (exit?.solicited && !casualty.error) return
+    // What is stopped, or fails because of that, is no culprit; an exception of its own from before may be.
+    const late = exit?.solicited === true || (exit?.at ?? performance.now()) >= this.#stoppedAt
+    if (late && !casualty.error) return
     this.#fail(failureOfPlugin(known, exit, this.#place), exit ? performance.now() - exit.at : 0)
   }
 
@@ -364,6 +373,7 @@ class MemberAgent {
 
   async #haltNow(order: StopOrder): Promise<Account> {
     const stopped: Casualty[] = []
+    this.#stoppedAt = performance.now()
     const body = this.#body
     const running = body && !body.ended
     const evidence = this.#formed?.commands.killed(performance.now() - EVIDENCE_MS) ?? []
@@ -412,8 +422,7 @@ class MemberAgent {
       complaints.push(`the log of node ${this.#place.node}: ${messageOf(error)}`),
     )
     complaints.push(...((await this.#formed?.commands.logged()) ?? []))
-    await this.#live.flush()
-    await this.#data.flushed()
+    await this.#live.drain()
     return { stopped, complaints, killed: [] }
   }
 
@@ -435,7 +444,8 @@ class MemberAgent {
     ])
     await this.#keeper?.close({ graceMs: 0 }).catch(() => {})
     await this.#datastore?.close().catch(() => {})
-    rmSync(this.#boot.member.directory, { recursive: true, force: true })
+    for (const folder of [this.#boot.member.temp, this.#boot.member.directory])
+      rmSync(folder, { recursive: true, force: true })
     this.#exit(code)
   }
 

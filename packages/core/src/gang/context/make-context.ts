@@ -91,7 +91,7 @@ export function makeContext(request: ContextRequest): GangContext {
       request.addArtifact(artifact, await collectDirectory(datastore, artifact, directory))
     },
     progress(data) {
-      link.peer.event('gang.progress', data)
+      link.peer.event('progress', data)
     },
   }
 }

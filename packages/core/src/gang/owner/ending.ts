@@ -34,20 +34,15 @@ export async function stopGang(
     if (performance.now() - began > lease + stopGrace + settle) break
     await pause(50)
   }
-  const judgement = judge(unsolicited(gang))
+  const judgement = judge(gang.causes)
   const endedAfterMs = performance.now() - (judgement?.first.at ?? began)
   return { judgement, stopped: gang.ordered.flatMap((member) => member.account?.stopped ?? []), endedAfterMs }
 }
 
-/** What failed before the runtime asked for the end; after it, only what is older than the asking counts. */
-function unsolicited(gang: OwnedGang) {
-  return gang.stop && gang.failures.length === 0 ? [] : gang.failures
-}
-
 function orderFor(gang: OwnedGang): StopOrder {
-  const { stop, failures, timeouts } = gang
-  if (stop && failures.length === 0) return { why: stop.why, cause: stop.cause, graceMs: stop.graceMs }
-  const first = failures[0]!
+  const { stop, causes, timeouts } = gang
+  if (stop && causes.length === 0) return { why: stop.why, cause: stop.cause, graceMs: stop.graceMs }
+  const first = causes[0]!
   const node = first.node === undefined ? 'a member' : `node ${first.node}`
   return { why: `${node} failed`, cause: 'infrastructure', graceMs: timeouts.stopGrace }
 }
@@ -55,7 +50,8 @@ function orderFor(gang: OwnedGang): StopOrder {
 async function stopMember(gang: OwnedGang, member: OwnedMember, order: StopOrder): Promise<void> {
   if (!member.gone) gang.state(member, 'stopping')
   try {
-    if (!member.connected) throw member.lost('stop')
+    const silent = performance.now() - member.heard > gang.timeouts.lease
+    if (!member.connected || silent) throw member.lost('stop')
     // What a member's processes may take, then as long again for a machine that is busy with ending them.
     member.account = await member.call<Account>(
       'stop',
@@ -119,6 +115,7 @@ export async function dismiss(gang: OwnedGang): Promise<string[]> {
         if (!member.connected) throw member.lost('finish')
         const account = await member.call<Account>('finish', {}, linger)
         for (const complaint of account.complaints) complaints.push(`node ${member.node}: ${complaint}`)
+        await Promise.race([member.drained.promise, pause(1_000)])
         await member.call('leave', {}, 2_000)
         await Promise.race([member.backed.agentExited, pause(3_000)])
       } catch {

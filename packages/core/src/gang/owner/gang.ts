@@ -14,6 +14,7 @@ export class OwnedGang {
   readonly failures: Placed[] = []
   epoch = 0
   stop: StopReason | undefined
+  #stoppedAt = Number.POSITIVE_INFINITY
   /** No events after this. */
   closed = false
   /** Settles at the first failure, or at the runtime's stop. */
@@ -29,6 +30,7 @@ export class OwnedGang {
     })
     const stopped = () => {
       this.stop = attempt.signal.reason as StopReason
+      this.#stoppedAt = performance.now()
       this.#end()
     }
     if (attempt.signal.aborted) stopped()
@@ -37,6 +39,11 @@ export class OwnedGang {
 
   get ordered(): OwnedMember[] {
     return [...this.members.values()].sort((a, b) => a.node - b.node)
+  }
+
+  /** What failed before the runtime asked for the end: what fails after it is no cause of it. */
+  get causes(): readonly Placed[] {
+    return this.failures.filter(({ at }) => at < this.#stoppedAt)
   }
 
   /** Waits until `ready()` after something happened, or for the gang's ending. */

@@ -1,3 +1,4 @@
+import { deferred } from '../../body/deferred.js'
 import type { Peer } from '../../body/peer.js'
 import { GangflowError } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
@@ -23,6 +24,8 @@ export class OwnedMember {
   /** We ended it, or told it to go: its end is no failure. */
   released = false
   account: Account | undefined
+  /** Its last line has come. */
+  readonly drained = deferred<void>()
   /** Last lines by process, for a member that cannot tell them any more. */
   readonly tails = new Map<string, string[]>()
   state: State = 'starting'

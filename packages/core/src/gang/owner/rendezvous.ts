@@ -106,12 +106,15 @@ function dataPeer(
   member: OwnedMember,
   stream: ConstructorParameters<typeof Peer>[0],
 ): Peer {
-  return new Peer(stream, {
+  const peer = new Peer(stream, {
     name: `the data connection of member '${member.memberId}'`,
     onEvent: (event, data) => {
       if (event === 'lines') options.lines(member, data as unknown as LiveLine[])
       else if (event === 'state') options.state(member, (data as { state: string }).state)
       else if (event === 'progress') options.progress(member, data ?? null)
+      else if (event === 'drained') member.drained.resolve()
     },
   })
+  void peer.closed.then(() => member.drained.resolve())
+  return peer
 }
