@@ -82,6 +82,24 @@ describe('the packed packages in an unrelated folder', () => {
     expect(existsSync(join(project, '.gangflow'))).toBe(true)
   })
 
+  it('read back what the run left, by the command and by the Client', async () => {
+    const shown = await command(
+      project,
+      'npx',
+      '--no',
+      'gangflow',
+      'artifacts',
+      'Outsider/latest/end',
+      'answer',
+      '--json',
+    )
+    expect(shown, shown.stdout + shown.stderr).toMatchObject({ code: 0, stdout: expect.stringMatching(/\b48\b/) })
+    const script =
+      "import { Client } from '@gangflow/core'; console.log((await new Client().latest('Outsider')).artifacts.answer)"
+    const read = await command(project, 'node', '--input-type=module', '-e', script)
+    expect(read, read.stderr).toMatchObject({ code: 0, stdout: '48\n' })
+  })
+
   it('check a flow that uses a plugin', async () => {
     const checked = await command(project, 'npx', '--no', 'gangflow', 'check', 'torch.ts')
     expect(checked, checked.stdout + checked.stderr).toMatchObject({ code: 0 })
@@ -97,12 +115,20 @@ describe('the packed packages in an unrelated folder', () => {
   })
 
   it('type-check as they are used', async () => {
-    const options = { strict: true, noEmit: true, target: 'es2022', module: 'nodenext', skipLibCheck: true, types: [] }
+    const options = {
+      strict: true,
+      noEmit: true,
+      target: 'es2022',
+      module: 'nodenext',
+      skipLibCheck: true,
+      types: [],
+      allowImportingTsExtensions: true,
+    }
     writeFileSync(
       join(project, 'tsconfig.json'),
       JSON.stringify({
         compilerOptions: { ...options, lib: ['es2023', 'dom', 'esnext.decorators'] },
-        files: ['flow.ts', 'torch.ts'],
+        files: ['flow.ts', 'torch.ts', 'read.ts'],
       }),
     )
     const typed = await command(project, join(repository, 'node_modules/.bin/tsc'), '-p', '.')
