@@ -17,6 +17,8 @@ import type { CompiledFlow } from '../../../packages/core/src/compile/contract.j
 import { saveArtifacts } from '../../../packages/core/src/datastore/artifacts/save.js'
 import { readArtifact } from '../../../packages/core/src/datastore/artifacts/source.js'
 import type { Datastore } from '../../../packages/core/src/datastore/contract.js'
+import { committedOf } from '../../../packages/core/src/datastore/logs/chunks.js'
+import { readLog } from '../../../packages/core/src/datastore/logs/read.js'
 import { openDatastore } from '../../../packages/core/src/datastore/open.js'
 import { keys, type TaskRef } from '../../../packages/core/src/datastore/records.js'
 import type { Json } from '../../../packages/core/src/flow/values.js'
@@ -41,7 +43,12 @@ export interface Stage {
 }
 
 export interface Played extends BodyRun {
+  readonly task: string
   readonly events: BodyEvent[]
+  /** The log as the datastore has it. */
+  log(): Promise<string[]>
+  /** How many lines it has there. */
+  logLines(): Promise<number>
   lines(stream?: 'stdout' | 'stderr'): string[]
   stop(reason: StopReason): void
   until(type: BodyEvent['type'], test?: (event: BodyEvent) => boolean): Promise<BodyEvent>
@@ -114,7 +121,18 @@ export async function stage(fixture: string, env: Record<string, string> = {}): 
       })
       return {
         ...played,
+        task,
         events,
+        logLines: async () => {
+          const target = { address: { flow, run, step, task, attempt: 0 }, epoch: 1, node: 0, process: 'body' }
+          const { chunks, ended } = await committedOf(store, target)
+          return ended ? chunks.reduce((sum, { lines }) => sum + lines, 0) : -1
+        },
+        log: async () => {
+          const lines: string[] = []
+          for await (const { text } of readLog(store, { flow, run, step, task, attempt: 0 })) lines.push(text)
+          return lines
+        },
         lines: (stream) =>
           events.flatMap((event) =>
             event.type === 'line' && (!stream || event.stream === stream) ? [event.text] : [],

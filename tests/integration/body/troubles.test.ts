@@ -165,6 +165,7 @@ describe('a step that goes well', () => {
     const lines = played.events.filter((event) => event.type === 'line')
     expect(lines.at(-1)).toMatchObject({ text: 'the end of it' })
     expect(lines.length).toBeLessThan(20_000)
+    expect(await played.logged.then(() => played.logLines())).toBe(1_070_001)
     expect(lines.reduce((sum, line) => sum + (line.skipped ?? 0), lines.length)).toBeGreaterThan(200_000)
   })
 

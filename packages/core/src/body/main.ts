@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { loadFlow } from '../compile/load-flow.js'
 import type { Datastore } from '../datastore/contract.js'
 import { openDatastoreSync } from '../datastore/open.js'
@@ -66,6 +67,8 @@ async function runTask(body: Body, assignment: Assignment): Promise<Completion> 
   const { peer, signal, makeContext, listeners } = body
   const step = assignment.address.step
   const tell = (state: BodyState) => peer.event('state', state)
+  // One that is used again may have been left elsewhere.
+  process.chdir(dirname(assignment.description.file))
   const guard = guardStep(step, body.words)
   // From here on only open calls keep this process alive, so that a wait without hope is noticed.
   peer.background = true
