@@ -21,7 +21,7 @@ export interface Lease {
  * refused. Memory is not counted.
  */
 export class Admission {
-  private workers = 0
+  private used = 0
   private cpu = 0
   private readonly free: string[]
 
@@ -30,27 +30,31 @@ export class Admission {
   }
 
   get running(): number {
-    return this.workers
+    return this.used
+  }
+
+  get workers(): number {
+    return this.capacity.workers
   }
 
   /** How many more tasks may start, if they ask for nothing special. */
   get idle(): number {
-    return Math.max(0, this.capacity.workers - this.workers)
+    return Math.max(0, this.capacity.workers - this.used)
   }
 
   /** The lease, or undefined when the task has to wait. */
   admit(resources: Resources, members = 1): Lease | undefined {
-    if (this.workers >= this.capacity.workers) return undefined
+    if (this.used >= this.capacity.workers) return undefined
     const cpu = Math.min((resources.cpu ?? 0) * members, this.capacity.cpus)
     const gpus = Math.min(Math.ceil(resources.gpu ?? 0) * members, this.capacity.gpus.length)
     if (this.cpu + cpu > this.capacity.cpus || gpus > this.free.length) return undefined
-    this.workers += 1
+    this.used += 1
     this.cpu += cpu
     return { cpu, gpus: this.free.splice(0, gpus) }
   }
 
   release(lease: Lease): void {
-    this.workers -= 1
+    this.used -= 1
     this.cpu -= lease.cpu
     this.free.push(...lease.gpus)
     this.free.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))

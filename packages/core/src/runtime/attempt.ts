@@ -28,7 +28,8 @@ export interface AttemptRequest {
 }
 
 export type AttemptOutcome =
-  | { readonly ok: true; readonly done: DoneRecord }
+  /** `ranMs`: without the start of its process, where that is known. */
+  | { readonly ok: true; readonly done: DoneRecord; readonly ranMs?: number }
   | { readonly ok: false; readonly verdict: Verdict; readonly error?: ErrorFacts; readonly startedAt: number }
 
 /** Runs one attempt to its committed end: its DoneRecord, or its AttemptFailedRecord. Rejects when storing fails. */
@@ -79,13 +80,17 @@ async function runBody(
 ): Promise<AttemptOutcome> {
   const { task, step, attempt, lease, signal } = request
   const id: TaskId = { step: task.step, task: task.task, attempt }
+  let begun = performance.now()
   const run = context.host.run({
     spec: bodySpec(context, step, lease),
     assignment: { ...base, epoch: 1, node: 0 },
     signal,
     ...(context.inspect?.step === step.name ? { inspect: true } : {}),
     ...(task.reuse ? { reuse: true } : {}),
-    emit: (event) => tell(context, id, event),
+    emit: (event) => {
+      if (event.type === 'started') begun = performance.now()
+      tell(context, id, event)
+    },
   })
   run.peer.catch(() => {})
   request.keepLog(run.logged)
@@ -110,7 +115,7 @@ async function runBody(
     transition,
     ...(ambiguous ? { ambiguous } : {}),
   }
-  return { ok: true, done }
+  return { ok: true, done, ranMs: performance.now() - begun }
 }
 
 function tell({ control }: RunContext, id: TaskId, event: BodyEvent): void {

@@ -31,6 +31,8 @@ export class RunLoop {
   private readonly active = new Map<AbortController, TaskId>()
   private readonly delays = new Map<NodeJS.Timeout, Waiting>()
   private readonly logs = new Set<Promise<void>>()
+  /** How long the task ran that ended last. */
+  private lastMs = 0
   private stopping: StopReason | undefined
   private end: RunEnd | undefined
   private settle!: (end: RunEnd) => void
@@ -128,10 +130,12 @@ export class RunLoop {
         recorded,
         keepLog: (logged) => this.keepLog(logged),
       })
-      prepareNext(this.context, this.steps, step, this.queue, this.admission)
+      prepareNext(this.context, this.steps, step, this.queue, this.admission, this.lastMs)
       const outcome = await run
-      if (outcome.ok) this.done(task, attempt, outcome.done)
-      else await this.failed({ ...waiting, recorded }, outcome)
+      if (outcome.ok) {
+        this.lastMs = outcome.ranMs ?? Number.POSITIVE_INFINITY
+        this.done(task, attempt, outcome.done)
+      } else await this.failed({ ...waiting, recorded }, outcome)
     } catch (error) {
       this.fault(error)
     } finally {

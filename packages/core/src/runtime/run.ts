@@ -18,7 +18,7 @@ import { FAILURE_GRACE_MS, type RunControl } from './control.js'
 import { dryRun } from './dry-run.js'
 import { type RunEnd, RunLoop } from './loop.js'
 import { Plan } from './plan.js'
-import { prepare } from './prepare.js'
+import { prepareFirst } from './prepare.js'
 import { copyReused, findOrigin } from './resume.js'
 import type { ResumePlan } from './reuse.js'
 import { newRunId } from './run-id.js'
@@ -95,8 +95,9 @@ async function begin(
   const { env, inspect, tags } = request
   const origin = request.resume && (await findOrigin(datastore, description, request.resume))
   const first = origin ? origin.plan.ready[0]?.step : 'start'
-  const step = first === undefined ? undefined : stepsOf(description).get(first)
-  if (step) prepare({ ...made, baseEnv, env, ...(inspect ? { inspect } : {}) }, step, 1)
+  const steps = stepsOf(description)
+  if (first !== undefined)
+    prepareFirst({ ...made, baseEnv, env, ...(inspect ? { inspect } : {}) }, steps, steps.get(first)!)
   const parameters = await services.parameters(description, origin?.record.parameters)
   control.signal.throwIfAborted()
   const run = await claimRun(datastore, flow, wished)
