@@ -138,13 +138,22 @@ describe('kill -9', () => {
     expect(readFileSync(join(folder, mark, 'quick.spool'), 'utf8')).toContain('done')
   })
 
-  it('of a keeper ends its children at once, and is told to the owner', async () => {
-    const { lines, keeper, pid } = await own({ commands: [{ name: 'rank', argv: deaf }] })
+  it('of a keeper ends its children at once, is told to the owner, which ends what escaped', async () => {
+    const file = pidFile()
+    const { lines, keeper, mark, pid } = await own({
+      commands: [
+        { name: 'rank', argv: deaf },
+        { name: 'escape', argv: ['python3', escaper, file, 'leave'] },
+        { name: 'child', argv: ['sh', '-c', '(sleep 671 &) ; sleep 672'] },
+      ],
+    })
+    const away = await readPid(file)
     process.kill(keeper, 'SIGKILL')
     await until('the end of the rank', () => !running(pid('rank')))
+    await until('the end of all', () => !running(away) && marked(mark).length === 0)
     await until('the word of it', () => lines.some((line) => line.closed))
     expect(lines.find((line) => line.closed)!.closed).toMatchObject({ signal: 'SIGKILL' })
-    expect(lines.find((line) => line.exit)!.exit).toMatchObject({
+    expect(lines.find((line) => line.name === 'rank' && line.exit)!.exit).toMatchObject({
       signal: 'SIGKILL',
       solicited: true,
       keeperLost: true,

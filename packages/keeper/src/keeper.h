@@ -154,6 +154,7 @@ extern uint64_t strangers_next;
 uint64_t start_time(pid_t pid);
 
 // tag.c
+extern uint64_t tag_base, tag_mask;
 void tag_prepare(void);
 void tag_set(uint32_t id);
 uint32_t tag_read(pid_t pid);

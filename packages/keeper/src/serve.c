@@ -232,6 +232,8 @@ int serve(int argc, char **argv) {
   event_u8(KEEPER_PROTOCOL);
   event_u32((uint32_t)self_pid);
   event_u64(self_start);
+  event_u64(tag_base);
+  event_u64(tag_mask);
   event_text(KEEPER_VERSION);
   event_end();
   struct epoll_event ready[64];

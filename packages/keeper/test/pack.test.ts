@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -52,5 +52,20 @@ describe('the packed helper', () => {
       }).trim()
     expect(ask('none')).toBe('undefined')
     expect(ask('./mine')).toBe(join(folder, 'mine'))
+  })
+})
+
+describe('the build', () => {
+  it('without a compiler says what is lost, and goes on', () => {
+    const copy = join(folder, 'packages', 'keeper')
+    cpSync(root, copy, { recursive: true, filter: (path) => !path.startsWith(join(root, 'dist')) })
+    const { GANGFLOW_KEEPER: _, CC: __, ...env } = process.env
+    const run = spawnSync(process.execPath, [join(copy, 'build.mjs')], {
+      env: { ...env, PATH: folder },
+      encoding: 'utf8',
+    })
+    expect(run.status).toBe(0)
+    expect(run.stderr).toContain('no C compiler')
+    expect(run.stderr).toContain('fix: install gcc or clang')
   })
 })

@@ -7,19 +7,14 @@ import type { GangflowError } from '../errors/base.js'
 import type { HeldPort, HoldRequest, Keeper, KeptProcess, ProcessExit, SpawnRequest, StopOptions } from './contract.js'
 import { keeperLost, nameTaken, portError, stage, startError, unkillable } from './errors.js'
 import { NativeProcess } from './kept.js'
-import type { SpoolFault, Stray, Survivor } from './options.js'
+import type { KeeperOptions, Survivor } from './options.js'
+import { type ProcessTag, reap } from './reap.js'
 import { spoolFile } from './spool.js'
 import { command, encodeCommand, errnoName, event, FieldReader, FrameCutter, signalNumber } from './wire.js'
 
 const ALL = 0xffffffff
 /** Beyond the grace, milliseconds that the kernel is given to end what was killed. */
 const KILL_PATIENCE = 30_000
-
-export interface NativeListeners {
-  onStray?: ((stray: Stray) => void) | undefined
-  onSpoolFault?: ((fault: SpoolFault) => void) | undefined
-  onLapsed?: ((silentMs: number) => void) | undefined
-}
 
 /** The owner's side of a native helper that runs already. */
 export class NativeKeeper implements Keeper {
@@ -28,6 +23,8 @@ export class NativeKeeper implements Keeper {
   readonly closed: Promise<ProcessExit>
   readonly ready: Promise<void>
   startTime = ''
+  #tag: ProcessTag = { base: 0n, mask: 0n }
+  #reaping: Promise<unknown> = Promise.resolve()
   #hello!: () => void
   #next = 1
   #closing = false
@@ -39,7 +36,7 @@ export class NativeKeeper implements Keeper {
 
   constructor(
     private readonly child: ChildProcess,
-    private readonly listeners: NativeListeners,
+    private readonly options: KeeperOptions,
   ) {
     this.pid = child.pid ?? 0
     this.ready = new Promise((resolve) => {
@@ -132,8 +129,10 @@ export class NativeKeeper implements Keeper {
   }
 
   async stopTree(target: number, options: StopOptions, whom: string): Promise<void> {
-    // With the helper gone, whoever is above it ends what is left.
-    if (this.#over) return
+    if (this.#over) {
+      await this.#reaping
+      return
+    }
     const fields = [{ u32: target }, { u32: options.graceMs }, { u8: signalNumber(options.signal ?? 'SIGTERM') }]
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<'late'>((resolve) => {
@@ -177,6 +176,7 @@ export class NativeKeeper implements Keeper {
     const timer = setTimeout(() => this.child.kill('SIGKILL'), options.graceMs + KILL_PATIENCE)
     await this.closed
     clearTimeout(timer)
+    await this.#reaping
   }
 
   ping(): void {
@@ -200,6 +200,7 @@ export class NativeKeeper implements Keeper {
         fields.u8()
         fields.u32()
         this.startTime = String(fields.u64())
+        this.#tag = { base: fields.u64(), mask: fields.u64() }
         this.#hello()
         break
       case event.started:
@@ -225,17 +226,17 @@ export class NativeKeeper implements Keeper {
         kept?.stdinDone(fields)
         break
       case event.spoolFault:
-        this.listeners.onSpoolFault?.({
+        this.options.onSpoolFault?.({
           process: kept?.name ?? '',
           errno: errnoName(fields.u32()),
           lostBytes: Number(fields.u64()),
         })
         break
       case event.lapsed:
-        this.listeners.onLapsed?.(Number(fields.u64()) / 1e6)
+        this.options.onLapsed?.(Number(fields.u64()) / 1e6)
         break
       case event.stray:
-        this.listeners.onStray?.({
+        this.options.onStray?.({
           ...(kept && { process: kept.name }),
           pid: fields.u32(),
           startTime: String(fields.u64()),
@@ -252,6 +253,9 @@ export class NativeKeeper implements Keeper {
 
   #lost(code: number | null, signal: NodeJS.Signals | null): void {
     this.#over = keeperLost(this.pid, signal ? `killed by ${signal}` : `exit code ${code}`)
+    // It was killed, and could not end those below its children: they come to whoever is above, or to nobody.
+    if (signal !== null && !this.#closing)
+      this.#reaping = reap({ mark: this.options.mark, tag: this.#tag, graceMs: 2 * (this.options.graceMs ?? 500) })
     for (const { settle } of [...this.#starting.values()]) settle(this.#over)
     for (const kept of this.#processes.values()) kept.keeperDied()
     this.#processes.clear()

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { environmentOf, listProcesses, type ProcessFacts } from './identity.js'
 
 /** What is known from outside of a keeper, agent or process that may be dead already. */
@@ -9,10 +10,18 @@ export interface ReapRequest {
   readonly sessions?: readonly number[]
   /** GANGFLOW_MARK of what is meant: exactly it, or anything below it (`mark/…`). */
   readonly mark?: string
+  /** The tag that a keeper gave to all that it started; a base of 0 is none. */
+  readonly tag?: ProcessTag
   /** TERM to KILL, in milliseconds. Default 0: KILL at once. */
   readonly graceMs?: number
   /** Milliseconds until it gives up on what does not die. Default 10 s. */
   readonly timeoutMs?: number
+}
+
+/** A process is meant whose soft limit on real-time CPU time, under the mask, is the base (docs/reference/keeper.md). */
+export interface ProcessTag {
+  readonly base: bigint
+  readonly mask: bigint
 }
 
 export interface Reaped {
@@ -24,8 +33,8 @@ export interface Reaped {
 
 /**
  * Ends from outside what a keeper can no longer end: the process itself by pid and start time, what descends from
- * it, the recorded sessions, and whatever carries the mark in its environment; repeated until nothing is left.
- * This process, its ancestors and its own keeper's mark are never touched.
+ * it, the recorded sessions, and whatever carries the mark in its environment or the tag; repeated until nothing is
+ * left. This process and its ancestors are never touched.
  */
 export async function reap(request: ReapRequest): Promise<Reaped> {
   const begun = performance.now()
@@ -62,7 +71,8 @@ function belonging(request: ReapRequest, known: ReadonlyMap<number, string>): Pr
       (facts.pid === request.pid && facts.startTime === request.startTime) ||
       sessions.has(facts.session) ||
       (parent !== undefined && !mine.has(parent.pid) && ours(parent)) ||
-      carries(facts.pid, request.mark)
+      carries(facts.pid, request.mark) ||
+      tagged(facts.pid, request.tag)
     verdicts.set(facts.pid, is)
     return is
   }
@@ -74,6 +84,16 @@ function carries(pid: number, mark: string | undefined): boolean {
   if (mark === undefined || mark === '') return false
   const own = environmentOf(pid)?.['GANGFLOW_MARK']
   return own === mark || own?.startsWith(`${mark}/`) === true
+}
+
+function tagged(pid: number, tag: ProcessTag | undefined): boolean {
+  if (tag === undefined || tag.base === 0n) return false
+  try {
+    const limit = /^Max realtime timeout +(\d+) /m.exec(readFileSync(`/proc/${pid}/limits`, 'latin1'))?.[1]
+    return limit !== undefined && (BigInt(limit) & tag.mask) === tag.base
+  } catch {
+    return false
+  }
 }
 
 function ancestors(all: ReadonlyMap<number, ProcessFacts>): ReadonlySet<number> {
