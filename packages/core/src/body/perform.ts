@@ -135,10 +135,11 @@ async function hooked(
 }
 
 function currentOf(
-  { address, user, tags, temp }: Assignment,
+  assignment: Assignment,
   plugins: readonly PluginDecoration[],
   gang: GangContext | undefined,
 ): CurrentState {
+  const { address, user, tags, temp } = assignment
   return {
     flow: address.flow,
     run: address.run,
@@ -148,7 +149,7 @@ function currentOf(
     user,
     tags,
     temp,
-    ...(gang ? { parallel: gang } : {}),
+    ...(gang && assignment.gang ? { parallel: gang } : {}),
     namespaces: new Map(),
     plugins: plugins.map(({ plugin }) => plugin.name),
   }
