@@ -16,6 +16,12 @@ export interface Pin {
 const required = 'gangflow-require'
 /** Ends the name of the virtual file that requires a package: by its ending esbuild knows it for CommonJS. */
 const wrapper = '?required.cjs'
+/**
+ * What may lead out of the project's own source: all but `node:` and relative paths, and of these the ones that
+ * name node_modules or an addon. (Go's expressions know no lookahead.)
+ */
+const mayLeaveProject =
+  /^(?:[^n./]|n(?:[^o]|$)|no(?:[^d]|$)|nod(?:[^e]|$)|node(?:[^:]|$))|^\.{0,2}\/.*(?:node_modules\/|\.node$)/
 const asked = Symbol('asked by pinImports')
 
 /**
@@ -27,16 +33,17 @@ export function pinImports(pins: Pin[]): Plugin {
   return {
     name: 'gangflow-pin-imports',
     setup(build) {
-      build.onResolve({ filter: /.*/ }, async (args) => {
-        if (args.pluginData === asked || args.kind === 'entry-point' || args.namespace === 'gangflow-place') return
-        if (args.namespace === required) return { path: args.path, external: true }
+      const resolve = remembered((args, commonJs) => resolveAsNode(build, args, commonJs))
+      build.onResolve({ filter: /.*/, namespace: required }, ({ path }) => ({ path, external: true }))
+      build.onResolve({ filter: mayLeaveProject, namespace: 'file' }, async (args) => {
+        if (args.pluginData === asked || args.kind === 'entry-point') return
         if (isBuiltin(args.path) || /^(data|https?):/.test(args.path)) return { path: args.path, external: true }
         const commonJs = declaredFormat(args.importer, manifests) === 'commonjs'
-        const found = await resolveAsNode(build, args, commonJs)
+        const found = await resolve(args, commonJs)
         // esbuild's own attempt words the error, and lets an optional require in try/catch pass.
         if (found.errors.length > 0) return
         if (found.external || found.namespace !== 'file') return found
-        if (args.kind === 'require-resolve') return { path: found.path, external: true }
+        if (extname(found.path) === '.node') return { path: found.path, external: true }
         // Left to esbuild: what a plugin resolves has lost its tsconfig, and with it the decorators' protocol.
         if (isOwn(args, found.path)) return args.path.startsWith('file:') ? { path: found.path } : undefined
         if (extname(found.path) === '.json') return { path: found.path }
@@ -48,6 +55,19 @@ export function pinImports(pins: Pin[]): Plugin {
         loader: 'js',
       }))
     },
+  }
+}
+
+/** One question for each specifier in a folder: every one is a round trip to esbuild and back. */
+function remembered(
+  resolve: (args: OnResolveArgs, commonJs: boolean) => Promise<ResolveResult>,
+): (args: OnResolveArgs, commonJs: boolean) => Promise<ResolveResult> {
+  const known = new Map<string, Promise<ResolveResult>>()
+  return (args, commonJs) => {
+    const key = JSON.stringify([args.path, args.resolveDir, args.kind, commonJs])
+    const found = known.get(key) ?? resolve(args, commonJs)
+    known.set(key, found)
+    return found
   }
 }
 
@@ -108,5 +128,6 @@ function pinned(args: OnResolveArgs, path: string, commonJs: boolean): OnResolve
     }
   }
   if (args.kind === 'import-statement' && commonJs) return { path: `${path}${wrapper}`, namespace: required }
-  return { path: args.kind === 'require-call' ? path : pathToFileURL(path).href, external: true }
+  const asPath = args.kind === 'require-call' || args.kind === 'require-resolve'
+  return { path: asPath ? path : pathToFileURL(path).href, external: true }
 }

@@ -198,7 +198,8 @@ describe("a file's own place", () => {
         export = [__filename, own.place, require(name).place, typeof fs.readFileSync, require.resolve('./bare'), own.found, typeof require('node:path').join]`,
       'own.cjs': `exports.place = [__dirname, module.exports === exports]
         const name = './there' + '.txt'
-        exports.found = [require.resolve('./sub/there.txt'), require.resolve('./sub' + name.slice(1)), require.resolve('fs')]`,
+        exports.found = [require.resolve('./sub/there.txt'), require.resolve('./sub' + name.slice(1)), require.resolve('fs'), require.resolve('pkg')]`,
+      'node_modules/pkg/index.js': '',
       'sub/there.txt': '',
       'bare.ts': '',
     })
@@ -208,7 +209,7 @@ describe("a file's own place", () => {
       [made.root, true],
       'function',
       made.path('bare.ts'),
-      [made.path('sub/there.txt'), made.path('sub/there.txt'), 'fs'],
+      [made.path('sub/there.txt'), made.path('sub/there.txt'), 'fs', made.path('node_modules/pkg/index.js')],
       'function',
     ])
   })
