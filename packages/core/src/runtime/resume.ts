@@ -1,4 +1,5 @@
 import type { Datastore } from '../datastore/contract.js'
+import { recoverSpools } from '../datastore/logs/recover.js'
 import { ownerState } from '../datastore/owner.js'
 import {
   type DoneRecord,
@@ -35,7 +36,11 @@ export async function findOrigin(
   const record = await readOrigin(datastore, flow, named)
   const { run } = record
   const end = (await datastore.readRecord(keys.end(flow, run))) as unknown as RunEndRecord | undefined
-  if (!end) await refuseWhenAlive(datastore, flow, run)
+  if (!end) {
+    await refuseWhenAlive(datastore, flow, run)
+    // What a killed launcher left of its logs; where that cannot be stored now, it is read in place and tried again.
+    await recoverSpools(datastore, { run: { flow, run } }).catch(() => [])
+  }
   const tasks = await readTasks(datastore, flow, run)
   const plan = planResume(description, { description: record.description, tasks }, from)
   // One whose launcher was killed after its last task is resumed too: the new run is then done at once.

@@ -51,7 +51,8 @@ describe('a log', () => {
     }
     const during = await lines(store)
     expect(during).toEqual(written)
-    expect((await committedOf(store, target)).chunks.length).toBeGreaterThan(0)
+    const chunked = async () => (await committedOf(store, target)).chunks.length
+    await expect.poll(chunked, { timeout: 10_000 }).toBeGreaterThan(0)
     appendFileSync(file, record('no line end'))
     await sink.finish()
     expect(existsSync(file)).toBe(false)

@@ -155,6 +155,23 @@ describe('an artifact', () => {
     expect([...read.raw]).toEqual([1, 2])
   })
 
+  it('may be a Float16Array, where Node has it', async () => {
+    const bytes = Buffer.from([0xd8, 84, 0x44, 0x00, 0x3c, 0x00, 0xc0])
+    const { Float16Array } = globalThis as { Float16Array?: new (values: number[]) => ArrayBufferView }
+    if (Float16Array === undefined) {
+      expect(() => decodeArtifact(bytes)).toThrow(expect.objectContaining({ code: 'E_ARTIFACT_CODEC' }))
+    } else {
+      expect(decodeArtifact(bytes)).toEqual(new Float16Array([1, -2]))
+      expect((await bytesOf(new Float16Array([1, -2]))).equals(bytes)).toBe(true)
+    }
+  })
+
+  it('is turned round where another machine wrote it the other way', () => {
+    const bigEndian = Buffer.from([0xd8, 82, 0x48, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0])
+    expect(decodeArtifact(bigEndian)).toEqual(new Float64Array([1.5]))
+    expect(decodeArtifact(Buffer.from([0xd8, 73, 0x42, 0xff, 0xfe]))).toEqual(new Int16Array([-2]))
+  })
+
   it('refuses bytes that are none', async () => {
     const bytes = await bytesOf({ a: [1, 2, new Float64Array(100)], b: 'text' })
     for (let cut = 0; cut < bytes.length; cut += 7) expect(() => decodeArtifact(bytes.subarray(0, cut))).toThrow()

@@ -130,12 +130,6 @@ export class LogSink {
   }
 }
 
-/** Commits a spool that nobody writes any more, and deletes it. */
-export async function commitSpool(store: Datastore, target: LogTarget, file: string, from = 0): Promise<void> {
-  const sink = await new LogSink({ store, target, file, from }).resume()
-  await sink.finish()
-}
-
 /** Deletes a spool and its claims. */
 export async function removeSpool(file: string): Promise<void> {
   await rm(file, { force: true })
