@@ -87,6 +87,17 @@ describe('a step under a debugger', () => {
   })
 })
 
+describe('a host that is closed', () => {
+  it('ends the bodies that still have a task', async () => {
+    const own = await stage('troubles.ts')
+    const played = own.run('patient')
+    await played.until('line')
+    await own.host.close()
+    expect(await played.outcome).toMatchObject({ ok: false, casualty: { signal: 'SIGTERM' } })
+    expect(await played.log()).toEqual(['waiting'])
+  })
+})
+
 describe('whoever will not wait', () => {
   it('may kill a body that is being stopped', async () => {
     const played = troubles.run('ignoresTerm')

@@ -157,6 +157,15 @@ describe('a body that is ended', () => {
   })
 })
 
+describe('a body that cannot be started', () => {
+  it('says what its keeper says', async () => {
+    const compiled = { ...troubles.compiled, file: '/nowhere/flow.ts' }
+    const played = troubles.run('patient', { spec: { ...troubles.spec, compiled } })
+    expect(await played.outcome).toMatchObject({ ok: false, cause: 'infrastructure', code: 'E_PROCESS_CWD_MISSING' })
+    await played.logged
+  })
+})
+
 describe('a step that goes well', () => {
   it('may print 50 MB', async () => {
     const played = troubles.run('prints')

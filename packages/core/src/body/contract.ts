@@ -97,7 +97,7 @@ export interface BodyHost {
   run(task: BodyTask): BodyRun
   /** Has `count` bodies (default 1) started ahead of need; those never needed end with the host. */
   prepare(spec: BodySpec, count?: number): void
-  /** Ends the bodies that wait; the others are the business of their signals. Settles when logs are committed. */
+  /** Ends every body; one that still has a task gets TERM, then KILL after half a second. Settles when logs are committed. */
   close(): Promise<void>
 }
 

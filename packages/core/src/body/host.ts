@@ -1,4 +1,5 @@
-import { rm, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import type { Datastore } from '../datastore/contract.js'
@@ -54,6 +55,7 @@ class Host implements BodyHost {
   readonly #pool: BodyPool
   readonly #bodies = new Map<string, BodyProcess>()
   readonly #peers = new Set<Peer>()
+  readonly #running = new Set<Work>()
   readonly #open = new Set<Promise<unknown>>()
   #started = 0
 
@@ -85,7 +87,9 @@ class Host implements BodyHost {
     peer.promise.catch(() => {})
     logged.promise.catch(() => {})
     const work = new Work(task, peer)
+    this.#running.add(work)
     const outcome = this.#perform(work).then((result) => {
+      this.#running.delete(work)
       peer.reject(neverBegan(task.assignment.address.step))
       this.#follow(this.#dismiss(work, result).then(logged.resolve, logged.reject))
       return result.outcome
@@ -95,6 +99,7 @@ class Host implements BodyHost {
 
   async close(): Promise<void> {
     this.#pool.close()
+    for (const work of this.#running) work.body?.stop({ graceMs: leftoverGraceMs })
     while (this.#open.size > 0) await Promise.allSettled(this.#open)
     for (const peer of this.#peers) peer.close()
     await new Promise<void>((resolve) => this.#server.close(() => resolve()))
@@ -117,7 +122,7 @@ class Host implements BodyHost {
 
   /** Keeps the body for its next item, or sees to its end; settles when its output is in the log. */
   async #dismiss({ task, body, log }: Work, { outcome }: AttemptResult): Promise<void> {
-    rm(task.assignment.temp, { recursive: true, force: true }, () => {})
+    this.#follow(rm(task.assignment.temp, { recursive: true, force: true }))
     if (task.reuse && outcome.ok && !body.gone) {
       const logging = body.mark().then((to) => log.finish({ to }))
       body.logging.push(logging)
@@ -126,7 +131,8 @@ class Host implements BodyHost {
       return logging
     }
     retire(body)
-    await body.swept(leftoverGraceMs)
+    // One that never started has nothing to sweep; what cannot be killed is told when its keeper ends.
+    await body.swept(leftoverGraceMs).catch(() => {})
     await log.finish()
   }
 

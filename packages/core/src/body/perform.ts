@@ -41,21 +41,21 @@ export async function perform(performance: Performance): Promise<Extract<Complet
   const codecs = codecsOf(flowClass)
   const inheritance = inherit(store, assignment, codecs)
   const added = new Map<string, ArtifactRef>()
-  mkdirSync(assignment.temp, { recursive: true, mode: 0o700 })
   tell('setup')
-  const gang =
-    assignment.gang || plugins.length > 0
-      ? performance.makeContext({
-          peer,
-          assignment,
-          step,
-          signal,
-          flowDir: dirname(description.file),
-          datastore: store,
-          addArtifact: (name, ref) => added.set(name, ref),
-          onEvent: performance.onEvent,
-        })
-      : undefined
+  const shared = assignment.gang || plugins.length > 0
+  if (shared) makeTemp(assignment)
+  const gang = shared
+    ? performance.makeContext({
+        peer,
+        assignment,
+        step,
+        signal,
+        flowDir: dirname(description.file),
+        datastore: store,
+        addArtifact: (name, ref) => added.set(name, ref),
+        onEvent: performance.onEvent,
+      })
+    : undefined
   const state = currentOf(assignment, plugins, gang)
   setProcessCurrent(state)
   try {
@@ -134,12 +134,17 @@ async function hooked(
   }
 }
 
+function makeTemp({ temp }: Assignment): string {
+  mkdirSync(temp, { recursive: true, mode: 0o700 })
+  return temp
+}
+
 function currentOf(
   assignment: Assignment,
   plugins: readonly PluginDecoration[],
   gang: GangContext | undefined,
 ): CurrentState {
-  const { address, user, tags, temp } = assignment
+  const { address, user, tags } = assignment
   return {
     flow: address.flow,
     run: address.run,
@@ -148,7 +153,10 @@ function currentOf(
     attempt: address.attempt,
     user,
     tags,
-    temp,
+    // Made when it is first asked for: most tasks never do.
+    get temp() {
+      return makeTemp(assignment)
+    },
     ...(gang && assignment.gang ? { parallel: gang } : {}),
     namespaces: new Map(),
     plugins: plugins.map(({ plugin }) => plugin.name),
