@@ -1,8 +1,6 @@
 import { constants } from 'node:os'
 
 /** Frames between this process and the native helper; docs/reference/keeper.md has the table. */
-export const KEEPER_PROTOCOL = 1
-
 export const command = {
   spawn: 1,
   stdin: 2,

@@ -24,10 +24,6 @@ type TypedArrayConstructor = {
   new (buffer: ArrayBuffer): ArrayBufferView
 }
 
-/** Absent before Node 24. */
-export const Float16: TypedArrayConstructor | undefined = (globalThis as { Float16Array?: TypedArrayConstructor })
-  .Float16Array
-
 /** Name, tag of the big-endian form, tag of the little-endian form, bytes an element. */
 const rows = [
   ['Uint8Array', 64, 64, 1],
