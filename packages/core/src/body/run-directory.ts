@@ -1,14 +1,23 @@
-import { chmodSync, lstatSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { lstat, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ownerState, thisOwner } from '../datastore/owner.js'
+import type { OwnerRecord } from '../datastore/records.js'
 import { GangflowError } from '../errors/base.js'
 
 /** Bytes of a unix socket's path that Linux and macOS both take (DESIGN D2). */
 const longestSocketPath = 103
 
+/** How long a directory stays after its owner was first seen dead: agents of its gang may still be ending. */
+const KEPT_MS = 5 * 60_000
+
+const parentsOf = (env: NodeJS.ProcessEnv): string[] =>
+  [...new Set([env['XDG_RUNTIME_DIR'], '/tmp', tmpdir()])].filter((path): path is string => Boolean(path))
+
 /** A directory of this user alone on a local disk, short enough for sockets: `$XDG_RUNTIME_DIR/gf-…` or `/tmp/gf-…`. */
 export function makeRunDirectory(env: NodeJS.ProcessEnv = process.env): string {
-  const parents = [env['XDG_RUNTIME_DIR'], '/tmp', tmpdir()].filter((path): path is string => Boolean(path))
+  const parents = parentsOf(env)
   let cause: unknown
   for (const parent of parents) {
     if (Buffer.byteLength(join(parent, 'gf-XXXXXX', 'host')) > longestSocketPath) continue
@@ -20,6 +29,7 @@ export function makeRunDirectory(env: NodeJS.ProcessEnv = process.env): string {
         rmSync(directory, { recursive: true, force: true })
         continue
       }
+      writeFileSync(join(directory, 'owner'), JSON.stringify(thisOwner()))
       return directory
     } catch (error) {
       cause = error
@@ -33,4 +43,25 @@ export function makeRunDirectory(env: NodeJS.ProcessEnv = process.env): string {
     },
     { cause },
   )
+}
+
+/** Removes the run directories of this user whose owner was killed, once they were seen to be so for five minutes. */
+export async function sweepRunDirectories(env: NodeJS.ProcessEnv = process.env, keptMs = KEPT_MS): Promise<void> {
+  for (const parent of parentsOf(env)) {
+    const names = await readdir(parent).catch(() => [] as string[])
+    for (const name of names.filter((one) => /^gf-[A-Za-z0-9]{6}$/.test(one))) {
+      await sweep(join(parent, name), keptMs).catch(() => {})
+    }
+  }
+}
+
+async function sweep(directory: string, keptMs: number): Promise<void> {
+  const found = await lstat(directory)
+  if (!found.isDirectory() || found.uid !== process.getuid?.()) return
+  const owner = JSON.parse(await readFile(join(directory, 'owner'), 'utf8')) as OwnerRecord
+  if (ownerState(owner) !== 'dead') return
+  const seen = await stat(join(directory, 'dead')).catch(() => undefined)
+  if (seen === undefined) await writeFile(join(directory, 'dead'), '', { flag: 'wx' })
+  if (seen === undefined ? keptMs > 0 : Date.now() - seen.mtimeMs < keptMs) return
+  await rm(directory, { recursive: true, force: true })
 }
