@@ -34,6 +34,8 @@ export interface GangRequest {
   readonly step: StepDescription
   readonly size: number
   readonly resources: Resources
+  /** Devices of this machine that the runtime lends to this gang. Default: all of it. */
+  readonly gpus?: readonly string[]
 }
 
 /** What every agent is told on its stdin, and nowhere else (D2); the backend adds the member's own part. */

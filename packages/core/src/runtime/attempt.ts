@@ -126,7 +126,7 @@ function tell({ control }: RunContext, id: TaskId, event: BodyEvent): void {
 
 async function runMembers(
   context: RunContext,
-  { task, step, attempt, signal }: AttemptRequest,
+  { task, step, attempt, signal, lease }: AttemptRequest,
   assignment: Omit<Assignment, 'epoch' | 'node'>,
   size: number,
   startedAt: number,
@@ -135,7 +135,13 @@ async function runMembers(
   context.control.emit({ type: 'task-started', ...id })
   const { inspect } = context
   const outcome = await context.runGang({
-    request: { address: assignment.address, step, size, resources: step.resources },
+    request: {
+      address: assignment.address,
+      step,
+      size,
+      resources: step.resources,
+      ...(lease.gpus.length > 0 ? { gpus: lease.gpus } : {}),
+    },
     backend: context.backend,
     compiled: context.compiled,
     assignment,

@@ -32,8 +32,9 @@ export interface LocalPlan {
  */
 export function planLocal(request: GangRequest, machine: LocalMachine, argv: readonly string[]): LocalPlan {
   const { size, resources, step } = request
+  const lent = request.gpus ?? machine.gpus
   const wanted = resources.gpu ?? 0
-  if (wanted * size > machine.gpus.length) {
+  if (wanted * size > lent.length) {
     throw new GangflowError({
       code: 'E_GANG_RESOURCES',
       what: `step '${step.name}' asks for ${wanted} GPU${wanted === 1 ? '' : 's'} on each of ${size} members, ${machine.host} has ${machine.gpus.length}`,
@@ -41,7 +42,7 @@ export function planLocal(request: GangRequest, machine: LocalMachine, argv: rea
       step: step.name,
     })
   }
-  const each = wanted > 0 ? wanted : Math.floor(machine.gpus.length / size)
+  const each = wanted > 0 ? wanted : Math.floor(lent.length / size)
   const slots = resources.cpu ?? Math.max(1, Math.floor(machine.cpus / size))
   const width = String(size - 1).length
   return {
@@ -52,7 +53,7 @@ export function planLocal(request: GangRequest, machine: LocalMachine, argv: rea
       host: machine.host,
       addresses: ['127.0.0.1'],
       slots,
-      gpus: machine.gpus.slice(index * each, (index + 1) * each),
+      gpus: lent.slice(index * each, (index + 1) * each),
     })),
   }
 }
