@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { run } from '@gangflow/core'
 import { expect, it } from 'vitest'
 import { artifact, doneRecord, slack, temporary } from '../../integration/runtime/support.js'
 
@@ -76,4 +77,25 @@ it(`is resumed to the right result after ${KILLS} kills -9 of the launcher at an
     finished.add(line)
   }
   expect(done).toBeLessThan(KILLS)
+})
+
+it('fails by name when the root keeper is killed, and leaves no process', async () => {
+  const datastore = temporary()
+  const token = `chaos-${randomBytes(8).toString('hex')}`
+  const handle = run(here('flow.ts'), {
+    datastore,
+    parameters: { diary: join(datastore, 'diary') },
+    env: { CHAOS_TOKEN: token },
+  })
+  let killed = false
+  for await (const event of handle.events) {
+    if (killed || event.type !== 'task-started' || event.step !== 'item') continue
+    killed = true
+    const stat = readFileSync(`/proc/${event.pid}/stat`, 'utf8')
+    process.kill(Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]), 'SIGKILL')
+  }
+  const result = await handle.result
+  expect(killed).toBe(true)
+  expect(result).toMatchObject({ status: 'failed', error: { code: 'E_KEEPER_LOST' } })
+  await expect.poll(() => processesOf(token), { timeout: slack(3000), interval: 50 }).toEqual([])
 })

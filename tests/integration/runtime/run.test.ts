@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type RunOptions, resume, run } from '@gangflow/core'
 import { describe, expect, it } from 'vitest'
@@ -60,6 +60,51 @@ describe('a run of real bodies', () => {
     expect(await refused({}, flow('unjoined'))).toMatchObject({ code: 'E_FLOW_INVALID' })
     expect((await refused({}, flow('unjoined'))).message).toMatch(/unjoined\.ts:\d+/)
     expect(await refused({ signal: AbortSignal.abort() })).toMatchObject({ code: 'E_RUN_CANCELLED' })
+  })
+})
+
+describe('a dry run', () => {
+  it('tells what each step would be started with, masks secrets, starts nothing', async () => {
+    const datastore = temporary()
+    const env = { API_TOKEN: 'hush', LEVEL: 'debug' }
+    const handle = run(flow('ganged'), { datastore, dryRun: true, env })
+    const events = await collect(handle)
+    const { plans, run: id, status } = await handle.result
+    expect([id, status]).toEqual(['dry-run', 'done'])
+    expect(ofType(events, 'plan').map(({ plan }) => plan)).toEqual(plans)
+    expect(plans!.map(({ step, kind, size }) => [step, kind, size])).toEqual([
+      ['start', 'task', undefined],
+      ['many', 'gang', 3],
+      ['join', 'task', undefined],
+      ['some', 'gang', '<from the step>'],
+      ['joinSome', 'task', undefined],
+      ['end', 'task', undefined],
+    ])
+    expect(plans![0]!.environment).toEqual({ API_TOKEN: '***', LEVEL: 'debug' })
+    expect(plans![1]!.request).toMatchObject({ backend: 'local', members: [{}, {}, {}] })
+    expect(existsSync(join(datastore, 'records'))).toBe(false)
+  })
+})
+
+describe('gangs in a run', () => {
+  it('are one task each, joined in node order, resumed whole', async () => {
+    const datastore = temporary()
+    const handle = run(flow('ganged'), { datastore, parameters: { fail: true } })
+    const events = await collect(handle)
+    const first = await handle.result
+    expect(first).toMatchObject({ status: 'failed', error: { step: 'joinSome' } })
+    expect(ofType(events, 'task-done').filter(({ step }) => step === 'many').length).toBe(1)
+    expect(artifact(datastore, { flow: 'Ganged', run: first.run, step: 'join', task: '1' }, 'nodes')).toEqual([
+      0, 10, 20,
+    ])
+    const again = resume(flow('ganged'), { datastore, env: { MENDED: '1' } })
+    const reused = ofType(await collect(again), 'task-reused').map(({ step }) => step)
+    const second = await again.result
+    expect(second.error).toBeUndefined()
+    expect(reused).toEqual(['start', 'many', 'join', 'some'])
+    expect(artifact(datastore, { flow: 'Ganged', run: second.run, step: 'end', task: '1' }, 'nodes')).toEqual([7, 8])
+    expect(leftOf(first.run)).toEqual([])
+    expect(leftOf(second.run)).toEqual([])
   })
 })
 

@@ -1,7 +1,9 @@
 import 'reflect-metadata/lite'
+import { rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { container, type DependencyContainer, instanceCachingFactory } from 'tsyringe'
 import { openBodyHost } from '../body/host.js'
+import { sweepRunDirectories } from '../body/run-directory.js'
 import { compileFlow } from '../compile/compile-flow.js'
 import { saveValues } from '../datastore/artifacts/save.js'
 import { defaultDatastore, openDatastoreSync } from '../datastore/open.js'
@@ -42,7 +44,19 @@ async function services(from: DependencyContainer): Promise<RunServices> {
     save: async (value) => (await saveValues(datastore, [value], { label: 'caught' }))[0]!,
     compile: (compileRequest) => compileFlow(compileRequest, datastore),
     startKeeper: (run) => startKeeper({ mark: run, root: true }),
-    startHost: (keeper, run) => openBodyHost({ keeper, datastore, spool: datastore.scratch('spool', run) }),
+    startHost: async (keeper, run) => {
+      // What launchers that were killed have left; nobody waits for it.
+      void sweepRunDirectories()
+      const spool = datastore.scratch('spool', run)
+      const host = await openBodyHost({ keeper, datastore, spool })
+      // Spools go when their logs are stored; one that is left is recovered later, its folder with it.
+      return {
+        socket: host.socket,
+        run: (task) => host.run(task),
+        prepare: (spec, count) => host.prepare(spec, count),
+        close: () => host.close().finally(() => rmdir(spool).catch(() => {})),
+      }
+    },
     parameters: (description, origin) =>
       origin
         ? keptParameters(datastore, description, origin)

@@ -1,7 +1,7 @@
 import type { StopReason } from '../body/contract.js'
 import { type DoneRecord, keys, type RunEndRecord, type TaskRecord } from '../datastore/records.js'
 import { type ErrorFacts, GangflowError, messageOf } from '../errors/base.js'
-import type { StepDescription } from '../flow/description.js'
+import type { Resources, StepDescription } from '../flow/description.js'
 import { Admission, type Lease } from './admission.js'
 import { type AttemptOutcome, runAttempt } from './attempt.js'
 import { caughtRecord, type SaveArtifact } from './catch.js'
@@ -104,7 +104,7 @@ export class RunLoop {
   private pump(): void {
     for (let index = 0; !this.stopping && this.admission.idle > 0 && index < this.queue.length; ) {
       const waiting = this.queue[index]!
-      const lease = this.admission.admit(waiting.step.resources, waiting.task.gangSize)
+      const lease = this.admission.admit(this.resourcesHere(waiting), waiting.task.gangSize)
       if (lease) {
         this.queue.splice(index, 1)
         void this.start(waiting, lease)
@@ -112,6 +112,11 @@ export class RunLoop {
     }
     if (this.active.size > 0 || this.delays.size > 0 || this.queue.length > 0) return
     this.settle(this.end ?? { status: 'done' })
+  }
+
+  /** What the task takes of this machine: a gang that another backend places takes nothing. */
+  private resourcesHere({ task, step }: Waiting): Resources {
+    return task.gangSize !== undefined && this.context.backend.name !== 'local' ? {} : step.resources
   }
 
   private async start(waiting: Waiting, lease: Lease): Promise<void> {
@@ -208,14 +213,7 @@ export class RunLoop {
 
   /** Something that is no step's failure: the datastore, the keeper, or a fault of gangflow. */
   private fault(error: unknown): void {
-    const facts: ErrorFacts = GangflowError.is(error)
-      ? error.toJSON()
-      : {
-          code: 'E_RUN_FAULT',
-          what: messageOf(error),
-          fix: 'this is a fault of gangflow: please report it',
-          details: { stack: (error as Error)?.stack },
-        }
+    const facts = faultFacts(error)
     this.stop(
       { cause: 'infrastructure', why: facts.what, graceMs: FAILURE_GRACE_MS },
       { status: 'failed', error: facts },
@@ -242,4 +240,11 @@ function runError(step: StepDescription, { verdict, error }: AttemptOutcome & { 
     location: error?.location,
     verdict,
   }
+}
+
+/** What is told of something that is no step's failure. */
+export function faultFacts(error: unknown): ErrorFacts {
+  if (GangflowError.is(error)) return error.toJSON()
+  const fix = 'this is a fault of gangflow: please report it'
+  return { code: 'E_RUN_FAULT', what: messageOf(error), fix, details: { stack: (error as Error | null)?.stack } }
 }

@@ -22,7 +22,7 @@ export function prepareNext(
 ): void {
   const next = queue.find(({ task }) => task.gangSize === undefined)
   if (next) {
-    const alike = queue.filter((other) => other.step === next.step).length
+    const alike = queue.slice(0, 4 * room.running).filter((other) => other.step === next.step).length
     // Who waits for a body to use again needs none of its own.
     if (!next.task.reuse) prepare(context, next.step, Math.min(alike, room.running))
   } else prepareAfter(context, steps, step, room, lastMs < SHORT_MS ? Math.min(AHEAD, room.workers) : 1)

@@ -3,7 +3,8 @@ import { hostname } from 'node:os'
 import type { BodyHost, StopReason } from '../body/contract.js'
 import type { CompiledFlow, CompileRequest } from '../compile/contract.js'
 import type { Datastore } from '../datastore/contract.js'
-import type { ArtifactTable, RunRecord } from '../datastore/records.js'
+import { recoverSpools } from '../datastore/logs/recover.js'
+import { type ArtifactTable, keys, type RunRecord } from '../datastore/records.js'
 import { GangflowError } from '../errors/base.js'
 import { coreVersion } from '../errors/version.js'
 import type { FlowDescription } from '../flow/description.js'
@@ -16,7 +17,7 @@ import { type RunContext, stepsOf } from './context.js'
 import type { RunOptions, RunResult } from './contract.js'
 import { FAILURE_GRACE_MS, type RunControl } from './control.js'
 import { dryRun } from './dry-run.js'
-import { type RunEnd, RunLoop } from './loop.js'
+import { faultFacts, type RunEnd, RunLoop } from './loop.js'
 import { Plan } from './plan.js'
 import { prepareFirst } from './prepare.js'
 import { copyReused, findOrigin } from './resume.js'
@@ -161,21 +162,27 @@ async function perform(
   }
 }
 
-/** Writes the end down, tells it, and gives it. */
-async function conclude(context: RunContext, end: RunEnd, startedAt: number): Promise<RunResult> {
+/** Writes the end down, tells it, and gives it. That it cannot be written is then the run's failure. */
+async function conclude(context: RunContext, performed: RunEnd, startedAt: number): Promise<RunResult> {
   const { datastore, control, record } = context
   const { flow, run } = record
-  await endRun(datastore, flow, run, { ...end, endedAt: Date.now() })
+  const end = await endRun(datastore, flow, run, { ...performed, endedAt: Date.now() }).then(
+    () => performed,
+    (error: unknown): RunEnd => ({ ...performed, status: 'failed', error: performed.error ?? faultFacts(error) }),
+  )
   await rm(context.temp, { recursive: true, force: true }).catch(() => {})
-  const result: RunResult = {
-    flow,
-    run,
-    status: end.status,
-    durationMs: performance.now() - startedAt,
-    ...(end.error ? { error: end.error } : {}),
-  }
+  if (record.origin) await recoverOrigin(datastore, flow, record.origin.run).catch(() => {})
+  const durationMs = performance.now() - startedAt
+  const result: RunResult = { flow, run, status: end.status, durationMs, ...(end.error ? { error: end.error } : {}) }
   control.emit({ type: 'run-ended', result })
   return result
+}
+
+/** What an origin whose launcher was killed has left on this machine: its last lines are stored, the rest goes. */
+async function recoverOrigin(datastore: Datastore, flow: string, run: string): Promise<void> {
+  if (await datastore.readRecord(keys.end(flow, run))) return
+  await recoverSpools(datastore, { run: { flow, run } })
+  await rm(datastore.scratch('tmp', flow, run), { recursive: true, force: true })
 }
 
 function givenUp(signal: AbortSignal, cause: unknown): GangflowError {
