@@ -6,6 +6,7 @@ export const codes = {
   E_TORCH_SCRIPT: 'the entry point of current.torch.run does not exist on the member',
   E_TORCH_MISMATCH: 'the members called current.torch.run differently',
   E_TORCH_START: 'not every member called current.torch.run in time',
+  E_TORCH_AWAIT: 'a step ended while its current.torch.run was still running',
   E_TORCH_PORT: 'the port of the ranks’ store is in use',
   E_TORCH_RANK: 'a rank failed',
   E_TORCH_TIMEOUT: 'the ranks ran longer than `timeout`',

@@ -1,3 +1,4 @@
+import { GangflowError } from '@gangflow/core'
 import { defineStepDecorator, type GangContext } from '@gangflow/core/plugin'
 import { makeTorch, type Torch } from './namespace.js'
 import type { TorchrunOptions } from './options.js'
@@ -36,7 +37,7 @@ export const torchrun = defineStepDecorator<TorchrunOptions, 'torch'>({
     return { body: 'all' }
   },
   async setup(gang, options) {
-    const session: Session = { gang, options, calls: 0, prefork: undefined }
+    const session: Session = { gang, options, calls: 0, open: 0, prefork: undefined }
     sessions.set(gang, session)
     // The parent imports torch while the other members' bodies are still coming up.
     if (options.launcher === 'prefork') {
@@ -44,6 +45,17 @@ export const torchrun = defineStepDecorator<TorchrunOptions, 'torch'>({
       session.prefork = await openPrefork(gang, settings, findPython(settings.python, gang.flowDir, process.env))
     }
     return makeTorch(session)
+  },
+  async wrap(gang, _options, next) {
+    await next()
+    if (sessions.get(gang)?.open)
+      throw new GangflowError({
+        code: 'E_TORCH_AWAIT',
+        what: `step '${gang.step}' ended while current.torch.run was still running`,
+        fix: 'await current.torch.run(…)',
+        step: gang.step,
+        node: gang.nodeIndex,
+      })
   },
   async teardown(gang) {
     await sessions.get(gang)?.prefork?.process.stop()

@@ -16,11 +16,12 @@ export async function meet(gang: GangContext, settings: Settings, port: number |
   try {
     calls = await gang.allGather(mine, { timeout, signal: gang.signal })
   } catch (cause) {
-    if (gang.signal.aborted || !/TIMEOUT/.test(GangflowError.is(cause) ? cause.code : '')) throw cause
+    // Too late, gone without calling, or calling something else: in each case the cause says who.
+    if (gang.signal.aborted || !GangflowError.is(cause) || !/^E_GANG_(COLLECTIVE|LEFT)/.test(cause.code)) throw cause
     throw new GangflowError(
       {
         code: 'E_TORCH_START',
-        what: `not every member called current.torch.run within ${timeout / 1000} s: ${messageOf(cause).split('\n')[0]}`,
+        what: `not every member called current.torch.run (in ${timeout / 1000} s): ${messageOf(cause).split('\n')[0]}`,
         fix: 'call it on every member, unconditionally, or give @torchrun a longer `startTimeout`',
         step: gang.step,
         node: gang.nodeIndex,

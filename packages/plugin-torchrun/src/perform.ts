@@ -19,6 +19,15 @@ const REDRAWN = Symbol('redrawn')
 
 /** One call on this member, from its options to the gang's one result. */
 export async function perform(session: Session, call: TorchRunOptions): Promise<TorchResult> {
+  session.open += 1
+  try {
+    return await performAll(session, call)
+  } finally {
+    session.open -= 1
+  }
+}
+
+async function performAll(session: Session, call: TorchRunOptions): Promise<TorchResult> {
   const { gang } = session
   const prepared = await prepare(session, call)
   const number = ++session.calls

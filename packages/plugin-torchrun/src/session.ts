@@ -19,6 +19,8 @@ export interface Session {
   readonly options: TorchrunOptions
   /** Calls so far: the same number on every member names the same call. */
   calls: number
+  /** Calls that have not settled. */
+  open: number
   prefork: Prefork | undefined
 }
 

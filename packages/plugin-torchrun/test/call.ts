@@ -24,6 +24,7 @@ export async function calling<T>(
     gang: gang.member(node),
     options: about.options ?? {},
     calls: 0,
+    open: 0,
     prefork: undefined,
   }))
   try {

@@ -108,7 +108,7 @@ it.each(['direct', 'torchrun', 'prefork'] as const)('says by name that torch is 
 
 it('says who never called, when not all do', async () => {
   const gang = new LocalGang(2, fixtures)
-  const session = { gang: gang.member(0), options: { startTimeout: 200 }, calls: 0, prefork: undefined }
+  const session = { gang: gang.member(0), options: { startTimeout: 200 }, calls: 0, open: 0, prefork: undefined }
   const late = makeTorch(session).run({ entrypoint: 'behave.py', python })
   await expect(late).rejects.toMatchObject({ code: 'E_TORCH_START', what: expect.stringContaining('node 1') })
   gang.dispose()

@@ -111,8 +111,10 @@ describe('current.torch.run', () => {
   it.each([
     ['E_TORCH_SCRIPT', { script: 'absent.py' }, {}],
     ['E_TORCH_PYTHON', {}, { GANGFLOW_PYTHON: '/no/such/python' }],
+    ['E_TORCH_START', { script: 'control-only.py', members: 2 }, {}],
+    ['E_TORCH_AWAIT', { script: 'nobody-waits.py' }, {}],
   ])('refuses with %s and its fix', async (code, parameters, env) => {
-    const { verdict } = await train({ ...parameters, env, members: 1 })
+    const { verdict } = await train({ members: 1, ...parameters, env })
     expect(verdict).toMatchObject({ code, fix: expect.any(String) })
   })
 })
