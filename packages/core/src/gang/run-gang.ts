@@ -98,6 +98,13 @@ async function obtain(gang: OwnedGang, secret: Uint8Array, rendezvous: string): 
   }
 }
 
+const rootKeeperLost = {
+  kind: 'keeper',
+  code: 'E_KEEPER_LOST',
+  summary: 'the keeper of this run (gangflow-keeper) was ended, and every member with it',
+  fix: `find out who ended it: the kernel when memory ran out ('dmesg | tail'), a person, or a scheduler`,
+} as const
+
 /** Opens the rendezvous for exactly these members. */
 function open(
   gang: OwnedGang,
@@ -112,9 +119,10 @@ function open(
     member.node = ids.indexOf(backed.memberId)
     gang.members.set(backed.memberId, member)
     gang.emit({ type: 'member', node: member.node, host: member.host, state: 'starting', epoch: 1 })
-    void backed.agentExited.then(({ code, signal, at }) => {
+    void backed.agentExited.then(({ code, signal, at, keeperLost }) => {
       member.gone = true
-      gang.lose(member, { at, code: 'E_GANG_AGENT_LOST', exitCode: code, signal })
+      if (keeperLost) gang.lose(member, { at, ...rootKeeperLost })
+      else gang.lose(member, { at, code: 'E_GANG_AGENT_LOST', exitCode: code, signal })
       gang.progressed()
     })
   }

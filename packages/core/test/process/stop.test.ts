@@ -28,23 +28,23 @@ async function escaped(keeper: Awaited<ReturnType<typeof keep>>, name: string, h
 describe('stop', () => {
   it('ends the whole tree: groups, sessions, and those that ignore TERM', async () => {
     const keeper = await keep()
-    const request = sh(
-      'p',
-      'setsid sleep 611 & (trap "" TERM; sleep 612 & sleep 613) & (sleep 614 &) ; echo up; sleep 615',
-    )
-    const kept = await keeper.spawn(request)
-    await until('start', () => spooledText(request) === 'up\n')
-    await until('all five', () => everyone().filter((one) => /sleep/.test(one.command)).length >= 5)
+    // A length that nobody else sleeps.
+    const nap = (n: number) => `sleep 60${n}.${process.pid}`
+    const found = () =>
+      everyone().filter(({ pid, state }) => {
+        try {
+          const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+          return state !== 'Z' && line.startsWith('sleep\0') && line.endsWith(`.${process.pid}\0`)
+        } catch {
+          return false
+        }
+      })
+    const script = `setsid ${nap(1)} & (trap "" TERM; ${nap(2)} & ${nap(3)}) & (${nap(4)} &) ; ${nap(5)}`
+    const kept = await keeper.spawn(sh('p', script))
+    await until('all five', () => found().length === 5)
     const exit = await kept.stop({ graceMs: 200 })
     expect(exit).toMatchObject({ signal: 'SIGTERM', solicited: true })
-    const left = everyone().filter(({ pid }) => {
-      try {
-        return /^sleep\0(61[1-5])\0$/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
-      } catch {
-        return false
-      }
-    })
-    expect(left).toEqual([])
+    expect(found()).toEqual([])
     await kept.closed
   })
 
@@ -131,10 +131,11 @@ describe('stop', () => {
 
   it('ends perl under another name', async () => {
     const keeper = await keep()
-    const request = sh('p', '', { argv: ['perl', '-e', '$0="[ksoftirqd/0]"; fork and exit; sleep 600'] })
+    const title = `kw/${process.pid}`
+    const request = sh('p', '', { argv: ['perl', '-e', `$0="${title}"; fork and exit; sleep 600`] })
     const kept = await keeper.spawn(request)
     await kept.exited
-    const renamed = () => everyone().filter((one) => one.command.includes('[ksoftirqd/0]'))
+    const renamed = () => everyone().filter((one) => one.command.endsWith(`(${title}`))
     await until('the change of title', () => renamed().length === 1)
     await kept.stop({ graceMs: 100 })
     expect(renamed()).toEqual([])

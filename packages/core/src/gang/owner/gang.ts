@@ -102,6 +102,7 @@ export class OwnedGang {
     member: OwnedMember,
     lost: {
       at: number
+      kind?: 'agent' | 'keeper'
       code: string
       summary?: string
       fix?: string
@@ -123,11 +124,11 @@ export class OwnedGang {
         ...(lost.summary ? { summary: lost.summary } : {}),
         ...(lost.fix ? { fix: lost.fix } : {}),
         casualty: {
-          kind: 'agent',
+          kind: lost.kind ?? 'agent',
           node: member.node,
           memberId: member.memberId,
           host: member.host,
-          ...(pid === undefined ? {} : { pid }),
+          ...(pid === undefined || lost.kind === 'keeper' ? {} : { pid }),
           ...(lost.exitCode == null ? {} : { exitCode: lost.exitCode }),
           ...(lost.signal ? { signal: lost.signal } : {}),
           ...(lastLines.length > 0 ? { lastLines } : {}),

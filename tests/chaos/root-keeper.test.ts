@@ -1,0 +1,77 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+
+const slack = Number(process.env['GANGFLOW_SLACK'] ?? 4)
+const cli = new URL('../../packages/core/dist/cli.js', import.meta.url).pathname
+const flow = new URL('./fixtures/hang.ts', import.meta.url).pathname
+const store = mkdtempSync(join(tmpdir(), 'gangflow-root-'))
+afterAll(() => rmSync(store, { recursive: true, force: true }))
+
+interface Seen {
+  pid: number
+  ppid: number
+  command: string
+  args: string
+}
+
+function everyone(): Seen[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return []
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
+      const rest = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      const command = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))
+      const args = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0').join(' ').trim()
+      return rest[0] === 'Z' ? [] : [{ pid: Number(name), ppid: Number(rest[1]), command, args }]
+    } catch {
+      return []
+    }
+  })
+}
+
+/** A length that nobody else sleeps. */
+const nap = `600.${process.pid}`
+const sleepers = () => everyone().filter(({ args }) => args === `sleep ${nap}` || args === `/bin/sleep ${nap}`)
+
+/** Runs the flow until all hang, kills the root keeper, and gives what the launcher said of it. */
+async function killRootKeeper(
+  kind: 'task' | 'gang',
+  hanging: number,
+): Promise<{ output: string; code: number; ms: number }> {
+  const launcher = spawn(process.execPath, [cli, 'run', flow, '--datastore', store], {
+    env: { ...process.env, KIND: kind, NAP: nap },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  for (const stream of [launcher.stdout, launcher.stderr]) stream.on('data', (data) => (output += data))
+  const ended = once(launcher, 'exit')
+  const deadline = performance.now() + 20_000 * slack
+  while (output.split('hanging').length - 1 < hanging) {
+    if (launcher.exitCode !== null || performance.now() > deadline) throw new Error(`it does not hang:\n${output}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  expect(sleepers().length).toBe(2 * hanging)
+  const keeper = everyone().find(({ ppid, command }) => ppid === launcher.pid && command === 'gangflow-keeper')!
+  const begun = performance.now()
+  process.kill(keeper.pid, 'SIGKILL')
+  const [code] = await ended
+  return { output, code, ms: performance.now() - begun }
+}
+
+describe('kill -9 of the root keeper', () => {
+  it.each([
+    ['task', 1],
+    ['gang', 2],
+  ] as const)('ends a %s with all that escaped, and is named', async (kind, hanging) => {
+    const { output, code, ms } = await killRootKeeper(kind, hanging)
+    expect(code).toBe(3)
+    expect(ms).toBeLessThan(3000 * slack)
+    expect(output).toMatch(/keeper/)
+    expect(output).not.toMatch(/agent on node \d .*was ended by SIGKILL/)
+    expect(sleepers()).toEqual([])
+  })
+})
