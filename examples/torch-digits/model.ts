@@ -12,7 +12,8 @@ export interface Weights {
 
 /** The weights as train.py wrote them: float32, one after the other. */
 export function readWeights(bytes: Uint8Array): Weights {
-  const all = new Float32Array(bytes.slice().buffer)
+  // A copy of its own: a small file lies somewhere within a buffer that Node shares.
+  const all = new Float32Array(new Uint8Array(bytes).buffer)
   const ends = [inputs * hidden, inputs * hidden + hidden, (inputs + 1) * hidden + hidden * classes]
   if (all.length !== ends[2]! + classes) throw new Error(`${all.length} weights are not this model's`)
   return {
