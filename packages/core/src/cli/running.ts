@@ -34,15 +34,16 @@ function exitCodeOfRun(result: RunResult): number {
   return result.error === undefined ? exitCodes.user : Math.max(1, exitCodeOf(result.error))
 }
 
-/** First Ctrl-C (or TERM, HUP) cancels and says so, the second ends at once: the keeper then kills what is left. */
+/** The first Ctrl-C (or TERM, HUP) cancels and says so, the second kills what runs, the third leaves at once. */
 function onSignals(handle: RunHandle, say: (text: string) => void): () => void {
-  let asked = false
+  let asked = 0
   const cancel = (signal: NodeJS.Signals) => {
-    if (asked) {
-      say('killed')
-      process.exit(exitCodes.cancelled)
+    asked += 1
+    if (asked > 2) process.exit(exitCodes.cancelled)
+    if (asked === 2) {
+      say('killing')
+      return handle.cancel()
     }
-    asked = true
     say(`${signal === 'SIGINT' ? 'Ctrl-C' : signal}: stopping; once more kills at once`)
     handle.cancel(signal === 'SIGINT' ? 'Ctrl-C' : signal)
   }

@@ -12,6 +12,7 @@ import type { Plan, PlannedTask } from './plan.js'
 import { prepareNext } from './prepare.js'
 import { retryDelay } from './retry.js'
 import { json, owned } from './run-record.js'
+import { withVerdict } from './verdict.js'
 
 /** How a run's tasks ended, before it is written down. */
 export type RunEnd = Omit<RunEndRecord, 'endedAt'>
@@ -244,7 +245,8 @@ function runError(step: StepDescription, { verdict, error }: AttemptOutcome & { 
 
 /** What is told of something that is no step's failure. */
 export function faultFacts(error: unknown): ErrorFacts {
-  if (GangflowError.is(error)) return error.toJSON()
+  if (GangflowError.is(error)) return withVerdict('infrastructure', error.toJSON())
   const fix = 'this is a fault of gangflow: please report it'
-  return { code: 'E_RUN_FAULT', what: messageOf(error), fix, details: { stack: (error as Error | null)?.stack } }
+  const details = { stack: (error as Error | null)?.stack }
+  return withVerdict('infrastructure', { code: 'E_RUN_FAULT', what: messageOf(error), fix, details })
 }

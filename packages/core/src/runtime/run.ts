@@ -24,6 +24,7 @@ import { copyReused, findOrigin } from './resume.js'
 import type { ResumePlan } from './reuse.js'
 import { newRunId } from './run-id.js'
 import { claimRun, createRun, endRun } from './run-record.js'
+import { withVerdict } from './verdict.js'
 
 /** What a run is made with: each made once, for one run, by `composition/`. */
 export interface RunServices {
@@ -152,7 +153,8 @@ async function perform(
   const late = () => {
     const what = `the run did not end within its timeout of ${timeoutMs! / 1000} s`
     const reason: StopReason = { cause: 'timeout', why: what, graceMs: FAILURE_GRACE_MS }
-    loop.stop(reason, { status: 'failed', error: { code: 'E_RUN_TIMEOUT', what, fix: "raise the run's timeout" } })
+    const error = withVerdict('timeout', { code: 'E_RUN_TIMEOUT', what, fix: "raise the run's timeout" })
+    loop.stop(reason, { status: 'failed', error })
   }
   const timer = timeoutMs === undefined ? undefined : setTimeout(late, Math.min(timeoutMs, 2 ** 31 - 1))
   try {
@@ -187,7 +189,8 @@ async function recoverOrigin(datastore: Datastore, flow: string, run: string): P
 
 function givenUp(signal: AbortSignal, cause: unknown): GangflowError {
   const { why } = signal.reason as StopReason
-  return new GangflowError({ code: 'E_RUN_CANCELLED', what: `the run was given up before it began: ${why}` }, { cause })
+  const what = `the run was given up before it began: ${why}`
+  return new GangflowError(withVerdict('cancelled', { code: 'E_RUN_CANCELLED', what }), { cause })
 }
 
 function definedOf(env: NodeJS.ProcessEnv): Record<string, string> {

@@ -30,3 +30,9 @@ export function launcherVerdict(cause: Verdict['cause'], facts: ErrorFacts): Ver
     author: 'launcher',
   }
 }
+
+/** The facts of what the launcher found, with the account that exit codes follow. */
+export const withVerdict = (cause: Verdict['cause'], facts: ErrorFacts): ErrorFacts => ({
+  ...facts,
+  verdict: facts.verdict ?? launcherVerdict(cause, facts),
+})
