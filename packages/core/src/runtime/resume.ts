@@ -68,7 +68,8 @@ async function readOrigin(datastore: Datastore, flow: string, named: string | un
       if (record) return record
     }
   }
-  const newest = runs.slice(0, 10).join(', ')
+  const begun = await inBatches(runs.slice(0, 20), async (run) => ((await read(run)) ? run : undefined))
+  const newest = begun.filter(Boolean).slice(0, 10).join(', ')
   throw new GangflowError({
     code: 'E_RESUME_RUN',
     what: named === undefined ? `flow '${flow}' has no run to resume` : `flow '${flow}' has no run '${named}'`,

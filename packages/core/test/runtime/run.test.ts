@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { readArtifact } from '../../src/datastore/artifacts/source.js'
+import type { Datastore } from '../../src/datastore/contract.js'
 import {
   type DoneRecord,
   keys,
@@ -7,6 +8,7 @@ import {
   type RunRecord,
   type TaskRecord,
 } from '../../src/datastore/records.js'
+import { GangflowError } from '../../src/errors/base.js'
 import type { FlowDescription, StepDescription } from '../../src/flow/description.js'
 import { collect, fakeServices, type Perform, start, temporaryStore } from './fake-services.js'
 import {
@@ -189,6 +191,63 @@ describe('a run', () => {
       task: '1',
       attempts: 1,
     })
+  })
+
+  it('gives every member of a caught gang the error, and its join an input for each', async () => {
+    const description = describeFlow([
+      stepOf('start', { kind: 'gang', target: 'many', size: 3 }),
+      { ...stepOf('many', { kind: 'linear', target: 'join' }), gang: {}, catchError: { artifact: 'failure' } },
+      stepOf('join', { kind: 'linear', target: 'end' }, true),
+      stepOf('end', { kind: 'end' }),
+    ])
+    const store = temporaryStore()
+    const inputs: unknown[] = []
+    const perform: Perform = ({ address, parents }) => {
+      if (address.step === 'start') return { kind: 'gang', target: 'many', size: 3 }
+      if (address.step === 'end') return { kind: 'end' }
+      inputs.push(...parents)
+      return { kind: 'next', targets: ['end'] }
+    }
+    const { services } = fakeServices(description, perform, store)
+    const verdict = {
+      version: 1,
+      cause: 'user',
+      summary: 'node 1 fell',
+      echoes: [],
+      stopped: [],
+      author: 'control',
+    } as const
+    const result = await start({ ...services, runGang: async () => ({ ok: false, verdict }) }).result
+    expect(result.status).toBe('done')
+    expect(inputs).toEqual([0, 1, 2].map((node) => ({ step: 'many', task: '1', node })))
+    const done = (await store.readRecord(
+      keys.done({ flow: 'Random', run: result.run, step: 'many', task: '1' }),
+    )) as unknown as DoneRecord
+    expect(done.nodes!.map(({ control }) => control)).toEqual([true, false, false])
+    for (const { artifacts } of done.nodes!)
+      expect(readArtifact(store, artifacts['failure']!)).toMatchObject({ message: 'node 1 fell', step: 'many' })
+  })
+
+  it('has failed when its end cannot be written', async () => {
+    const store = temporaryStore()
+    const full = new GangflowError({ code: 'E_DATASTORE_FULL', what: 'no space is left' })
+    const broken: Datastore = Object.assign(Object.create(store) as Datastore, {
+      location: store.location,
+      createRecord: (key: string, ...rest: [never]) =>
+        /\/(join\/1\/done|end)$/.test(key) ? Promise.reject(full) : store.createRecord(key, ...rest),
+    })
+    for (const method of ['putBlob', 'putRecord', 'readRecord', 'listRecords', 'listChildren', 'scratch'] as const)
+      Object.assign(broken, {
+        [method]: (...args: never[]) => (store[method] as (...given: never[]) => unknown)(...args),
+      })
+    const handle = start(fakeServices(chain(), chainWays(2), broken).services)
+    const events = await collect(handle)
+    const result = await handle.result
+    expect(result).toMatchObject({
+      status: 'failed',
+      error: { code: 'E_DATASTORE_FULL', verdict: { cause: 'infrastructure' } },
+    })
+    expect(events.at(-1)).toMatchObject({ type: 'run-ended', result: { status: 'failed' } })
   })
 
   it('is cancelled by its signal and by its handle; a task that ends meanwhile is kept', async () => {
