@@ -9,6 +9,7 @@ const demos = {
   torch: {
     flow: 'examples/torch-digits/flow.ts',
     about: 'train a classifier of handwritten digits with torch.distributed on a gang of four',
+    next: 'npx gangflow artifacts TorchDigits/latest/end',
     async environment() {
       const { pythonWithTorch } = await import('./python-env.mjs')
       return { GANGFLOW_PYTHON: await pythonWithTorch({ log: say }) }
@@ -40,9 +41,13 @@ say(`gangflow run ${[demo.flow, ...options].join(' ')}`)
 const run = spawn(process.execPath, ['packages/core/dist/cli.js', 'run', demo.flow, ...options], {
   cwd: root,
   stdio: 'inherit',
-  env: { ...process.env, ...environment },
+  // Where the other commands look when they are typed here.
+  env: { GANGFLOW_DATASTORE: `${root}.gangflow`, ...process.env, ...environment },
 })
 // A terminal's Ctrl-C reaches the launcher itself, which ends its run and says so; this process only waits for it.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => run.kill('SIGTERM'))
-run.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)))
+run.on('exit', (code, signal) => {
+  if (code === 0) say(`see what it left: ${demo.next}`)
+  process.exit(code ?? (signal === 'SIGINT' ? 130 : 1))
+})

@@ -2,7 +2,7 @@
 // then the build. Running it again costs only the build. What cannot be had is named with the command that would fix it.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 
 process.chdir(new URL('..', import.meta.url).pathname)
 const [major, minor] = process.versions.node.split('.').map(Number)
@@ -32,6 +32,11 @@ if (!has('cc') && !has('gcc') && !has('clang')) {
 }
 console.log('building')
 execFileSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' })
+// npm links a bin only where its file exists at the install: here it comes with the build.
+const bin = 'node_modules/.bin/gangflow'
+rmSync(bin, { force: true })
+symlinkSync('../@gangflow/core/dist/cli.js', bin)
+chmodSync('packages/core/dist/cli.js', 0o755)
 
 function fail(what, fix) {
   console.error(`${what}\n  fix: ${fix}`)
