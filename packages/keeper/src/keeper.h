@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #define KEEPER_PROTOCOL 1
@@ -96,6 +97,7 @@ extern pid_t self_pid;
 extern uint64_t self_start;
 extern bool owner_gone;
 extern int epoll_fd;
+extern struct rlimit files_given; // before the keeper raised its own
 extern Proc **procs;
 extern size_t proc_count;
 
@@ -125,15 +127,29 @@ const uint8_t *read_bytes(Reader *r, uint32_t *length);
 char *read_text(Reader *r);
 bool take_input(void (*handle)(uint8_t type, uint32_t id, Reader *r));
 
-// spawn.c
-void spawn(uint32_t id, Reader *r);
-void exec_told(Proc *p);
-void send_stdin(Proc *p, uint32_t seq, const uint8_t *data, uint32_t length);
-void end_stdin(Proc *p);
-void pump_stdin(Proc *p);
+// procs.c
+Proc *enroll(uint32_t id);
 Proc *proc_by_id(uint32_t id);
 Proc *proc_by_pid(pid_t pid);
 void forget(Proc *p);
+void shut(int *fd);
+
+// spawn.c, exec.c
+typedef struct {
+  uint32_t id;
+  char *cwd, *spool;
+  char **argv, **env;
+} Request;
+void spawn(uint32_t id, Reader *r);
+void exec_told(Proc *p);
+_Noreturn void become(const Request *q, int in, int out, int err, int told);
+
+// stdin.c
+void send_stdin(Proc *p, uint32_t seq, const uint8_t *data, uint32_t length);
+void end_stdin(Proc *p);
+void pump_stdin(Proc *p);
+
+// ends.c
 void reap(void);
 
 // output.c

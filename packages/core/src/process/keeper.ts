@@ -3,6 +3,7 @@ import { keeperBinary } from '@gangflow/keeper'
 import { GangflowError, messageOf } from '../errors/base.js'
 import { NativeKeeper } from './native.js'
 import type { KeeperOptions } from './options.js'
+import { KEEPER_PROTOCOL } from './wire.js'
 
 const START_PATIENCE = 20_000
 
@@ -17,7 +18,18 @@ export async function startNativeKeeper(binary: string, options: KeeperOptions):
     setTimeout(refuse, START_PATIENCE, `it said nothing for ${START_PATIENCE / 1000} s`).unref()
   })
   failed.catch(() => {})
-  await Promise.race([keeper.ready, failed])
+  try {
+    await Promise.race([keeper.ready, failed])
+    const { protocol } = keeper
+    if (protocol !== KEEPER_PROTOCOL)
+      throw startFailure(binary, `it speaks version ${protocol} of the protocol, and ${KEEPER_PROTOCOL} is needed`)
+  } catch (error) {
+    child.kill('SIGKILL')
+    // What it may have started must not keep this process waiting.
+    child.stdin?.destroy()
+    child.stdout?.destroy()
+    throw error
+  }
   if (options.leaseMs !== undefined) {
     const beat = setInterval(() => keeper.ping(), options.leaseMs / 5)
     beat.unref()

@@ -1,16 +1,25 @@
 import type { ChildProcess } from 'node:child_process'
-import { lookup } from 'node:dns/promises'
-import { mkdirSync, statSync } from 'node:fs'
-import { isIP } from 'node:net'
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { GangflowError } from '../errors/base.js'
+import { addressOf } from './address.js'
 import type { HeldPort, HoldRequest, Keeper, KeptProcess, ProcessExit, SpawnRequest, StopOptions } from './contract.js'
-import { keeperLost, nameTaken, portError, stage, startError, unkillable } from './errors.js'
+import { keeperLost, nameTaken, portError, startError, unkillable } from './errors.js'
 import { NativeProcess } from './kept.js'
 import type { KeeperOptions, Survivor } from './options.js'
 import { type ProcessTag, reap } from './reap.js'
+import { checkCommand, makeSpool, spawnFields, wholeMs } from './spawn-fields.js'
 import { spoolFile } from './spool.js'
-import { command, encodeCommand, errnoName, event, FieldReader, FrameCutter, signalNumber } from './wire.js'
+import {
+  command,
+  encodeCommand,
+  errnoName,
+  event,
+  FieldReader,
+  FrameCutter,
+  KEEPER_PROTOCOL,
+  signalNumber,
+} from './wire.js'
 
 const ALL = 0xffffffff
 /** Beyond the grace, milliseconds that the kernel is given to end what was killed. */
@@ -23,6 +32,8 @@ export class NativeKeeper implements Keeper {
   readonly closed: Promise<ProcessExit>
   readonly ready: Promise<void>
   startTime = ''
+  /** That the helper speaks, once it is ready. */
+  protocol = 0
   #tag: ProcessTag = { base: 0n, mask: 0n }
   #reaping: Promise<unknown> = Promise.resolve()
   #hello!: () => void
@@ -61,10 +72,9 @@ export class NativeKeeper implements Keeper {
   async spawn(request: SpawnRequest): Promise<KeptProcess> {
     if (this.#over) throw this.#over
     const file = request.spool === undefined ? '' : resolve(spoolFile(request.spool, request.name))
-    if ([request.cwd, ...request.argv, ...Object.entries(request.env).flat()].some((text) => text.includes('\0')))
-      throw startError(request, stage.setup, 'EINVAL')
     if (file !== '' && this.#names.has(file)) throw nameTaken(request, file)
-    if (request.spool !== undefined) makeSpool(request)
+    checkCommand(request)
+    makeSpool(request)
     const id = this.#next++
     const kept = new NativeProcess(this, id, request.name, file)
     this.#processes.set(id, kept)
@@ -82,7 +92,7 @@ export class NativeKeeper implements Keeper {
       }
       this.#starting.set(id, { request, settle })
     })
-    this.#sendSpawn(id, request, file)
+    this.send(command.spawn, id, spawnFields(request, file))
     await started
     if (request.stdin !== undefined && request.stdin !== 'pipe') {
       // Not waited for: who does not read its input is no error of the start.
@@ -90,23 +100,6 @@ export class NativeKeeper implements Keeper {
       kept.endStdin()
     }
     return kept
-  }
-
-  #sendSpawn(id: number, request: SpawnRequest, file: string): void {
-    const linger = typeof request.onOwnerGone === 'object' ? request.onOwnerGone.lingerMs : undefined
-    const flags =
-      (request.stdin !== undefined ? 1 : 0) | (linger !== undefined ? 2 : 0) | (request.strays === 'end' ? 4 : 0)
-    const env = Object.entries(request.env)
-    this.send(command.spawn, id, [
-      { u8: flags },
-      { u32: Math.min(linger ?? 0, 0x7fffffff) },
-      { text: file },
-      { text: resolve(request.cwd) },
-      { u32: request.argv.length },
-      ...request.argv.map((text) => ({ text })),
-      { u32: env.length },
-      ...env.map(([name, value]) => ({ text: `${name}=${value}` })),
-    ])
   }
 
   async hold(request: HoldRequest): Promise<HeldPort> {
@@ -133,10 +126,11 @@ export class NativeKeeper implements Keeper {
       await this.#reaping
       return
     }
-    const fields = [{ u32: target }, { u32: options.graceMs }, { u8: signalNumber(options.signal ?? 'SIGTERM') }]
+    const graceMs = wholeMs(options.graceMs)
+    const fields = [{ u32: target }, { u32: graceMs }, { u8: signalNumber(options.signal ?? 'SIGTERM') }]
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(resolve, options.graceMs + KILL_PATIENCE, 'late')
+      timer = setTimeout(resolve, graceMs + KILL_PATIENCE, 'late')
     })
     const stopped = this.#ask(command.stop, this.#next++, fields).catch(() => undefined)
     const first = await Promise.race([stopped, late])
@@ -172,8 +166,9 @@ export class NativeKeeper implements Keeper {
 
   async close(options: StopOptions = { graceMs: 500 }): Promise<void> {
     this.#closing = true
-    this.send(command.close, 0, [{ u32: options.graceMs }, { u8: signalNumber(options.signal ?? 'SIGTERM') }])
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), options.graceMs + KILL_PATIENCE)
+    const graceMs = wholeMs(options.graceMs)
+    this.send(command.close, 0, [{ u32: graceMs }, { u8: signalNumber(options.signal ?? 'SIGTERM') }])
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), graceMs + KILL_PATIENCE)
     await this.closed
     clearTimeout(timer)
     await this.#reaping
@@ -197,7 +192,11 @@ export class NativeKeeper implements Keeper {
     const kept = this.#processes.get(id)
     switch (type) {
       case event.hello:
-        fields.u8()
+        this.protocol = fields.u8()
+        if (this.protocol !== KEEPER_PROTOCOL) {
+          this.#hello()
+          break
+        }
         fields.u32()
         this.startTime = String(fields.u64())
         this.#tag = { base: fields.u64(), mask: fields.u64() }
@@ -261,22 +260,5 @@ export class NativeKeeper implements Keeper {
     this.#processes.clear()
     for (const reply of this.#replies.values()) reply(this.#over)
     this.#replies.clear()
-  }
-}
-
-function makeSpool(request: SpawnRequest): void {
-  try {
-    mkdirSync(request.spool!, { recursive: true, mode: 0o700 })
-  } catch (cause) {
-    throw startError(request, stage.spool, (cause as NodeJS.ErrnoException).code ?? 'EIO', cause)
-  }
-}
-
-async function addressOf(request: HoldRequest): Promise<string> {
-  if (request.host === undefined || isIP(request.host)) return request.host ?? ''
-  try {
-    return (await lookup(request.host)).address
-  } catch (cause) {
-    throw portError({ host: request.host }, (cause as NodeJS.ErrnoException).code ?? 'ENOTFOUND')
   }
 }

@@ -1,6 +1,8 @@
 import { constants } from 'node:os'
 
 /** Frames between this process and the native helper; docs/reference/keeper.md has the table. */
+export const KEEPER_PROTOCOL = 1
+
 export const command = {
   spawn: 1,
   stdin: 2,
@@ -33,7 +35,7 @@ export const event = {
   marked: 15,
 } as const
 
-type Field = { u8: number } | { u16: number } | { u32: number } | { text: string } | { bytes: Uint8Array }
+export type Field = { u8: number } | { u16: number } | { u32: number } | { text: string } | { bytes: Uint8Array }
 
 const widthOf = (field: Field): number =>
   'u8' in field
