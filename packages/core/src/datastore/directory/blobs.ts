@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { type FileHandle, open, opendir, readdir, rename, stat, unlink, utimes } from 'node:fs/promises'
+import { type FileHandle, open, opendir, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { BlobReader, BlobRef, PutBlobOptions, StoredBlob } from '../contract.js'
 import { corrupt, isAbsent, missingBlob, storeFailure } from '../failures.js'
@@ -9,6 +9,9 @@ import type { StorePaths } from './paths.js'
 
 /** Bytes handled at once; between pieces the event loop gets a turn. */
 export const PIECE = 4 << 20
+
+/** Bytes that are written in one call. */
+const SMALL = 256 << 10
 
 type Abort = { readonly signal?: AbortSignal | undefined }
 
@@ -25,7 +28,9 @@ export class DirectoryBlobs {
     if (data instanceof Uint8Array && data.length <= PIECE) {
       const ref = { hash: createHash('sha256').update(data).digest('hex'), size: data.length }
       if (await this.#reuse(ref)) return ref
-      return await this.#write([data], signal, durable, ref)
+      return data.length <= SMALL
+        ? await this.#writeSmall(data, ref, durable)
+        : await this.#write([data], signal, durable, ref)
     }
     return await this.#write(data instanceof Uint8Array ? [data] : data, signal, durable)
   }
@@ -173,16 +178,44 @@ export class DirectoryBlobs {
   async #reuse(ref: BlobRef): Promise<boolean> {
     const path = this.paths.blob(ref.hash)
     try {
-      const found = await stat(path)
+      const found = await this.disk.files.stat(path)
       if (found.size !== ref.size) return false
-      if (Date.now() - found.mtimeMs > 60_000) {
-        const now = new Date()
-        await utimes(path, now, now)
-      }
+      if (Date.now() - found.mtimeMs > 60_000) await this.disk.files.touch(path)
       return true
     } catch {
       return false // absent, or another user's: written anew
     }
+  }
+
+  async #writeSmall(data: Uint8Array, ref: BlobRef, durable: boolean): Promise<BlobRef> {
+    let temp: string | undefined
+    try {
+      temp = await this.disk.create(data, this.#syncsFirst(durable))
+      await this.#settle(temp, ref.hash, durable)
+      temp = undefined
+      return ref
+    } catch (error) {
+      throw storeFailure(error, 'writing a blob', this.paths.blob(ref.hash))
+    } finally {
+      if (temp !== undefined) await this.disk.discard(temp)
+    }
+  }
+
+  /**
+   * Whether the bytes go to the disk before the name. Where the name follows them one fsync does for both; what a power
+   * cut leaves between the two is too short, hence no blob: it is written anew, and reading verifies.
+   */
+  #syncsFirst(durable: boolean): boolean {
+    return durable && this.disk.enabled && !this.disk.namesFollow
+  }
+
+  /** Gives a written file its name. */
+  async #settle(temp: string, hash: string, durable: boolean): Promise<void> {
+    const path = this.paths.blob(hash)
+    await this.disk.inDirectory(path, () => this.disk.files.rename(temp, path))
+    const directory = dirname(path)
+    this.disk.defer(this.#syncsFirst(durable) ? { directory } : { directory, file: path })
+    if (durable) await this.disk.flush()
   }
 
   async #write(
@@ -195,26 +228,17 @@ export class DirectoryBlobs {
     try {
       const made = await this.disk.createTemp()
       temp = made.path
-      const written = await writeAll(made.handle, data, signal, known !== undefined, durable && this.disk.enabled)
+      const written = await writeAll(made.handle, data, signal, known !== undefined, this.#syncsFirst(durable))
       const ref = known ?? { hash: written.hash, size: written.size }
       if (known === undefined && (await this.#reuse(ref))) return ref
-      const path = this.paths.blob(ref.hash)
-      try {
-        await rename(temp, path)
-      } catch (error) {
-        if (!isAbsent(error)) throw error
-        await this.disk.makeDirectory(dirname(path))
-        await rename(temp, path)
-      }
+      await this.#settle(temp, ref.hash, durable)
       temp = undefined
-      this.disk.defer(durable ? { directory: dirname(path) } : { directory: dirname(path), file: path })
-      if (durable) await this.disk.flush()
       return ref
     } catch (error) {
       if (signal?.aborted) throw error
       throw storeFailure(error, 'writing a blob', temp ?? this.paths.blobs)
     } finally {
-      if (temp !== undefined) await unlink(temp).catch(() => {})
+      if (temp !== undefined) await this.disk.discard(temp)
     }
   }
 

@@ -1,8 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { constants, mkdirSync } from 'node:fs'
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { closeSync, constants, fsync, mkdirSync, openSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { isAbsent } from '../failures.js'
+import { type Disk, diskBelow, type Files } from './files.js'
+
+/** Milliseconds of synchronous calls at a stretch. */
+const TURN = 5
 
 /**
  * Temporary files and what has to reach the disk. `defer` remembers files and directories; `flush` syncs all of them
@@ -14,6 +19,8 @@ export class Durability {
   #flushing: Promise<void> | undefined
   #next: Promise<void> | undefined
   #counter = 0
+  #disk: Disk | undefined
+  #breathed = 0
   readonly #prefix = `${process.pid}-${randomBytes(4).toString('hex')}`
 
   constructor(
@@ -22,9 +29,70 @@ export class Durability {
     readonly enabled: boolean,
   ) {}
 
+  get files(): Files {
+    return this.#below().files
+  }
+
+  /** True where fsync of a file brings its name to the disk too. */
+  get namesFollow(): boolean {
+    return this.#below().journaled
+  }
+
+  #below(): Disk {
+    this.#disk ??= diskBelow(this.temp)
+    return this.#disk
+  }
+
+  /** Lets others have a turn where calls that do not wait have followed each other for long. */
+  breathe(): Promise<void> | undefined {
+    const now = performance.now()
+    if (now - this.#breathed < TURN) return undefined
+    this.#breathed = now
+    return new Promise((resume) => setImmediate(resume))
+  }
+
   /** A name below `tmp/` that nothing has. */
   tempPath(): string {
     return join(this.temp, `${this.#prefix}-${this.#counter++}`)
+  }
+
+  /** A new file below `tmp/` with this content. */
+  async create(content: string | Uint8Array, sync: boolean): Promise<string> {
+    await this.breathe()
+    const path = this.tempPath()
+    const write = () => this.files.create(path, content, this.modes.file, sync && this.enabled)
+    try {
+      try {
+        await write()
+      } catch (error) {
+        if (!isAbsent(error)) throw error
+        await this.makeDirectory(this.temp)
+        await write()
+      }
+      return path
+    } catch (error) {
+      await this.discard(path)
+      throw error
+    }
+  }
+
+  async discard(path: string): Promise<void> {
+    try {
+      await this.files.unlink(path)
+    } catch {
+      // Not there, or not to be removed: `tidy` sees to it.
+    }
+  }
+
+  /** Runs what needs the target's directory, making that when it is absent. */
+  async inDirectory(path: string, operation: () => Promise<void> | void): Promise<void> {
+    try {
+      await operation()
+    } catch (error) {
+      if (!isAbsent(error)) throw error
+      await this.makeDirectory(dirname(path))
+      await operation()
+    }
   }
 
   /** A new file below `tmp/`, open for writing. */
@@ -42,7 +110,7 @@ export class Durability {
 
   /** Makes a directory and its parents, and remembers those whose entries changed. */
   async makeDirectory(path: string): Promise<void> {
-    this.#noteCreated(await mkdir(path, { recursive: true, mode: this.modes.directory }), path)
+    this.#noteCreated(await this.files.mkdir(path, this.modes.directory), path)
   }
 
   makeDirectorySync(path: string): void {
@@ -50,14 +118,15 @@ export class Durability {
   }
 
   #noteCreated(first: string | undefined, path: string): void {
-    if (first === undefined || !this.enabled) return
+    if (first === undefined || !this.enabled || this.namesFollow) return
     for (let made = path; made.length >= first.length; made = dirname(made)) this.#directories.add(dirname(made))
   }
 
-  defer(paths: { file?: string; directory?: string }): void {
+  /** A name that changed in a directory, and a file that is new under it if its bytes are not yet on disk. */
+  defer({ file, directory }: { file?: string; directory: string }): void {
     if (!this.enabled) return
-    if (paths.file !== undefined) this.#files.add(paths.file)
-    if (paths.directory !== undefined) this.#directories.add(paths.directory)
+    if (file !== undefined) this.#files.add(file)
+    if (file === undefined || !this.namesFollow) this.#directories.add(directory)
   }
 
   /** Settles when everything deferred before the call is on disk. */
@@ -94,21 +163,23 @@ export class Durability {
   }
 }
 
+const fsyncAsync = promisify(fsync)
+
 async function syncPath(path: string): Promise<void> {
-  let handle: FileHandle
+  let file: number
   try {
-    handle = await open(path, constants.O_RDONLY)
+    file = openSync(path, 'r')
   } catch (error) {
     if (isAbsent(error)) return // replaced or deleted since
     throw error
   }
   try {
-    await handle.sync()
+    await fsyncAsync(file)
   } catch (error) {
     // Some network and FUSE file systems cannot sync a directory.
     const code = (error as NodeJS.ErrnoException).code
     if (code !== 'EINVAL' && code !== 'ENOTSUP' && code !== 'EISDIR') throw error
   } finally {
-    await handle.close()
+    closeSync(file)
   }
 }

@@ -1,5 +1,5 @@
 import { type Dirent, readdirSync, readFileSync } from 'node:fs'
-import { link, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
+import { readdir, rename, rm, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { GangflowError } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
@@ -19,13 +19,14 @@ export class DirectoryRecords {
     const path = this.paths.record(key)
     return await this.#guard(`creating record ${key}`, path, async () => {
       const temp = await this.#writeTemp(value, options)
+      let created: boolean
       try {
-        const created = await this.#linkAbsent(temp, path)
-        if (created) await this.#settle(path, options)
-        return created
+        created = await this.#linkAbsent(temp, path)
       } finally {
-        await unlink(temp).catch(() => {})
+        await this.disk.discard(temp)
       }
+      if (created) await this.#settle(path, options)
+      return created
     })
   }
 
@@ -34,9 +35,9 @@ export class DirectoryRecords {
     await this.#guard(`writing record ${key}`, path, async () => {
       const temp = await this.#writeTemp(value, options)
       try {
-        await this.#inDirectory(path, () => rename(temp, path))
+        await this.disk.inDirectory(path, () => this.disk.files.rename(temp, path))
       } catch (error) {
-        await unlink(temp).catch(() => {})
+        await this.disk.discard(temp)
         throw error
       }
       await this.#settle(path, options)
@@ -45,8 +46,9 @@ export class DirectoryRecords {
 
   async read(key: string): Promise<Json | undefined> {
     const path = this.paths.record(key)
+    await this.disk.breathe()
     try {
-      return parse(await readFile(path, 'utf8'), key, path)
+      return parse(await this.disk.files.read(path), key, path)
     } catch (error) {
       if (isAbsent(error)) return undefined
       throw storeFailure(error, `reading record ${key}`, path)
@@ -134,29 +136,30 @@ export class DirectoryRecords {
     }
   }
 
-  async #writeTemp(value: Json, options: WriteOptions): Promise<string> {
-    const { path, handle } = await this.disk.createTemp()
+  async #writeTemp(value: Json, { durable = true }: WriteOptions): Promise<string> {
+    const writing = this.disk.create(JSON.stringify(value), durable)
+    if (!durable || !this.disk.enabled) return await writing
+    // What was deferred earlier reaches the disk before this record can be seen.
+    const flushing = this.disk.flush()
+    flushing.catch(() => {})
+    const temp = await writing
     try {
-      await handle.writeFile(JSON.stringify(value))
-      // What was deferred earlier reaches the disk before this record can be seen.
-      if (options.durable !== false && this.disk.enabled) await Promise.all([handle.sync(), this.disk.flush()])
+      await flushing
+      return temp
     } catch (error) {
-      await unlink(path).catch(() => {})
+      await this.disk.discard(temp)
       throw error
-    } finally {
-      await handle.close()
     }
-    return path
   }
 
   async #linkAbsent(temp: string, path: string): Promise<boolean> {
     try {
-      await this.#inDirectory(path, () => link(temp, path))
+      await this.disk.inDirectory(path, () => this.disk.files.link(temp, path))
       return true
     } catch (error) {
       if (isTaken(error)) {
         // A network file system may repeat a call that had succeeded: two names then mean that this one is ours.
-        return (await stat(temp)).nlink > 1
+        return (await this.disk.files.stat(temp)).nlink > 1
       }
       const code = (error as NodeJS.ErrnoException).code
       if (code === 'EPERM' || code === 'ENOTSUP' || code === 'EOPNOTSUPP' || code === 'EMLINK') {
@@ -171,17 +174,6 @@ export class DirectoryRecords {
         )
       }
       throw error
-    }
-  }
-
-  /** Runs an operation that needs the target's directory, making that when it is absent. */
-  async #inDirectory(path: string, operation: () => Promise<void>): Promise<void> {
-    try {
-      await operation()
-    } catch (error) {
-      if (!isAbsent(error)) throw error
-      await this.disk.makeDirectory(dirname(path))
-      await operation()
     }
   }
 
