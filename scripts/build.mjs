@@ -17,20 +17,19 @@ const types = !process.argv.includes('--no-types')
 const rows = {
   core: [['describe', 'testing'], ['agent'], ['vite'], ['cli', 'launcher', 'help']],
 }
-/** These are one file, `shared.js`, which they re-export: a flow and the body that runs it must see the same core. */
-const together = { core: ['index', 'plugin', 'body'] }
-/** What an entry takes from the source beside it, as exports for `shared.js`; types are gone by then. */
+/**
+ * These give what is in one file, `shared.cjs`: a flow and the body that runs it must see the same core. It is
+ * CommonJS because Node starts that sooner and can keep it compiled; `body.cjs` loads it (src/body/load-shared.ts).
+ */
+const together = { core: ['index', 'plugin'] }
+const alsoShared = { core: "export { startBody } from './composition/body.ts'" }
+/** What an entry takes from the source beside it; types are gone by then. */
 const takenBy = (entry) =>
   [
     ...transformSync(readFileSync(entry, 'utf8'), { loader: 'ts' }).code.matchAll(
-      /^(?:import|export) (\{[^}]*\}) from "(\.[^"]+)\.js";$/gm,
+      /^export \{([^}]*)\} from "(\.[^"]+)\.js";$/gm,
     ),
-  ].map(([, names, path]) => `export ${names} from '${path}.ts'`)
-const inShared = {
-  name: 'in-shared',
-  setup: ({ onResolve }) =>
-    onResolve({ filter: /^\./ }, ({ importer }) => (importer ? { path: './shared.js', external: true } : undefined)),
-}
+  ].map(([, names, path]) => ({ names: names.trim(), from: `export {${names}} from '${path}.ts'` }))
 /** `run()` of the first row loads the engine from the published launcher, when it is called. */
 const launcherOutside = {
   name: 'launcher-outside',
@@ -58,7 +57,7 @@ for (const name of readdirSync('packages')) {
     .map((file) => join(folder, 'src', file))
   if (entryPoints.length === 0) continue
   for (const file of existsSync(join(folder, 'dist')) ? readdirSync(join(folder, 'dist')) : []) {
-    if (file.endsWith('.js') || file.endsWith('.js.map')) rmSync(join(folder, 'dist', file))
+    if (/\.c?js(\.map)?$/.test(file)) rmSync(join(folder, 'dist', file))
   }
   const options = {
     outdir: join(folder, 'dist'),
@@ -80,27 +79,34 @@ for (const name of readdirSync('packages')) {
   const entry = (name) => join(folder, 'src', `${name}.ts`)
   const shared = together[name] ?? []
   if (shared.length > 0) {
-    const contents = [...new Set(shared.flatMap((name) => takenBy(entry(name))))].join('\n')
-    const stdin = { contents, resolveDir: join(folder, 'src'), sourcefile: 'shared.ts', loader: 'ts' }
+    const taken = shared.map((entry_) => takenBy(entry(entry_)))
+    const contents = [...new Set(taken.flat().map(({ from }) => from)), alsoShared[name]].join('\n')
+    const commonJs = { ...options, outdir: undefined, splitting: false, format: 'cjs' }
+    const file = join(folder, 'dist/shared.cjs')
     await build({
-      ...options,
-      stdin,
-      outdir: undefined,
-      splitting: false,
-      outfile: join(folder, 'dist/shared.js'),
-      banner: {},
+      ...commonJs,
+      stdin: { contents, resolveDir: join(folder, 'src'), sourcefile: 'shared.ts', loader: 'ts' },
+      outfile: file,
+      define: { ...options.define, 'import.meta.url': '__url' },
+      banner: {
+        js: "const __url = require('node:url').pathToFileURL(__filename).href; const __import = module.__import ?? ((name) => __native_import(name));",
+      },
       plugins: [launcherOutside, directBuiltins],
     })
-    await build({
-      ...options,
-      entryPoints: shared.map(entry),
-      splitting: false,
-      sourcemap: false,
-      banner: {},
-      plugins: [inShared],
-    })
+    const text = readFileSync(file, 'utf8').replaceAll(/\bimport\(/g, '__import(')
+    writeFileSync(file, text.replace('__native_import(', 'import('))
+    for (const [index, entry_] of shared.entries()) {
+      const names = taken[index].map((one) => one.names.replaceAll(' as ', ': ')).join(', ')
+      writeFileSync(
+        join(folder, 'dist', `${entry_}.js`),
+        `const core = process.getBuiltinModule('node:module').createRequire(import.meta.url)('./shared.cjs')\nexport const { ${names} } = core\n`,
+      )
+    }
+    await build({ ...commonJs, entryPoints: [entry('body')], outfile: join(folder, 'dist/body.cjs'), banner: {} })
   }
-  const all = entryPoints.map((file) => basename(file, '.ts')).filter((name) => !shared.includes(name))
+  const all = entryPoints
+    .map((file) => basename(file, '.ts'))
+    .filter((name) => !shared.includes(name) && name !== 'body')
   const listed = rows[name] ?? [all]
   const forgotten = all.filter((entry) => !listed.flat().includes(entry))
   for (const row of [...listed, ...(forgotten.length > 0 ? [forgotten] : [])]) {

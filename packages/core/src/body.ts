@@ -1,4 +1,6 @@
-import { bodyMain } from './body/main.js'
-import { makeContext } from './gang/context/make-context.js'
+// A body process. Compiled to CommonJS, unlike other entries: Node starts that sooner.
+import { dirname } from 'node:path'
+import { loadShared } from './body/load-shared.js'
 
-await bodyMain({ makeContext })
+const { startBody } = loadShared(__dirname, dirname(process.argv[4]!)) as { startBody(): void }
+startBody()

@@ -148,7 +148,7 @@ export class BodyProcess {
 
 function spawnRequest(options: BodyProcessOptions) {
   const { compiled, env, execArgv } = options.spec
-  const entry = join(compiled.core, 'dist', 'body.js')
+  const entry = join(compiled.core, 'dist', 'body.cjs')
   return {
     name: options.name,
     argv: [process.execPath, ...(execArgv ?? []), entry, options.socket, options.name, compiled.bundle, compiled.file],

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { stackLocation } from '../compile/stack-location.js'
 import { GangflowError, messageOf, type SourceLocation } from '../errors/base.js'
@@ -61,7 +62,7 @@ export function locationOf(thrown: unknown): SourceLocation | undefined {
   return thrown instanceof Error ? stackLocation(stackOf(thrown)) : undefined
 }
 
-const ours = new URL('.', import.meta.url).href
+const ours = [new URL('.', import.meta.url).href, fileURLToPath(new URL('.', import.meta.url))]
 
 /** The stack without the frames of core and of Node, where others are left. */
 function stackOf(error: Error): string {
@@ -73,7 +74,7 @@ function stackOf(error: Error): string {
   }
   const lines = stack.split('\n')
   const kept = lines.filter(
-    (line) => !/^\s+at /.test(line) || !(line.includes(ours) || /\(?node:internal\//.test(line)),
+    (line) => !/^\s+at /.test(line) || !(ours.some((place) => line.includes(place)) || /\(?node:internal\//.test(line)),
   )
   return (kept.some((line) => /^\s+at /.test(line)) ? kept : lines).join('\n')
 }

@@ -18,7 +18,7 @@ export interface BodyComposition {
   readonly makeContext: MakeContext
 }
 
-/** A body process, from its start to its end: `node body.js SOCKET NAME BUNDLE FILE`. Says nothing on its own streams. */
+/** A body process, from its start to its end: `node body.cjs SOCKET NAME BUNDLE FILE`. Says nothing on its own streams. */
 export async function bodyMain({ makeContext }: BodyComposition): Promise<void> {
   const [socket, name, bundle, file] = process.argv.slice(2) as [string, string, string, string]
   process.argv = [process.argv[0]!, file]

@@ -43,7 +43,7 @@ function planStep(
     plugins: step.plugins,
   }
   if (!step.gang) {
-    const request = { argv: [process.execPath, join(core, 'dist', 'body.js')], cwd: dirname(description.file) }
+    const request = { argv: [process.execPath, join(core, 'dist', 'body.cjs')], cwd: dirname(description.file) }
     return { ...shared, kind: 'task', request }
   }
   const size = sizeOf(step, description.steps)

@@ -18,12 +18,16 @@ const builtins = new Set()
 const visit = (path) => {
   if (seen.has(path)) return
   seen.add(path)
-  for (const [, spec] of readFileSync(path, 'utf8').matchAll(/^(?:import|export)[^'"]*?(?:from )?["']([^"']+)["'];?$/gm)) {
+  const text = readFileSync(path, 'utf8')
+  const imports = text.matchAll(/^(?:import|export)[^'"]*?(?:from )?["']([^"']+)["'];?$/gm)
+  const requires = text.matchAll(/(?:\\brequire|import\\.meta\\.url\\))\\(["']([^"']+)["']\\)/g)
+  if (path.endsWith('body.cjs')) visit(new URL('shared.cjs', 'file://' + path).pathname)
+  for (const [, spec] of [...imports, ...requires]) {
     if (spec.startsWith('.')) visit(new URL(spec, 'file://' + path).pathname)
     else builtins.add(spec)
   }
 }
-visit(${JSON.stringify(dist)} + ${JSON.stringify(`${entry}.js`)})
+visit(${JSON.stringify(dist)} + ${JSON.stringify(entry)})
 console.log(JSON.stringify({ files: [...seen], builtins: [...builtins] }))`,
   )
   const { files, builtins } = JSON.parse(execFileSync(process.execPath, [script], { encoding: 'utf8' })) as {
@@ -37,19 +41,22 @@ console.log(JSON.stringify({ files: [...seen], builtins: [...builtins] }))`,
 /** Heavy packages, by a mark that esbuild leaves in what it bundles. */
 const heavy = /\/\/ (?:\.\.\/)*node_modules\/(?:execa|yargs|tsyringe|reflect-metadata|ssh2|acorn|esbuild|log-update)\//
 
-describe.each(['body', 'agent', 'describe', 'index', 'cli'])('what the entry %s loads at start', (entry) => {
-  const { files, builtins, text } = loads(entry)
+describe.each(['body.cjs', 'agent.js', 'describe.js', 'index.js', 'cli.js'])(
+  'what the entry %s loads at start',
+  (entry) => {
+    const { files, builtins, text } = loads(entry)
 
-  it('is few files', () =>
-    expect(files.map((file) => file.slice(dist.length)).length).toBeLessThanOrEqual(entry === 'cli' ? 1 : 8))
+    it('is few files', () =>
+      expect(files.map((file) => file.slice(dist.length)).length).toBeLessThanOrEqual(entry === 'cli.js' ? 1 : 8))
 
-  it('is nothing heavy', () => {
-    const own = entry === 'describe' ? ['acorn'] : ['@gangflow/keeper']
-    expect(
-      builtins.filter(
-        (name) => !name.startsWith('node:') && !['fs', 'path', 'os', 'util', 'crypto', ...own].includes(name),
-      ),
-    ).toEqual([])
-    if (entry !== 'describe') expect(heavy.exec(text)?.[0]).toBeUndefined()
-  })
-})
+    it('is nothing heavy', () => {
+      const own = entry === 'describe.js' ? ['acorn'] : ['@gangflow/keeper']
+      expect(
+        builtins.filter(
+          (name) => !name.startsWith('node:') && !['fs', 'path', 'os', 'util', 'crypto', ...own].includes(name),
+        ),
+      ).toEqual([])
+      if (entry !== 'describe.js') expect(heavy.exec(text)?.[0]).toBeUndefined()
+    })
+  },
+)

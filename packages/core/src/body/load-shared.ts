@@ -1,0 +1,51 @@
+import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { Module } from 'node:module'
+import { join } from 'node:path'
+import { Script } from 'node:vm'
+
+/** A module as Node's loader keeps it, and how the shared file asks for what is no CommonJS. */
+type Loaded = Module & { __import?: (name: string) => Promise<unknown> }
+
+/**
+ * Loads `shared.cjs`, core in one file, from its compiled form where that is kept in `folder`; else keeps it there
+ * when this process ends. Compiling it anew is a tenth of a body's start. Node checks that what is kept fits its
+ * version and flags; the name says for which file it is.
+ */
+export function loadShared(dist: string, folder: string): Record<string, unknown> {
+  const file = join(dist, 'shared.cjs')
+  const { size, mtimeMs } = statSync(file)
+  const kept = join(folder, `core-${process.version}-${process.arch}-${size}-${Math.floor(mtimeMs)}.code`)
+  const cachedData = readIfThere(kept)
+  const script = new Script(Module.wrap(readFileSync(file, 'utf8')), {
+    filename: file,
+    ...(cachedData && { cachedData }),
+  })
+  const module: Loaded = new Module(file)
+  module.filename = file
+  module.loaded = true
+  // A script of our own cannot import by itself; this file can.
+  module.__import = (name) => import(name)
+  // What the flow requires later is this very module.
+  require.cache[file] = module
+  const run = script.runInThisContext() as (...args: unknown[]) => void
+  run.call(module.exports, module.exports, require, module, file, dist)
+  if (!cachedData || script.cachedDataRejected) process.once('exit', () => keep(kept, script.createCachedData()))
+  return module.exports as Record<string, unknown>
+}
+
+function readIfThere(file: string): Buffer | undefined {
+  try {
+    return readFileSync(file)
+  } catch {
+    return undefined
+  }
+}
+
+function keep(file: string, data: Buffer): void {
+  try {
+    writeFileSync(`${file}.${process.pid}`, data, { mode: 0o600 })
+    renameSync(`${file}.${process.pid}`, file)
+  } catch {
+    // The next one compiles it again.
+  }
+}
