@@ -147,6 +147,37 @@ describe('a gang of four', () => {
   })
 })
 
+describe('a flood of output', () => {
+  it('reaches each log whole and in order, the result has its end, a listener hears its beginning', async () => {
+    const file = gangFlow(`
+    const flood = ['python3', '-c', 'print("begin", flush=True)\\nfor i in range(80000): print(f"line {i:09}")']
+    const proc = await p.start([p.nodeIndex], { name: 'flood', argv: flood })
+    const heard: string[] = []
+    proc.onLine(({ text }: any) => heard.push(text))
+    const [result] = await proc.ended
+    console.log(JSON.stringify({ first: heard[0], length: result.stdout.length, end: result.stdout.slice(-15) }))`)
+    const { gang, outcome } = await runFlowGang(file)
+    doneOf(outcome, gang)
+    const said = gang.text().filter((line) => line.includes(' body '))
+    expect(said.map((line) => JSON.parse(line.slice(line.indexOf('{'))))).toEqual(
+      Array.from({ length: 4 }, () => ({ first: 'begin', length: 1 << 20, end: 'line 000079999\n' })),
+    )
+    const store = await openDatastore(join(gang.folder, '.gangflow'))
+    const address = { flow: 'Gang', run: gang.run, step: 'multi', task: '2', attempt: 0 }
+    for (const node of [0, 1, 2, 3]) {
+      let next = -1
+      const wrong: string[] = []
+      for await (const { text } of readLog(store, address, { node, process: 'flood' })) {
+        if (next >= 0 && text !== `line ${String(next).padStart(9, '0')}`) wrong.push(text)
+        next += 1
+      }
+      expect(next).toBe(80_000)
+      expect(wrong).toEqual([])
+    }
+    await store.close()
+  })
+})
+
 describe('two gangs at once', () => {
   it('do not meet', async () => {
     const file = gangFlow(`

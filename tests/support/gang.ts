@@ -166,7 +166,7 @@ export async function startGang(file: string, more: Partial<Plan> = {}): Promise
   }
   const text = () =>
     lines.flatMap(({ event }) => (event?.type === 'line' ? [`${event.node} ${event.process} ${event.text}`] : []))
-  const outcome = find(() => lines.find((line) => line.outcome)?.outcome, 'an outcome')
+  const outcome = find(() => lines.at(-1)?.outcome ?? lines.at(-2)?.outcome, 'an outcome')
   outcome.catch(() => {})
   return {
     child,
@@ -176,14 +176,17 @@ export async function startGang(file: string, more: Partial<Plan> = {}): Promise
     ended,
     outcome,
     text,
-    line: (pattern) =>
-      find(
-        () =>
-          text()
-            .map((line) => pattern.exec(line))
-            .find((match) => match) ?? undefined,
-        String(pattern),
-      ),
+    line: (pattern) => {
+      let seen = 0
+      return find(() => {
+        for (; seen < lines.length; seen += 1) {
+          const { event } = lines[seen]!
+          const match = event?.type === 'line' ? pattern.exec(`${event.node} ${event.process} ${event.text}`) : null
+          if (match) return match
+        }
+        return undefined
+      }, String(pattern))
+    },
     states: (node) =>
       lines.flatMap(({ event }) => (event?.type === 'member' && event.node === node ? [event.state] : [])),
   }

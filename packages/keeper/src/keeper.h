@@ -168,6 +168,8 @@ bool signal_node(const Node *n, int signal);
 bool strangers(void);
 extern uint64_t strangers_next;
 uint64_t start_time(pid_t pid);
+// The kernel's letter for what a process does, 0 when there is none.
+char process_state(pid_t pid);
 
 // tag.c
 extern uint64_t tag_base, tag_mask;

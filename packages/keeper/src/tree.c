@@ -59,6 +59,11 @@ uint64_t start_time(pid_t pid) {
   return look(pid, &n) ? n.start : 0;
 }
 
+char process_state(pid_t pid) {
+  Node n;
+  return look(pid, &n) ? n.state : 0;
+}
+
 // A zombie counts as alive while threads of it run.
 bool alive(const Node *n) { return n->state != 'X' && n->state != 'x' && (n->state != 'Z' || n->threads > 1); }
 

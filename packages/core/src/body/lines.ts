@@ -68,7 +68,14 @@ export class LineFeed {
     this.#now = this.#options.now()
     if (chunk.skipped) this.#gap(stream, chunk.skipped)
     let from = 0
+    let leapt = false
+    this.#refill()
     for (let at = data.indexOf(newline); at >= 0; at = data.indexOf(newline, from)) {
+      if (this.#tokens < 1 && !leapt) {
+        leapt = true
+        from = this.#leap(stream, data, from)
+        if (from > at) continue
+      }
       this.#line(stream, this.#joined(stream, data.subarray(from, at)))
       from = at + 1
     }
@@ -124,12 +131,31 @@ export class LineFeed {
     return [...this.#last.map((held) => textOf(held.bytes)), ...open].slice(-this.#options.tail)
   }
 
-  #line(stream: Line['stream'], bytes: Uint8Array): void {
-    this.#last.push({ stream, bytes })
-    if (this.#last.length > this.#options.tail) this.#last.shift()
+  #refill(): void {
     const { rate, burst } = this.#options
     this.#tokens = Math.min(burst, this.#tokens + ((this.#now - this.#filledAt) * rate) / 1000)
     this.#filledAt = this.#now
+  }
+
+  /** None of these lines can be shown: all but the last ones are counted and no more, as a flood has very many. */
+  #leap(stream: Line['stream'], data: Uint8Array, from: number): number {
+    const ends: number[] = []
+    let count = 0
+    for (let at = data.indexOf(newline, from); at >= 0; at = data.indexOf(newline, at + 1)) {
+      ends[count % (this.#options.tail + 1)] = at
+      count += 1
+    }
+    const passed = count - this.#options.tail
+    if (passed <= 0) return from
+    this.#unshown += passed
+    this.#partial[stream] = []
+    return ends[(passed - 1) % (this.#options.tail + 1)]! + 1
+  }
+
+  #line(stream: Line['stream'], bytes: Uint8Array): void {
+    this.#last.push({ stream, bytes })
+    if (this.#last.length > this.#options.tail) this.#last.shift()
+    this.#refill()
     if (this.#tokens < 1) {
       this.#unshown += 1
       return

@@ -83,8 +83,8 @@ export interface Member {
   readonly spool?: string
   /** The agent's own last lines, where the backend sees them. */
   lastLines?(): readonly string[]
-  /** What is to be seen of it from outside, such as that it is stopped: a clause for the verdict. */
-  describe?(): string | undefined
+  /** What is to be seen of its agent from outside, where the backend sees it; `text` is a clause for the verdict. */
+  look?(): { readonly state: 'runs' | 'stopped' | 'stuck' | 'gone'; readonly text: string }
   /**
    * Ends whatever is left of the member, from outside, by pid and start time, session and marker, then performs
    * the undos that it declared (`atEnd`). Idempotent.

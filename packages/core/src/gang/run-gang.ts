@@ -38,13 +38,8 @@ export const runGang: RunGang = async (attempt) => {
         endWatch = watchLeases({
           leaseMs: gang.timeouts.lease,
           members: () => gang.members.values(),
-          lapsed: (member, since) =>
-            gang.lose(member, {
-              at: since,
-              code: 'E_GANG_MEMBER_SILENT',
-              summary: `node ${member.node} (${member.host}) has said nothing for ${gang.timeouts.lease / 1000} s: ${member.backed.describe?.() ?? `its agent (pid ${member.joining?.pid}) hangs, or its host is gone`}`,
-              fix: 'see whether the host is up and not out of memory, and whether somebody stopped the process (SIGSTOP)',
-            }),
+          patience: 3,
+          lapsed: (member, since) => gang.lose(member, silence(member, since)),
         })
         if (await formed(gang)) await gang.until(() => bodies(gang).every((member) => member.done))
       }
@@ -61,6 +56,18 @@ export const runGang: RunGang = async (attempt) => {
     return faulted(gang, error)
   } finally {
     rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+/** How a member is lost of which nothing is heard any more. */
+function silence(member: OwnedMember, since: number): Parameters<OwnedGang['lose']>[1] {
+  const seconds = Math.round((performance.now() - since) / 100) / 10
+  const seen = member.backed.look?.().text ?? `its agent (pid ${member.joining?.pid}) hangs, or its host is gone`
+  return {
+    at: since,
+    code: 'E_GANG_MEMBER_SILENT',
+    summary: `node ${member.node} (${member.host}) has said nothing for ${seconds} s: ${seen}`,
+    fix: 'see whether the host is up and not out of memory, and whether somebody stopped the process (SIGSTOP)',
   }
 }
 
@@ -98,13 +105,6 @@ async function obtain(gang: OwnedGang, secret: Uint8Array, rendezvous: string): 
   }
 }
 
-const rootKeeperLost = {
-  kind: 'keeper',
-  code: 'E_KEEPER_LOST',
-  summary: 'the keeper of this run (gangflow-keeper) was ended, and every member with it',
-  fix: `find out who ended it: the kernel when memory ran out ('dmesg | tail'), a person, or a scheduler`,
-} as const
-
 /** Opens the rendezvous for exactly these members. */
 function open(
   gang: OwnedGang,
@@ -121,7 +121,7 @@ function open(
     gang.emit({ type: 'member', node: member.node, host: member.host, state: 'starting', epoch: 1 })
     void backed.agentExited.then(({ code, signal, at, keeperLost }) => {
       member.gone = true
-      if (keeperLost) gang.lose(member, { at, ...rootKeeperLost })
+      if (keeperLost) gang.loseKeeper(at)
       else gang.lose(member, { at, code: 'E_GANG_AGENT_LOST', exitCode: code, signal })
       gang.progressed()
     })

@@ -115,11 +115,14 @@ class LocalMember implements Member {
     return this.#feed.tail()
   }
 
-  describe(): string | undefined {
-    const state = processState(this.#agent.pid)
-    if (state === 'T' || state === 't') return `its agent (pid ${this.#agent.pid}) was stopped by a signal (SIGSTOP)`
-    if (state === 'D') return `its agent (pid ${this.#agent.pid}) waits for a disk or a device`
-    return undefined
+  look(): ReturnType<NonNullable<Member['look']>> {
+    const letter = processState(this.#agent.pid)
+    const agent = `its agent (pid ${this.#agent.pid})`
+    if (letter === undefined || letter === 'Z' || letter === 'X') return { state: 'gone', text: `${agent} has ended` }
+    if (letter === 'T' || letter === 't')
+      return { state: 'stopped', text: `${agent} was stopped by a signal (SIGSTOP)` }
+    if (letter === 'D') return { state: 'stuck', text: `${agent} waits for a disk or a device` }
+    return { state: 'runs', text: `${agent} runs, but does not answer` }
   }
 
   reap(): Promise<void> {

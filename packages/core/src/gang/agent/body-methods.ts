@@ -58,6 +58,7 @@ export function bodyMethods(options: BodyMethodsOptions): Methods {
       await each(id, 'stop', { id }).catch(() => {})
       throw failed.reason
     },
+    'gang.watch': async (params) => each((params as { id: string }).id, 'watch', params!),
     'gang.signal': async (params) => each((params as { id: string }).id, 'signal', params!),
     'gang.stop': async (params) => each((params as { id: string }).id, 'stop', params!),
     'gang.copy': async (params, _payload, { signal }) => {

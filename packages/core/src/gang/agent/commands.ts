@@ -7,6 +7,8 @@ import type { CommandResult } from '../../plugin/contract.js'
 import type { Keeper, KeptProcess, ProcessExit } from '../../process/contract.js'
 import { spoolFile } from '../../process/spool.js'
 import type { LiveLine } from '../protocol.js'
+import { KeptOutput } from './kept-output.js'
+import { Watch, type WatchedLine } from './watch.js'
 
 /** A command as it travels: `Command` with its stdin as base64. */
 export interface WireCommand {
@@ -22,7 +24,6 @@ export interface WireCommand {
 
 /** Who started a command and hears of it. */
 export interface Starter {
-  line(line: { stream: 'stdout' | 'stderr'; text: string }): void
   exit(result: CommandResult): void
 }
 
@@ -39,15 +40,13 @@ export interface CommandsOptions {
   live(line: LiveLine): void
 }
 
-/** Bytes of each output that a result holds. */
-const KEPT = 1 << 20
-
 interface Running {
   readonly id: string
   readonly name: string
   readonly command: WireCommand
   readonly process: KeptProcess
   readonly feed: LineFeed
+  readonly watch: Watch
   readonly ended: Promise<void>
   exit: ProcessExit | undefined
   /** True once we asked for its end. */
@@ -95,16 +94,14 @@ export class Commands {
       )
     }
     const log = this.#options.log(name, spoolFile(spool, name)).start()
-    const logged = child.closed.then(() => log.finish())
-    logged.catch(() => {})
-    this.#logs.push(logged)
-    const kept = { stdout: new Kept(), stderr: new Kept() }
+    const kept = new KeptOutput()
+    const watch = new Watch()
     const feed = new LineFeed((line) => {
-      starter.line({ stream: line.stream, text: line.text })
       if (command.show !== false) this.#options.live({ process: name, ...line })
     })
     child.onOutput((chunk) => {
-      kept[chunk.stream].push(chunk.data)
+      kept.push(chunk)
+      watch.push(chunk)
       feed.push(chunk)
     })
     const running: Running = {
@@ -113,23 +110,33 @@ export class Commands {
       command,
       process: child,
       feed,
+      watch,
       exit: undefined,
       asked: false,
-      ended: child.exited.then((exit) => {
+      ended: child.exited.then(async (exit) => {
         running.exit = exit
         feed.end()
+        watch.end()
+        const output = await kept.text(spoolFile(spool, name)).catch(() => ({ stdout: '', stderr: '' }))
         starter.exit({
           node,
           exitCode: exit.code,
           signal: exit.signal,
-          stdout: kept.stdout.text(),
-          stderr: kept.stderr.text(),
+          ...output,
           durationMs: exit.at - began,
         })
       }),
     }
     this.#all.push(running)
+    const logged = Promise.all([running.ended, child.closed]).then(() => log.finish())
+    logged.catch(() => {})
+    this.#logs.push(logged)
     return { name, pid: child.pid }
+  }
+
+  /** Sends the lines of a command to its starter: those held from its start, then all as they come. */
+  watch(id: string, send: (lines: readonly WatchedLine[]) => void): void {
+    this.#all.find((running) => running.id === id)?.watch.listen(send)
   }
 
   signal(id: string, signal: NodeJS.Signals): void {
@@ -205,22 +212,5 @@ export class Commands {
     const count = (this.#names.get(base) ?? (base === 'body' ? 1 : 0)) + 1
     this.#names.set(base, count)
     return count === 1 ? base : `${base}-${count}`
-  }
-}
-
-/** The end of an output, whole as long as it is short. */
-class Kept {
-  readonly #chunks: Uint8Array[] = []
-  #size = 0
-
-  push(data: Uint8Array): void {
-    this.#chunks.push(data)
-    this.#size += data.length
-    while (this.#size - this.#chunks[0]!.length > KEPT) this.#size -= this.#chunks.shift()!.length
-  }
-
-  text(): string {
-    const whole = Buffer.concat(this.#chunks)
-    return whole.subarray(Math.max(0, whole.length - KEPT)).toString('utf8')
   }
 }

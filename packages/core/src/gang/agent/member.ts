@@ -44,7 +44,7 @@ const EVIDENCE_MS = 2_000
 /** What the entry gives an agent to work with. */
 export interface AgentTools {
   readonly transport: Transport
-  startKeeper(options: { mark: string; leaseMs: number; graceMs: number }): Promise<Keeper>
+  startKeeper(options: { mark: string; leaseMs: number; graceMs: number; liveBytesPerSecond: number }): Promise<Keeper>
   openDatastore(location: string): Promise<Datastore>
   openHost(options: { keeper: Keeper; directory: string; spool: string; datastore: Datastore }): Promise<BodyHost>
 }
@@ -124,6 +124,8 @@ class MemberAgent {
       mark: this.#mark(),
       leaseMs: timeouts.lease,
       graceMs: timeouts.stopGrace,
+      // A flood must not keep the agent from its lease: what is not shown live is in the spool.
+      liveBytesPerSecond: 512 << 10,
     })
     keeper.catch(() => {})
     const [lease, data, listener, raw, store] = await Promise.all([

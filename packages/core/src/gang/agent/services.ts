@@ -56,9 +56,12 @@ export class Services {
         const { id, command } = params as unknown as { id: string; command: WireCommand }
         this.#watch(peer).add(id)
         return this.commands.start(id, command, {
-          line: (line) => peer.event('line', { id, ...line }),
           exit: (result) => peer.event('exit', { id, result: result as unknown as Json }),
         })
+      },
+      watch: (params, _payload, { peer }) => {
+        const { id } = params as { id: string }
+        this.commands.watch(id, (lines) => peer.event('lines', { id, lines: lines as unknown as Json }))
       },
       signal: (params) => {
         const { id, signal } = params as { id: string; signal: NodeJS.Signals }

@@ -17,9 +17,9 @@ interface Running {
 export function processes(link: Link) {
   const running = new Map<string, Running>()
   let lastId = 0
-  link.on('gang.line', (data) => {
-    const { id, ...line } = data as unknown as Line & { id: string }
-    for (const listener of running.get(id)?.listeners ?? []) listener(line)
+  link.on('gang.lines', (data) => {
+    const { id, node, lines } = data as unknown as { id: string; node: number; lines: Omit<Line, 'node'>[] }
+    for (const line of lines) for (const listener of running.get(id)?.listeners ?? []) listener({ node, ...line })
   })
   link.on('gang.exit', (data) => {
     const { id, result } = data as unknown as { id: string; result: CommandResult }
@@ -67,6 +67,8 @@ export function processes(link: Link) {
         ended,
         onLine: (listener) => {
           group.listeners.add(listener)
+          // The lines from the start on were held; nothing travels before somebody listens.
+          if (group.listeners.size === 1) call(link, 'gang.watch', { id }).catch(() => {})
         },
         async signal(signal) {
           await call(link, 'gang.signal', { id, signal })

@@ -51,7 +51,7 @@ async function stopMember(gang: OwnedGang, member: OwnedMember, order: StopOrder
   if (!member.gone) gang.state(member, 'stopping')
   try {
     const silent = performance.now() - member.heard > gang.timeouts.lease
-    if (!member.connected || silent) throw member.lost('stop')
+    if (!member.connected || (silent && member.backed.look?.().state !== 'runs')) throw member.lost('stop')
     // What a member's processes may take, then as long again for a machine that is busy with ending them.
     member.account = await member.call<Account>(
       'stop',

@@ -102,7 +102,6 @@ export class OwnedGang {
     member: OwnedMember,
     lost: {
       at: number
-      kind?: 'agent' | 'keeper'
       code: string
       summary?: string
       fix?: string
@@ -124,11 +123,11 @@ export class OwnedGang {
         ...(lost.summary ? { summary: lost.summary } : {}),
         ...(lost.fix ? { fix: lost.fix } : {}),
         casualty: {
-          kind: lost.kind ?? 'agent',
+          kind: 'agent',
           node: member.node,
           memberId: member.memberId,
           host: member.host,
-          ...(pid === undefined || lost.kind === 'keeper' ? {} : { pid }),
+          ...(pid === undefined ? {} : { pid }),
           ...(lost.exitCode == null ? {} : { exitCode: lost.exitCode }),
           ...(lost.signal ? { signal: lost.signal } : {}),
           ...(lastLines.length > 0 ? { lastLines } : {}),
@@ -136,6 +135,23 @@ export class OwnedGang {
       },
       lost.at,
       member.node,
+    )
+  }
+
+  /** The keeper above all agents of this machine was killed, and the kernel ended them with it. */
+  loseKeeper(at: number): void {
+    if (this.failures.some(({ code }) => code === 'E_KEEPER_LOST')) return
+    for (const member of this.ordered) this.state(member, 'failed')
+    this.fail(
+      {
+        cause: 'infrastructure',
+        weight: 'own',
+        code: 'E_KEEPER_LOST',
+        casualty: { kind: 'keeper', pid: this.attempt.keeper.pid },
+        summary: 'the keeper of this run (gangflow-keeper) was ended, and every member with it',
+        fix: "find out who ended it: the kernel when memory ran out ('dmesg | tail'), a person, or a scheduler",
+      },
+      at,
     )
   }
 

@@ -2,6 +2,8 @@ import type { OwnedMember } from './members.js'
 
 export interface LeaseOptions {
   readonly leaseMs: number
+  /** Leases more for a member whose agent is seen to be alive and not stopped: it wants for a processor. */
+  readonly patience: number
   members(): Iterable<OwnedMember>
   /** `silent` said nothing for a lease; its last sign of life was at `since` (`performance.now()`). */
   lapsed(silent: OwnedMember, since: number): void
@@ -21,7 +23,10 @@ export function watchLeases(options: LeaseOptions): () => void {
     for (const member of options.members()) {
       if (stalled) member.heard = Math.max(member.heard, now)
       if (!member.lease || member.gone || accused.has(member)) continue
-      if (now - member.heard <= options.leaseMs) continue
+      const silence = now - member.heard
+      if (silence <= options.leaseMs) continue
+      const starved = member.backed.look?.().state === 'runs'
+      if (starved && silence <= options.leaseMs * (1 + options.patience)) continue
       accused.add(member)
       options.lapsed(member, member.heard)
     }
