@@ -5,7 +5,7 @@ import { plainLines } from '../../src/cli/view/plain.js'
 import type { Verdict } from '../../src/errors/verdict.js'
 
 const style = picocolors.createColors(false)
-const id = { step: 'train', task: '1', attempt: 1 }
+const id = { step: 'train', task: '1', attempt: 0 }
 const verdict: Verdict = {
   version: 1,
   cause: 'user',

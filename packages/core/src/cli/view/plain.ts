@@ -3,9 +3,9 @@ import type { RunEvent, TaskId } from '../../runtime/contract.js'
 import { factLines, verdictLines } from '../failure.js'
 import { clock, hue, type Style } from '../style.js'
 
-/** `train/1`, with the attempt from the second on, and the node of a gang. */
+/** `train/1`, with the attempt from the second on (`train/1.1`), and the node of a gang. */
 export function labelOf(event: TaskId & { readonly node?: number; readonly process?: string }): string {
-  const attempt = event.attempt > 1 ? `.${event.attempt}` : ''
+  const attempt = event.attempt > 0 ? `.${event.attempt}` : ''
   const node = event.node === undefined ? '' : `:${event.node}`
   const process = event.process === undefined || event.process === 'body' ? '' : `:${event.process}`
   return `${event.step}/${event.task}${attempt}${node}${process}`
