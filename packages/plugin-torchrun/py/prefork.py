@@ -217,7 +217,7 @@ class Parent:
 
 def python_options():
     """The options before the script on this process's own command line."""
-    original = getattr(sys, "orig_argv", None) or [sys.executable, "-u", __file__]
+    original = getattr(sys, "orig_argv", None) or [sys.executable, "-u", *sys.argv]
     return original[1 : len(original) - len(sys.argv)]
 
 

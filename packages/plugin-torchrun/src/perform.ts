@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GangflowError } from '@gangflow/core'
-import type { GangContext, Json } from '@gangflow/core/plugin'
+import type { GangContext, GangPort, Json } from '@gangflow/core/plugin'
 import { casualtyOf, explain, type Failed, isEcho, isPortTaken, type Place } from './failure.js'
 import { masked } from './mask.js'
 import { meet } from './meet.js'
@@ -32,11 +32,21 @@ async function performAll(session: Session, call: TorchRunOptions): Promise<Torc
   const prepared = await prepare(session, call)
   const number = ++session.calls
   const fixed = prepared.called.masterPort
-  const draw = async (round: number) => fixed ?? (await gang.reservePort(`torch-${number}-${round}`)).port
+  let held: GangPort | undefined
+  const draw = async (round: number) => {
+    if (fixed !== undefined) return fixed
+    await held?.release()
+    held = await gang.reservePort(`torch-${number}-${round}`)
+    return held.port
+  }
   let port = await meet(gang, prepared.called, gang.isControl ? await draw(0) : null)
   for (let round = 0; ; round++) {
     const result = await performRound(session, prepared, { number, round, port })
-    if (result !== REDRAWN) return finish(gang, prepared, port, result)
+    if (result !== REDRAWN) {
+      const all = await finish(gang, prepared, port, result)
+      await held?.release()
+      return all
+    }
     // The port was taken between its reservation and rank 0's bind: once more, everywhere, with another.
     const key = portKey(number, round + 1)
     if (gang.isControl) await gang.kv.set(key, await draw(round + 1))

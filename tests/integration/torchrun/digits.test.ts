@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import { Client, type RunEvent, run } from '@gangflow/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pythonWithTorch } from '../../../scripts/python-env.mjs'
@@ -52,5 +53,28 @@ describe('launcher prefork on a real gang', () => {
       for await (const { text } of run.task('train').logs({ process: `rank${rank}` })) lines.push(text)
       expect(lines[0]).toMatch(new RegExp(`^rank ${rank} has pid \\d+$`))
     }
+  }, 180_000)
+
+  it('says that the parent was killed, when it was, and leaves no rank', async () => {
+    const pids: number[] = []
+    const { verdict, left } = await train({
+      args: ['*:deaf'],
+      launcher: 'prefork',
+      members: 1,
+      nproc: 2,
+      env: { GANGFLOW_PYTHON: python },
+      onLine({ text }) {
+        const pid = /^rank \d has pid (\d+)$/.exec(text)?.[1]
+        if (!pid || pids.push(Number(pid)) < 2) return
+        const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]
+        process.kill(Number(parent), 'SIGKILL')
+      },
+    })
+    expect(verdict).toMatchObject({
+      cause: 'infrastructure',
+      first: { process: 'prefork', signal: 'SIGKILL', node: 0 },
+    })
+    expect(left).toEqual([])
+    expect(pids.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([])
   }, 180_000)
 })
