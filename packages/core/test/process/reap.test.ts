@@ -7,7 +7,7 @@ import { availableCpus } from '../../src/process/cpus.js'
 import { assignedGpus } from '../../src/process/gpus.js'
 import { isAlive, processFacts, startTimeOf } from '../../src/process/identity.js'
 import { reap } from '../../src/process/reap.js'
-import { everyone, folder, freshMark, isRunning, until } from './helpers.js'
+import { everyone, folder, freshMark, isRunning, marked, until } from './helpers.js'
 
 async function start(argv: [string, ...string[]], extra: Record<string, string> = {}) {
   const child = spawn(argv[0], argv.slice(1), {
@@ -40,11 +40,16 @@ describe('reap', () => {
       GANGFLOW_MARK: `${mark}/agent`,
     })
     await once(child, 'exit')
+    const away = () => marked(`${mark}/agent`).filter((pid) => processFacts(pid)?.session !== child.pid)
+    await until('the one that leaves the session', () => away().length === 1 && marked(`${mark}/agent`).length === 2)
     const other = await start(['sleep', '656'], { GANGFLOW_MARK: `${mark}x` })
-    expect(await reap({ sessions: [child.pid!], graceMs: 2000 })).toEqual({ ended: 1, left: [] })
-    expect(await reap({ mark })).toEqual({ ended: 1, left: [] })
-    expect(isRunning(other.pid!)).toBe(true)
-    other.kill('SIGKILL')
+    try {
+      expect(await reap({ sessions: [child.pid!], graceMs: 2000 })).toEqual({ ended: 1, left: [] })
+      expect(await reap({ mark })).toEqual({ ended: 1, left: [] })
+      expect(isRunning(other.pid!)).toBe(true)
+    } finally {
+      other.kill('SIGKILL')
+    }
   })
 
   it('gives those that heed TERM the grace', async () => {
