@@ -17,9 +17,12 @@ export function startTimeOf(pid: number): string {
   }
 }
 
+let own: string | undefined
+
 /** This process as the owner of something. */
 export function thisOwner(): OwnerRecord {
-  return { host: hostname(), pid: process.pid, pidStart: startTimeOf(process.pid), at: Date.now() }
+  own ??= startTimeOf(process.pid)
+  return { host: hostname(), pid: process.pid, pidStart: own, at: Date.now() }
 }
 
 /** Whether the owner still lives: `unknown` when it is of another host. */
