@@ -23,6 +23,8 @@ export interface AttemptRequest {
   readonly signal: AbortSignal
   /** Settles when the task's record is stored; nothing is committed before. */
   readonly recorded: Promise<unknown>
+  /** Called when its processes have nothing more to do: another task may start while this one is committed. */
+  free(): void
   /** Takes the promise that the attempt's output is stored; the run does not end before it. */
   keepLog(logged: Promise<void>): void
 }
@@ -60,6 +62,7 @@ export async function runAttempt(context: RunContext, request: AttemptRequest): 
     task.gangSize === undefined
       ? await runBody(context, request, assignment, startedAt)
       : await runMembers(context, request, assignment, task.gangSize, startedAt)
+  request.free()
   await Promise.all([started, request.recorded])
   if (outcome.ok) {
     const fresh = await datastore.createRecord(keys.done(address), json(outcome.done))

@@ -124,6 +124,13 @@ export class RunLoop {
     const { task, step, attempt } = waiting
     const controller = new AbortController()
     this.active.set(controller, { step: task.step, task: task.task, attempt })
+    let held = true
+    const free = () => {
+      if (!held) return
+      held = false
+      this.admission.release(lease)
+      this.pump()
+    }
     try {
       const recorded = attempt === 0 ? this.record(task) : waiting.recorded
       recorded.catch(() => {})
@@ -134,6 +141,7 @@ export class RunLoop {
         lease,
         signal: controller.signal,
         recorded,
+        free,
         keepLog: (logged) => this.keepLog(logged),
       })
       prepareNext(this.context, this.steps, step, this.queue, this.admission, this.lastMs)
@@ -146,7 +154,7 @@ export class RunLoop {
       this.fault(error)
     } finally {
       this.active.delete(controller)
-      this.admission.release(lease)
+      free()
       this.pump()
     }
   }

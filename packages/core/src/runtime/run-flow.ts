@@ -18,6 +18,7 @@ import type { Artifacts } from '../flow/types.js'
 import { startHandle } from './control.js'
 import { inProcessHost, inProcessKeeper, needsProcess } from './in-process.js'
 import { newParameters } from './parameters.js'
+import { keyOf } from './plan.js'
 import { executeRun } from './run.js'
 
 export interface RunFlowOptions<F> {
@@ -44,7 +45,7 @@ export interface FlowTask<F> {
 export interface FlowResult<F> {
   /** After the end step. */
   readonly artifacts: Artifacts<F>
-  /** In the order in which they ended. */
+  /** In the order in which they ran. */
   readonly tasks: readonly FlowTask<F>[]
   readonly run: string
   /** `dir:…`, for a `Client`. */
@@ -79,8 +80,13 @@ export async function runFlow<F extends FlowSpec>(
   const about = { flow: compiled.description.name, command: '', signal: options.signal }
   const request = { file: compiled.file, user: 'test', tags: options.tags ?? [], env: {} }
   const handle = startHandle(about, (control) => executeRun(services, request, control))
-  const ended: { step: string; task: string }[] = []
-  for await (const event of handle.events) if (event.type === 'task-done') ended.push(event)
+  // In the order in which they began, a retried one again: what is stored when may differ from run to run.
+  const begun = new Map<string, { step: string; task: string }>()
+  for await (const event of handle.events) {
+    if (event.type !== 'task-started') continue
+    begun.delete(keyOf(event))
+    begun.set(keyOf(event), event)
+  }
   const { run, status, error } = await handle.result
   if (status !== 'done') {
     if (error?.step !== undefined && error.verdict?.cause === 'user' && thrown.has(error.step))
@@ -88,7 +94,7 @@ export async function runFlow<F extends FlowSpec>(
     throw new GangflowError(error ?? { code: 'E_RUN_CANCELLED', what: 'the run was cancelled' })
   }
   const tasks = await Promise.all(
-    ended.map((task) => readTask<F>(store, flowClass, { ...task, flow: about.flow, run })),
+    [...begun.values()].map((task) => readTask<F>(store, flowClass, { ...task, flow: about.flow, run })),
   )
   return { artifacts: tasks.at(-1)!.artifacts, tasks, run, datastore: store.location }
 }
