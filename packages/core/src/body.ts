@@ -2,5 +2,5 @@
 import { dirname } from 'node:path'
 import { loadShared } from './body/load-shared.js'
 
-const { startBody } = loadShared(__dirname, dirname(process.argv[4]!)) as { startBody(): void }
-startBody()
+const core = loadShared(__dirname, dirname(process.argv[4]!))
+;(core['startBody'] as (core: Record<string, unknown>) => void)(core)

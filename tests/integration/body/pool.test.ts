@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { saveValues } from '../../../packages/core/src/datastore/artifacts/save.js'
 import { artifactsOf, slack, sleep, stage } from './harness.js'
@@ -67,7 +67,17 @@ describe('a body that is used again', () => {
   it('serves that step alone, and not after a failure', async () => {
     const failed = diamond.run('fit', { reuse: true, item: bad! })
     const { pid } = await started(failed)
-    expect(await failed.outcome).toMatchObject({ ok: false, code: 'E_STEP_FAILED' })
+    // This flow is run as a script (troubles.ts, which waits at its top level, as a module): the same stacks.
+    const line =
+      readFileSync(diamond.compiled.file, 'utf8')
+        .split('\n')
+        .findIndex((text) => text.includes("'bad item'")) + 1
+    expect(readFileSync(`${diamond.compiled.bundle}.script`, 'utf8')).not.toBe('')
+    expect(await failed.outcome).toMatchObject({
+      ok: false,
+      code: 'E_STEP_FAILED',
+      summary: `step 'fit' threw Error: bad item at ${diamond.compiled.file}:${line}`,
+    })
     const next = diamond.run('fit', { reuse: true, item: one! })
     expect((await started(next)).pid).not.toBe(pid)
     await next.outcome

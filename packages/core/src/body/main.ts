@@ -16,16 +16,22 @@ import { flushStreams, writeThrough } from './streams.js'
 
 export interface BodyComposition {
   readonly makeContext: MakeContext
+  /** What a flow imports of core. */
+  readonly core: Record<string, unknown>
 }
 
 /** A body process, from its start to its end: `node body.cjs SOCKET NAME BUNDLE FILE`. Says nothing on its own streams. */
-export async function bodyMain({ makeContext }: BodyComposition): Promise<void> {
+export async function bodyMain({ makeContext, core }: BodyComposition): Promise<void> {
   const [socket, name, bundle, file] = process.argv.slice(2) as [string, string, string, string]
   process.argv = [process.argv[0]!, file]
   writeThrough()
   // What the flow's modules throw is told by the task that needs them.
-  const flow = loadFlow(bundle, file)
-  flow.catch(() => {})
+  let flow: Promise<FlowClass> | undefined
+  const load = () => {
+    flow ??= loadFlow(bundle, file, core)
+    flow.catch(() => {})
+    return flow
+  }
   const stop = new AbortController()
   const listeners: ((event: string, data: Json | undefined, payload: Uint8Array) => void)[] = []
   const peer = await dial(
@@ -36,7 +42,7 @@ export async function bodyMain({ makeContext }: BodyComposition): Promise<void> 
       methods: {
         // The call may come together with the welcome, before `dial` has given the peer.
         run: async (params, _, { peer }) => {
-          const body = { peer, flow, makeContext, words: lastWordsPath(socket, name), signal: stop.signal, listeners }
+          const body = { peer, load, makeContext, words: lastWordsPath(socket, name), signal: stop.signal, listeners }
           return (await runTask(body, params as unknown as Assignment)) as unknown as Json
         },
       },
@@ -47,13 +53,15 @@ export async function bodyMain({ makeContext }: BodyComposition): Promise<void> 
       },
     },
   )
+  // After the hello: a file that takes long at its top level is no body that does not come up.
+  void load()
   // Without its host a body has nobody to work for.
   void peer.closed.then(() => process.exit(1))
 }
 
 interface Body {
   readonly peer: Peer
-  readonly flow: Promise<FlowClass>
+  load(): Promise<FlowClass>
   readonly makeContext: MakeContext
   readonly words: string
   readonly signal: AbortSignal
@@ -76,7 +84,7 @@ async function runTask(body: Body, assignment: Assignment): Promise<Completion> 
   try {
     const store = stores.get(assignment.datastore) ?? openDatastoreSync(assignment.datastore)
     stores.set(assignment.datastore, store)
-    const work = body.flow.then((flowClass) =>
+    const work = body.load().then((flowClass) =>
       perform({
         assignment,
         flowClass,

@@ -7,7 +7,7 @@ import { hintOf } from './description-hint.js'
 import { coreEntry, findCore } from './find-core.js'
 import { locateFlow } from './locate-flow.js'
 import { requireOneCore } from './one-core.js'
-import { storeBundle } from './store-bundle.js'
+import { storeBundle, storeScript } from './store-bundle.js'
 
 /**
  * Compiles a flow and describes it, once for a run. Nothing of the flow is loaded into this process. Throws
@@ -33,11 +33,18 @@ export async function compileFlow(request: CompileRequest, datastore: Datastore)
     const bundle = await bundleFlow(file, execArgv, signal)
     requireOneCore(file, core, bundle.pins)
     const stored = await storeBundle(bundle, datastore)
+    // Beside the describing, which takes longer.
+    const script = storeScript(bundle, stored, core)
+    script.catch(() => {})
     const key = await descriptionKey(stored.ref.hash, core, bundle.pins, execArgv)
     const compiled = { file, bundle: stored.path, ref: stored.ref, core: core.folder }
     const kept = await readDescription(stored.folder, key)
-    if (kept !== undefined) return { ...compiled, description: kept }
+    if (kept !== undefined) {
+      await script
+      return { ...compiled, description: kept }
+    }
     const described = await (ahead ?? new DescribeProcess(options)).describe(stored.path, bundle.sources)
+    await script
     await hint.setKept(await keepDescription(stored.folder, key, described))
     return { ...compiled, description: described.description }
   } finally {

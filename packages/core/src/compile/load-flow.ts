@@ -2,18 +2,20 @@ import { pathToFileURL } from 'node:url'
 import { GangflowError, messageOf } from '../errors/base.js'
 import { isFlowClass } from '../flow/brand.js'
 import type { FlowClass } from '../flow/invocation.js'
+import { loadScript } from './load-script.js'
 import { installSourceMaps } from './source-maps.js'
 import { frameLocation } from './stack-location.js'
 
 /**
  * Loads a bundle in this process and finds its flow. `file` is the person's source, for the words of errors.
- * What the file throws while it loads is `E_FLOW_LOAD` with its place; a GangflowError passes as it is.
+ * With the flow's core at hand it is run as a script where it can be. What the file throws while it loads is `E_FLOW_LOAD` with its place; a GangflowError passes as it is.
  */
-export async function loadFlow(bundle: string, file: string): Promise<FlowClass> {
+export async function loadFlow(bundle: string, file: string, core?: Record<string, unknown>): Promise<FlowClass> {
   installSourceMaps(bundle)
   let exports: Record<string, unknown>
   try {
-    exports = (await import(pathToFileURL(bundle).href)) as Record<string, unknown>
+    exports =
+      (core && loadScript(bundle, core)) ?? ((await import(pathToFileURL(bundle).href)) as Record<string, unknown>)
   } catch (thrown) {
     throw loadError(thrown, file)
   }

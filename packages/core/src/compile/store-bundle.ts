@@ -1,9 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { readFile, rename, utimes, writeFile } from 'node:fs/promises'
+import { readFile, rename, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { Datastore } from '../datastore/contract.js'
 import type { BundleRef } from '../datastore/records.js'
 import { type Bundle, bundleName } from './bundle-flow.js'
+import type { Core } from './find-core.js'
+import { scriptName } from './load-script.js'
+import { scriptOf } from './script-form.js'
 
 export interface StoredBundle {
   readonly ref: BundleRef
@@ -23,6 +27,17 @@ export async function storeBundle(bundle: Bundle, datastore: Datastore): Promise
   await writeOnce(join(folder, `${bundleName}.map`), bundle.map)
   await writeOnce(join(folder, bundleName), bundle.code)
   return { ref, folder, path: join(folder, bundleName) }
+}
+
+/** Lays a script of the bundle beside it, for bodies; an empty one where it has to be a module. */
+export async function storeScript(bundle: Bundle, stored: StoredBundle, core: Core): Promise<void> {
+  const path = scriptName(stored.path)
+  if (await stat(path).catch(() => undefined)) return
+  const entry = join(core.folder, 'dist', 'index.js')
+  const script = bundle.pins.every((pin) => pin.path === entry)
+    ? await scriptOf(Buffer.from(bundle.code).toString('utf8'), pathToFileURL(entry).href)
+    : undefined
+  await writeOnce(path, Buffer.from(script ?? ''))
 }
 
 /** Covers code, map and the pinned imports. */
