@@ -223,10 +223,7 @@ export class RunLoop {
   /** Something that is no step's failure: the datastore, the keeper, or a fault of gangflow. */
   private fault(error: unknown): void {
     const facts = faultFacts(error)
-    this.stop(
-      { cause: 'infrastructure', why: facts.what, graceMs: FAILURE_GRACE_MS },
-      { status: 'failed', error: facts },
-    )
+    this.stop({ cause: 'cancelled', why: facts.what, graceMs: FAILURE_GRACE_MS }, { status: 'failed', error: facts })
   }
 
   private keepLog(logged: Promise<void>): void {

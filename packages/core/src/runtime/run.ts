@@ -152,7 +152,7 @@ async function perform(
   const loop = new RunLoop(context, plan, save)
   const late = () => {
     const what = `the run did not end within its timeout of ${timeoutMs! / 1000} s`
-    const reason: StopReason = { cause: 'timeout', why: what, graceMs: FAILURE_GRACE_MS }
+    const reason: StopReason = { cause: 'cancelled', why: what, graceMs: FAILURE_GRACE_MS }
     const error = withVerdict('timeout', { code: 'E_RUN_TIMEOUT', what, fix: "raise the run's timeout" })
     loop.stop(reason, { status: 'failed', error })
   }

@@ -6,6 +6,7 @@ import { saveValues } from '../../src/datastore/artifacts/save.js'
 import type { Datastore } from '../../src/datastore/contract.js'
 import { openDatastoreSync } from '../../src/datastore/open.js'
 import type { DoneRecord, StoredTransition } from '../../src/datastore/records.js'
+import type { Cause } from '../../src/errors/verdict.js'
 import type { FlowDescription } from '../../src/flow/description.js'
 import type { RunGang } from '../../src/gang/contract.js'
 import type { Keeper } from '../../src/process/contract.js'
@@ -76,7 +77,7 @@ export function fakeServices(description: FlowDescription, perform: Perform, sto
 }
 
 async function attemptOf(perform: Perform, task: BodyTask): Promise<BodyOutcome> {
-  const failed = (cause: 'user' | 'cancelled', summary: string): BodyOutcome => ({
+  const failed = (cause: Cause, summary: string): BodyOutcome => ({
     ok: false,
     cause,
     summary,
@@ -86,7 +87,10 @@ async function attemptOf(perform: Perform, task: BodyTask): Promise<BodyOutcome>
     durationMs: 0,
   })
   const stopped = new Promise<BodyOutcome>((resolve) => {
-    const stop = () => resolve(failed('cancelled', (task.signal.reason as StopReason).why))
+    const stop = () => {
+      const { cause, why } = task.signal.reason as StopReason
+      resolve(failed(cause, why))
+    }
     if (task.signal.aborted) stop()
     else task.signal.addEventListener('abort', stop, { once: true })
   })

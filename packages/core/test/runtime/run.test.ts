@@ -278,8 +278,13 @@ describe('a run', () => {
       fit: (_, __, stop) => new Promise((resolve) => stop.addEventListener('abort', resolve)),
     })
     const { services } = fakeServices(chain(), perform, temporaryStore())
-    const result = await start(services, { timeoutMs: 50 }).result
-    expect(result).toMatchObject({ status: 'failed', error: { code: 'E_RUN_TIMEOUT' } })
+    const handle = start(services, { timeoutMs: 50 })
+    const events = await collect(handle)
+    const error = { code: 'E_RUN_TIMEOUT', verdict: { cause: 'timeout' } }
+    expect(await handle.result).toMatchObject({ status: 'failed', error })
+    // The step itself did nothing wrong.
+    expect(events.filter(({ type }) => type === 'task-failed')).toEqual([])
+    expect(events.filter(({ type }) => type === 'task-cancelled').length).toBe(1)
   })
 
   it('refuses a way that the graph does not have as the step’s failure', async () => {
