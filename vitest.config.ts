@@ -1,7 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
-// Unit suites import the sources; integration and chaos suites run what was built into dist/.
+// Unit suites import the sources; integration and chaos suites run what was built into dist/, one file at a time, after
+// them. In CI a test that starts real processes on a shared machine may be tried twice; the report marks it as retried.
 const shared = { esbuild: { target: 'node20' } } as const
+const retry = process.env['CI'] ? 1 : 0
 
 export default defineConfig({
   ...shared,
@@ -9,7 +11,14 @@ export default defineConfig({
     projects: [
       {
         ...shared,
-        test: { name: 'unit', include: ['packages/*/test/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 60_000 },
+        test: {
+          name: 'unit',
+          include: ['packages/*/test/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          retry,
+          sequence: { groupOrder: 0 },
+        },
       },
       {
         ...shared,
@@ -19,6 +28,8 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+          retry,
+          sequence: { groupOrder: 1 },
         },
       },
     ],
