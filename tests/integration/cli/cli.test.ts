@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -112,6 +112,17 @@ describe('gangflow', () => {
       /step_start -->\|"each of numbers"\| step_squared/,
     )
     expect((await gangflow(['run', flow, '--help'])).stdout).toMatch(/--count number\s+how many numbers/)
+  })
+
+  it('shows what would be started, and completes words', async () => {
+    const { stdout } = await gangflow(['run', flow, '--dry-run'])
+    expect(stdout).toMatch(/^squared task\n {2}request .*body/m)
+    expect(stdout).not.toMatch(/started/)
+    const complete = (...typed: string[]) =>
+      execFileSync(process.execPath, [bin, '--get-yargs-completions', 'gangflow', ...typed], { encoding: 'utf8' })
+    expect(complete('ru')).toBe('run\nruns\n')
+    expect(complete('run', flow, '--da')).toBe('--datastore\n')
+    expect(execFileSync(process.execPath, [bin, 'completion'], { encoding: 'utf8' })).toMatch(/gangflow/)
   })
 
   it("says what failed with the person's own place, and resumes when it is mended", async () => {

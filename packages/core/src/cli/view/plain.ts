@@ -1,5 +1,5 @@
 import prettyMs from 'pretty-ms'
-import type { RunEvent, TaskId } from '../../runtime/contract.js'
+import type { RunEvent, StepPlan, TaskId } from '../../runtime/contract.js'
 import { factLines, verdictLines } from '../failure.js'
 import { clock, hue, type Style } from '../style.js'
 
@@ -44,6 +44,8 @@ export function plainLines(event: RunEvent, style: Style): string[] {
           : [say(labelOf(event), style.dim(`… ${event.skipped} lines not shown; gangflow logs has them all`))]
       return [...skipped, say(labelOf(event), style.dim('│ ') + event.text)]
     }
+    case 'plan':
+      return planLines(event.plan, style)
     case 'stopping':
       return [`${time} ${style.yellow(`stopping: ${event.reason}`)}`]
     case 'run-ended':
@@ -62,4 +64,23 @@ function endLines({ at, result }: RunEvent & { type: 'run-ended' }, style: Style
     lines.push(...factLines(result.error, style))
   }
   return lines
+}
+
+/** What one step would be started with (`--dry-run`). */
+function planLines(
+  { step, kind, request, resources, environment, plugins, ...more }: StepPlan,
+  style: Style,
+): string[] {
+  const size = 'size' in more && more.size !== undefined ? ` of ${more.size}` : ''
+  const facts = {
+    request,
+    resources,
+    environment,
+    ...Object.fromEntries(plugins.map(({ name, ...use }) => [name, use])),
+  }
+  const told = Object.entries(facts).filter(([, fact]) => Object.keys((fact as object | null) ?? {}).length > 0)
+  return [
+    `${hue(style, step)(step)} ${style.dim(`${kind}${size}`)}`,
+    ...told.map(([name, fact]) => `  ${style.dim(name)} ${JSON.stringify(fact)}`),
+  ]
 }
