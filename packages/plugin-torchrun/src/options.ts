@@ -20,14 +20,14 @@ export interface TorchrunOptions {
   /** Timeout of every process group that the script gives none. Default 30 minutes, for every backend. */
   readonly processGroupTimeout?: Duration
   readonly launcher?: Launcher
-  /** Interpreter, with options if it needs some: `'python3.12'`, `['python', '-X', 'dev']`. Default: see docs. */
+  /** Interpreter, with options if it needs some: `'python3.12'`, `['python', '-X', 'dev']`. Default: see the README, Python. */
   readonly python?: string | readonly string[]
   /** Artifact that receives each member's `GANGFLOW_OUTPUT_DIR`s. Default `torchOutput`. */
   readonly outputArtifact?: string
 }
 
 export type ArgumentValue = string | number | boolean | null | undefined | readonly (string | number)[] | object
-/** A list is passed as it is; an object becomes flags (see docs/guide/torchrun.md). */
+/** A list is passed as it is; an object becomes flags (see the README). */
 export type Arguments = readonly (string | number)[] | Readonly<Record<string, ArgumentValue>>
 
 /** Options of `current.torch.run(…)`; every member calls it with the same entry point, launcher and ranks. */
