@@ -4,9 +4,11 @@ import { messageOf } from './errors/base.js'
 import { readBootstrap } from './gang/agent/bootstrap.js'
 import { runMember } from './gang/agent/member.js'
 import { unixTransport } from './gang/transport/unix.js'
+import { takeUpCertificates } from './process/extra-certificates.js'
 import { startKeeper } from './process/start.js'
 
 // One member of a gang: started by a backend, told everything on its stdin, runs no user code.
+takeUpCertificates()
 try {
   const boot = await readBootstrap(process.stdin)
   process.exitCode = await runMember(boot, {

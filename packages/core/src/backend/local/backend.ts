@@ -8,6 +8,7 @@ import { encodeBootstrap } from '../../gang/agent/bootstrap.js'
 import { performUndos } from '../../gang/agent/undo.js'
 import type { Allocation, Bootstrap, GangBackend, Member } from '../../gang/contract.js'
 import type { Keeper, KeptProcess } from '../../process/contract.js'
+import { certificatesAside } from '../../process/extra-certificates.js'
 import { type LocalMachine, type LocalMemberPlan, type LocalPlan, planLocal, thisMachine } from './plan.js'
 
 export interface LocalBackendOptions {
@@ -62,7 +63,7 @@ async function startLocal(plan: LocalPlan, bootstrap: Bootstrap, start: Start): 
         const agent = await start.keeper.spawn({
           name: 'agent',
           argv: plan.argv,
-          env: start.env,
+          env: certificatesAside(start.env),
           cwd: '/',
           stdin: encodeBootstrap(bootstrap, { ...member, directory: home, temp, spool }),
           spool,
