@@ -15,7 +15,7 @@ const types = !process.argv.includes('--no-types')
  * files for another (a file costs a body a millisecond or two of its start).
  */
 const rows = {
-  core: [['describe', 'testing'], ['agent'], ['vite'], ['cli', 'launcher', 'help']],
+  core: [['describe', 'testing'], ['vite'], ['cli', 'launcher', 'help']],
 }
 /**
  * These give what is in one file, `shared.cjs`: a flow and the body that runs it must see the same core. It is
@@ -82,19 +82,26 @@ for (const name of readdirSync('packages')) {
     const taken = shared.map((entry_) => takenBy(entry(entry_)))
     const contents = [...new Set(taken.flat().map(({ from }) => from)), alsoShared[name]].join('\n')
     const commonJs = { ...options, outdir: undefined, splitting: false, format: 'cjs' }
-    const file = join(folder, 'dist/shared.cjs')
-    await build({
-      ...commonJs,
+    /** A file that is loaded from its compiled form (src/body/load-shared.ts). */
+    const compiled = async (outfile, input) => {
+      const file = join(folder, 'dist', outfile)
+      await build({
+        ...commonJs,
+        ...input,
+        outfile: file,
+        define: { ...options.define, 'import.meta.url': '__url' },
+        banner: {
+          js: "const __url = require('node:url').pathToFileURL(__filename).href; const __import = module.__import ?? ((name) => __native_import(name));",
+        },
+        plugins: [launcherOutside, directBuiltins],
+      })
+      const text = readFileSync(file, 'utf8').replaceAll(/\bimport\(/g, '__import(')
+      writeFileSync(file, text.replace('__native_import(', 'import('))
+    }
+    await compiled('shared.cjs', {
       stdin: { contents, resolveDir: join(folder, 'src'), sourcefile: 'shared.ts', loader: 'ts' },
-      outfile: file,
-      define: { ...options.define, 'import.meta.url': '__url' },
-      banner: {
-        js: "const __url = require('node:url').pathToFileURL(__filename).href; const __import = module.__import ?? ((name) => __native_import(name));",
-      },
-      plugins: [launcherOutside, directBuiltins],
     })
-    const text = readFileSync(file, 'utf8').replaceAll(/\bimport\(/g, '__import(')
-    writeFileSync(file, text.replace('__native_import(', 'import('))
+    await compiled('agent-main.cjs', { entryPoints: [join(folder, 'src/composition/agent.ts')] })
     for (const [index, entry_] of shared.entries()) {
       const names = taken[index].map((one) => one.names.replaceAll(' as ', ': ')).join(', ')
       writeFileSync(
@@ -102,11 +109,12 @@ for (const name of readdirSync('packages')) {
         `const core = process.getBuiltinModule('node:module').createRequire(import.meta.url)('./shared.cjs')\nexport const { ${names} } = core\n`,
       )
     }
-    await build({ ...commonJs, entryPoints: [entry('body')], outfile: join(folder, 'dist/body.cjs'), banner: {} })
+    for (const own of ['body', 'agent'])
+      await build({ ...commonJs, entryPoints: [entry(own)], outfile: join(folder, `dist/${own}.cjs`), banner: {} })
   }
   const all = entryPoints
     .map((file) => basename(file, '.ts'))
-    .filter((name) => !shared.includes(name) && name !== 'body')
+    .filter((name) => !shared.includes(name) && name !== 'body' && name !== 'agent')
   const listed = rows[name] ?? [all]
   const forgotten = all.filter((entry) => !listed.flat().includes(entry))
   for (const row of [...listed, ...(forgotten.length > 0 ? [forgotten] : [])]) {

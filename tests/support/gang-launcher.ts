@@ -52,7 +52,7 @@ const outcome = await runGang({
   request: { address, step, size: plan.size, resources: step.resources },
   backend: localBackend({
     keeper,
-    agent: process.env['AGENT'] ?? join(compiled.core, 'dist', 'agent.js'),
+    agent: process.env['AGENT'] ?? join(compiled.core, 'dist', 'agent.cjs'),
     machine: { host: 'here', cpus: 2, gpus: plan.gpus ?? [] },
   }),
   compiled,

@@ -7,15 +7,16 @@ import { Script } from 'node:vm'
 type Loaded = Module & { __import?: (name: string) => Promise<unknown> }
 
 /**
- * Loads `shared.cjs`, core in one file, from its compiled form where that is kept in `folder`; else keeps it there
- * when this process ends. Compiling it anew is a tenth of a body's start. Node checks that what is kept fits its
- * version and flags; the name says for which file it is.
+ * Loads a file of core, such as `shared.cjs`, from its compiled form where that is kept in `folder`; else keeps it
+ * there when this process ends. Compiling it anew is a tenth of a body's start. Node checks that what is kept fits
+ * its version and flags; the name says for which file it is.
  */
-export function loadShared(dist: string, folder: string): Record<string, unknown> {
-  const file = join(dist, 'shared.cjs')
+export function loadCompiled(dist: string, name: string, folder: string | undefined): Record<string, unknown> {
+  const file = join(dist, `${name}.cjs`)
   const { size, mtimeMs } = statSync(file)
-  const kept = join(folder, `core-${process.version}-${process.arch}-${size}-${Math.floor(mtimeMs)}.code`)
-  const cachedData = readIfThere(kept)
+  const label = name === 'shared' ? 'core' : name
+  const kept = folder && join(folder, `${label}-${process.version}-${process.arch}-${size}-${Math.floor(mtimeMs)}.code`)
+  const cachedData = kept === undefined ? undefined : readIfThere(kept)
   const script = new Script(Module.wrap(readFileSync(file, 'utf8')), {
     filename: file,
     ...(cachedData && { cachedData }),
@@ -29,7 +30,8 @@ export function loadShared(dist: string, folder: string): Record<string, unknown
   require.cache[file] = module
   const run = script.runInThisContext() as (...args: unknown[]) => void
   run.call(module.exports, module.exports, require, module, file, dist)
-  if (!cachedData || script.cachedDataRejected) process.once('exit', () => keep(kept, script.createCachedData()))
+  if (kept && (!cachedData || script.cachedDataRejected))
+    process.once('exit', () => keep(kept, script.createCachedData()))
   return module.exports as Record<string, unknown>
 }
 

@@ -38,7 +38,8 @@ async function services(from: DependencyContainer): Promise<RunServices> {
   const datastore = from.resolve(tokens.datastore)
   return {
     datastore,
-    backend: (keeper, core) => backend(options.backendOptions ?? {}, { keeper, agent: join(core, 'dist', 'agent.js') }),
+    backend: (keeper, core) =>
+      backend(options.backendOptions ?? {}, { keeper, agent: join(core, 'dist', 'agent.cjs') }),
     capacity: from.resolve(tokens.capacity),
     runGang: async (attempt) => (await import('../gang/run-gang.js')).runGang(attempt),
     save: async (value) => (await saveValues(datastore, [value], { label: 'caught' }))[0]!,

@@ -25,7 +25,7 @@ export type BackendFactory = (options: Readonly<Record<string, unknown>>, place:
 export interface BackendPlace {
   /** The run's root keeper: what the backend starts on this machine hangs below it. */
   readonly keeper: Keeper
-  /** Absolute path of the built `agent.js` of the flow's core. */
+  /** Absolute path of the built `agent.cjs` of the flow's core. */
   readonly agent: string
 }
 

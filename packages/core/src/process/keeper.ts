@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { keeperBinary } from '@gangflow/keeper'
 import { GangflowError, messageOf } from '../errors/base.js'
 import { NativeKeeper } from './native.js'
 import type { KeeperOptions } from './options.js'
@@ -62,5 +61,9 @@ function startFailure(binary: string, why: string, cause?: unknown): GangflowErr
   )
 }
 
-/** The helper's path on this machine, or undefined. */
-export const nativeHelper = keeperBinary
+/** The helper's path on this machine, or undefined. The package is asked only where the environment does not say. */
+export async function nativeHelper(): Promise<string | undefined> {
+  const told = process.env['GANGFLOW_KEEPER']
+  if (told === 'none') return undefined
+  return told || (await import('@gangflow/keeper')).keeperBinary()
+}

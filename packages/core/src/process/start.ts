@@ -8,6 +8,6 @@ import type { KeeperOptions } from './options.js'
  * groups. A helper that is there but cannot be run is an error, not a reason for less protection.
  */
 export async function startKeeper(options: KeeperOptions): Promise<Keeper> {
-  const binary = nativeHelper()
+  const binary = await nativeHelper()
   return binary === undefined ? new GroupsKeeper(options) : startNativeKeeper(binary, options)
 }

@@ -22,6 +22,7 @@ const visit = (path) => {
   const imports = text.matchAll(/^(?:import|export)[^'"]*?(?:from )?["']([^"']+)["'];?$/gm)
   const requires = text.matchAll(/(?:\\brequire|import\\.meta\\.url\\))\\(["']([^"']+)["']\\)/g)
   if (path.endsWith('body.cjs')) visit(new URL('shared.cjs', 'file://' + path).pathname)
+  if (path.endsWith('agent.cjs')) visit(new URL('agent-main.cjs', 'file://' + path).pathname)
   for (const [, spec] of [...imports, ...requires]) {
     if (spec.startsWith('.')) visit(new URL(spec, 'file://' + path).pathname)
     else builtins.add(spec)
@@ -41,7 +42,7 @@ console.log(JSON.stringify({ files: [...seen], builtins: [...builtins] }))`,
 /** Heavy packages, by a mark that esbuild leaves in what it bundles. */
 const heavy = /\/\/ (?:\.\.\/)*node_modules\/(?:execa|yargs|tsyringe|reflect-metadata|ssh2|acorn|esbuild|log-update)\//
 
-describe.each(['body.cjs', 'agent.js', 'describe.js', 'index.js', 'cli.js'])(
+describe.each(['body.cjs', 'agent.cjs', 'describe.js', 'index.js', 'cli.js'])(
   'what the entry %s loads at start',
   (entry) => {
     const { files, builtins, text } = loads(entry)

@@ -9,12 +9,13 @@ import { performUndos } from '../../gang/agent/undo.js'
 import type { Allocation, Bootstrap, GangBackend, Member } from '../../gang/contract.js'
 import type { Keeper, KeptProcess } from '../../process/contract.js'
 import { certificatesAside } from '../../process/extra-certificates.js'
+import { nativeHelper } from '../../process/keeper.js'
 import { type LocalMachine, type LocalMemberPlan, type LocalPlan, planLocal, thisMachine } from './plan.js'
 
 export interface LocalBackendOptions {
   /** The run's root keeper: agents hang below it, and what escapes them comes to it. */
   readonly keeper: Keeper
-  /** Absolute path of the built `agent.js`. */
+  /** Absolute path of the built `agent.cjs`. */
   readonly agent: string
   /** Default: what this machine is found to have. */
   readonly machine?: LocalMachine
@@ -46,6 +47,9 @@ async function startLocal(plan: LocalPlan, bootstrap: Bootstrap, start: Start): 
   const { flow, run, step, task, attempt } = bootstrap.address
   const datastore = await openDatastore(bootstrap.datastore)
   const spoolOf = (member: string) => datastore.scratch('spool', flow, run, step, task, String(attempt), member)
+  // The agent's compiled form is kept there; the helper is looked for once, not by each of them.
+  const compiled = datastore.scratch('code')
+  const env = { ...certificatesAside(start.env), GANGFLOW_KEEPER: (await nativeHelper()) ?? 'none' }
   const members: LocalMember[] = []
   const release = async () => {
     await Promise.all(members.map((member) => member.reap()))
@@ -62,8 +66,8 @@ async function startLocal(plan: LocalPlan, bootstrap: Bootstrap, start: Start): 
         const temp = join(temps, member.memberId)
         const agent = await start.keeper.spawn({
           name: 'agent',
-          argv: plan.argv,
-          env: certificatesAside(start.env),
+          argv: [...plan.argv, compiled],
+          env,
           cwd: '/',
           stdin: encodeBootstrap(bootstrap, { ...member, directory: home, temp, spool }),
           spool,
