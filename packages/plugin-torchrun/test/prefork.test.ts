@@ -99,7 +99,7 @@ describe('a forked rank', () => {
   it('gets the signals that its place below the keeper gets, and goes with it', async () => {
     const child = forking(['traps.py', 'signal'])
     const end = ending(child)
-    await line(child, 'ready')
+    await line(child, 'ready\n')
     child.kill('SIGTERM')
     expect(await end).toMatchObject({ code: 5, stdout: 'ready\nTERM\n' })
 
