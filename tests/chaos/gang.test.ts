@@ -230,6 +230,94 @@ describe('kill -9', () => {
   })
 })
 
+describe('the launcher', () => {
+  const address = (gang: RunningGang) => ({ flow: 'Gang', run: gang.run, step: 'multi', task: '2', attempt: 0 })
+  const recorded = async (gang: RunningGang) => {
+    const store = await openDatastore(join(gang.folder, '.gangflow'))
+    const record = await store.readRecord(keys.attemptFailed(address(gang)))
+    await store.close()
+    return (record as unknown as { verdict: Verdict }).verdict
+  }
+
+  it('killed together with the control: another member writes the account', async () => {
+    const gang = await startGang(gangFlow(ranks))
+    for (const node of [0, 1, 2, 3]) await gang.line(new RegExp(`^${node} body READY`))
+    const pids = escaped(gang)
+    const { agent } = await victims(gang, 0)
+    gang.child.kill('SIGKILL')
+    process.kill(agent, 'SIGKILL')
+    await until(() => processesOf(gang.run).length === 0, 'every process has ended')
+    nothingLeft(gang, pids)
+    expect(await recorded(gang)).toMatchObject({ code: 'E_GANG_LAUNCHER_LOST', author: 'member' })
+  })
+
+  it('stopped for a while is no death: the members go on meanwhile', async () => {
+    const gang = await startGang(
+      gangFlow(`console.log('READY')
+    for (let i = 0; i < 20; i += 1) { await sleep(50); await p.barrier() }
+    writeFileSync('through-' + p.nodeIndex, '')`),
+      { timeouts: { lease: 1_000 } },
+    )
+    for (const node of [0, 1, 2, 3]) await gang.line(new RegExp(`^${node} body READY`))
+    gang.child.kill('SIGSTOP')
+    await until(() => [0, 1, 2, 3].every((node) => existsSync(join(gang.folder, `through-${node}`))), 'all are through')
+    await new Promise((resolve) => setTimeout(resolve, 2_500))
+    gang.child.kill('SIGCONT')
+    expect(await gang.outcome).toMatchObject({ ok: true })
+    await gang.ended
+  })
+
+  it('silent for too long is one: the gang ends itself, and the launcher finds the account', async () => {
+    const gang = await startGang(gangFlow(`console.log('READY'); await sleep(60_000)`), {
+      size: 2,
+      timeouts: { lease: 1_000, launcher: 2_000 },
+    })
+    for (const node of [0, 1]) await gang.line(new RegExp(`^${node} body READY`))
+    const { keeper, launcher } = gang.lines[0]!
+    gang.child.kill('SIGSTOP')
+    // Its own keeper cannot tell it of their end yet.
+    const left = () => processesOf(gang.run).filter(({ pid }) => pid !== keeper && pid !== launcher)
+    await until(() => left().length === 0, 'the members have ended')
+    gang.child.kill('SIGCONT')
+    const verdict = verdictOf(await gang.outcome, gang)
+    await gang.ended
+    expect(verdict).toMatchObject({ code: 'E_GANG_LAUNCHER_LOST', author: 'control' })
+    expect(verdict.summary).toMatch(/^the launcher said nothing for 2 s while step 'multi' ran on 2 members/)
+  })
+})
+
+describe('SIGTERM', () => {
+  it('of an agent by a stranger is said to be just that', async () => {
+    const gang = await startGang(
+      gangFlow(`console.log('BODY', process.pid); console.log('READY'); await sleep(20_000)`),
+      { size: 2 },
+    )
+    await gang.line(/^0 body READY/)
+    const { agent } = await victims(gang, 1)
+    process.kill(agent, 'SIGTERM')
+    const verdict = verdictOf(await gang.outcome, gang)
+    await gang.ended
+    expect(verdict.summary).toBe(`the agent on node 1 (here) of 2, pid ${agent} was ended by SIGTERM in step 'multi'`)
+    expect(processesOf(gang.run)).toEqual([])
+  })
+})
+
+describe('a member that dies before its step has begun', () => {
+  it('ends the gang all the same', async () => {
+    const gang = await startGang(gangFlow(`console.log('never on all')`))
+    await until(() => gang.states(0).includes('joined'), 'the first has joined')
+    const agents = processesOf('agent.cjs').filter(({ pid }) => parentOf(pid) === gang.lines[0]!.keeper)
+    process.kill(agents.at(-1)!.pid, 'SIGKILL')
+    const outcome = await gang.outcome
+    await gang.ended
+    expect(verdictOf(outcome, gang)).toMatchObject({
+      code: 'E_GANG_AGENT_LOST',
+      first: { kind: 'agent', signal: 'SIGKILL' },
+    })
+    expect(processesOf(gang.run)).toEqual([])
+  })
+})
+
 describe('SIGSTOP', () => {
   it('of an agent: its keeper ends what is below it, the verdict names the silent one', async () => {
     const { gang, verdict, pids, of } = await harmed(({ agent }) => process.kill(agent, 'SIGSTOP'), 2, { lease: 2_000 })

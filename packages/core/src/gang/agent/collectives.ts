@@ -59,10 +59,15 @@ export class Collectives {
     const gone = [...this.#left].find(([node, calls]) => calls < part.seq && !entry.parts.has(node))
     if (gone) this.#fail(part.seq, entry, leftError(part, gone[0]))
     else if (entry.parts.size === this.#size) this.#complete(part.seq, entry)
-    signal.addEventListener('abort', () => entry.parts.get(part.node) === part && entry.parts.delete(part.node), {
-      once: true,
-    })
-    return entry.done
+    const given = () => {
+      if (entry.parts.get(part.node) === part) entry.parts.delete(part.node)
+    }
+    signal.addEventListener('abort', given, { once: true })
+    try {
+      return await entry.done
+    } finally {
+      signal.removeEventListener('abort', given)
+    }
   }
 
   /** A member's body has ended well after `calls` collectives: whoever waits for more from it is told. */

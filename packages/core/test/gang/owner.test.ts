@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import { planLocal } from '../../src/backend/local/plan.js'
+import type { StepDescription } from '../../src/flow/description.js'
+import type { GangRequest, Member } from '../../src/gang/contract.js'
+import { needsOf } from '../../src/gang/needs.js'
+import { watchLeases } from '../../src/gang/owner/lease.js'
+import { OwnedMember } from '../../src/gang/owner/members.js'
+import { refusal } from '../../src/gang/owner/rendezvous.js'
+
+const slack = Number(process.env['GANGFLOW_SLACK'] ?? 4)
+const backed = (look?: Member['look']): Member => ({
+  memberId: 'm1',
+  host: 'here',
+  agentExited: new Promise(() => {}),
+  reap: async () => {},
+  ...(look ? { look } : {}),
+})
+const member = (look?: Member['look']) => {
+  const made = new OwnedMember(backed(look))
+  made.lease = { isClosed: false } as never
+  return made
+}
+
+describe('who knocks at the rendezvous', () => {
+  const known = new OwnedMember(backed())
+  const at = (epoch: number) => ({ members: new Map([['m1', known]]), epoch: () => epoch })
+  const hello = { member: 'm1', purpose: 'lease', epoch: 0 } as const
+
+  it('is let in as a member that has not come yet, or that comes again after a break', () => {
+    expect(refusal(at(0), hello)).toBeUndefined()
+    known.lease = { isClosed: true } as never
+    expect(refusal(at(1), { ...hello, epoch: 1 })).toBeUndefined()
+    known.lease = undefined
+  })
+
+  it.each([
+    [0, { member: 'm9' }, 'E_GANG_STRANGER'],
+    [1, {}, 'E_GANG_LATE'],
+    [2, { epoch: 1 }, 'E_GANG_EPOCH'],
+    [0, { purpose: 'peer' }, 'E_GANG_PROTOCOL'],
+  ] as const)('at epoch %i with %j is refused: %s', (epoch, more, code) => {
+    expect(refusal(at(epoch), { ...hello, ...more })).toMatchObject({
+      code,
+      what: expect.any(String),
+      fix: expect.any(String),
+    })
+  })
+
+  it('is refused while the one that it says to be is here', () => {
+    known.lease = { isClosed: false } as never
+    expect(refusal(at(0), hello)).toMatchObject({ code: 'E_GANG_DUPLICATE' })
+    known.lease = undefined
+  })
+})
+
+describe('leases', () => {
+  const watch = (members: OwnedMember[], leaseMs: number) => {
+    const lapsed: OwnedMember[] = []
+    const end = watchLeases({ leaseMs, patience: 3, members: () => members, lapsed: (one) => lapsed.push(one) })
+    return { lapsed, end }
+  }
+
+  it('lapse by silence, once', async () => {
+    const silent = member()
+    const lively = member()
+    const beat = setInterval(() => {
+      lively.heard = performance.now()
+    }, 20)
+    const { lapsed, end } = watch([silent, lively], 300)
+    await sleep(300 + 300 * slack)
+    expect(lapsed).toEqual([silent])
+    clearInterval(beat)
+    end()
+  })
+
+  it('are not counted while the watcher itself was stalled', async () => {
+    const silent = member()
+    const { lapsed, end } = watch([silent], 2_000)
+    const until = performance.now() + 2_500
+    while (performance.now() < until);
+    await sleep(300)
+    expect(lapsed).toEqual([])
+    end()
+  })
+
+  it('are longer for who is seen to run and only wants for a processor', async () => {
+    const starved = member(() => ({ state: 'runs', text: '' }))
+    const stopped = member(() => ({ state: 'stopped', text: '' }))
+    const { lapsed, end } = watch([starved, stopped], 500)
+    await sleep(1_200)
+    expect(lapsed).toEqual([stopped])
+    await sleep(1_500 + 300 * slack)
+    expect(lapsed).toEqual([stopped, starved])
+    end()
+  })
+})
+
+describe('the plan of a local gang', () => {
+  const step = { name: 'fit', plugins: [] } as unknown as StepDescription
+  const request = (size: number, resources: object = {}): GangRequest => ({
+    address: { flow: 'F', run: '1', step: 'fit', task: '2', attempt: 0 },
+    step,
+    size,
+    resources,
+  })
+  const machine = { host: 'box', cpus: 8, gpus: ['0', '1', '2', '3', '4'] }
+
+  it('shares out what there is', () => {
+    expect(planLocal(request(2), machine, ['node', 'agent'])).toEqual({
+      backend: 'local',
+      argv: ['node', 'agent'],
+      members: [
+        { memberId: 'm0', host: 'box', addresses: ['127.0.0.1'], slots: 4, gpus: ['0', '1'] },
+        { memberId: 'm1', host: 'box', addresses: ['127.0.0.1'], slots: 4, gpus: ['2', '3'] },
+      ],
+    })
+    expect(
+      planLocal(request(2, { cpu: 3, gpu: 1 }), machine, []).members.map(({ slots, gpus }) => [slots, gpus]),
+    ).toEqual([
+      [3, ['0']],
+      [3, ['1']],
+    ])
+  })
+
+  it('allows more members than cores, with ids in the order of nodes', () => {
+    const { members } = planLocal(request(12), machine, [])
+    expect(members.map(({ memberId }) => memberId)).toEqual([...members.map(({ memberId }) => memberId)].sort())
+    expect(members.every(({ slots }) => slots === 1)).toBe(true)
+  })
+
+  it('takes a body on the control alone when one plugin wants that', () => {
+    const plugins = [
+      { name: 'a', options: {}, needs: { ports: ['p'] } },
+      { name: 'b', options: {}, needs: { body: 'control', ports: ['p', 'q'] } },
+    ]
+    expect(needsOf({ ...step, plugins } as never)).toMatchObject({
+      body: 'control',
+      ports: ['p', 'q'],
+      executables: [],
+    })
+    expect(needsOf(step)).toMatchObject({ body: 'all' })
+  })
+})
