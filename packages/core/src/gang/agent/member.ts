@@ -5,7 +5,6 @@ import { deferred } from '../../body/deferred.js'
 import { Peer } from '../../body/peer.js'
 import type { Datastore } from '../../datastore/contract.js'
 import { LogSink } from '../../datastore/logs/sink.js'
-import { keys } from '../../datastore/records.js'
 import { messageOf } from '../../errors/base.js'
 import type { Casualty } from '../../errors/verdict.js'
 import { coreVersion } from '../../errors/version.js'
@@ -13,7 +12,7 @@ import type { Json } from '../../flow/values.js'
 import type { Keeper } from '../../process/contract.js'
 import type { Listener, StopReason, Transport } from '../contract.js'
 import { keepDoor } from '../doorkeeper.js'
-import { answer, type Hello } from '../handshake.js'
+import { answer } from '../handshake.js'
 import { deriveKey } from '../keys.js'
 import type { Account, Failure, Formation, Joining, Report, StopOrder, Work } from '../protocol.js'
 import { bodyMethods } from './body-methods.js'
@@ -21,6 +20,7 @@ import type { AgentBootstrap } from './bootstrap.js'
 import { Channels } from './channels.js'
 import { Commands } from './commands.js'
 import { receiveFile } from './copy.js'
+import { gangFacts, memberEnvironment } from './environment.js'
 import { missingExecutables } from './executables.js'
 import {
   failureOfAgent,
@@ -32,7 +32,9 @@ import {
   failureOfSignal,
 } from './failures.js'
 import { Live } from './live.js'
+import { removeEmptied, writeOrphanVerdict } from './orphan.js'
 import { OwnerLink } from './owner-link.js'
+import { peerRefusal } from './peer-refusal.js'
 import { Peers } from './peers.js'
 import { Services } from './services.js'
 import { openRawPort, type RawPort } from './tokens.js'
@@ -84,6 +86,8 @@ class MemberAgent {
   #finishing: Promise<Account> | undefined
   #closing = false
   #keeperGone = false
+  /** The owner is dead: what it would have removed is removed here. */
+  #last = false
   #stoppedAt = Number.POSITIVE_INFINITY
 
   constructor(boot: AgentBootstrap, tools: AgentTools) {
@@ -209,7 +213,7 @@ class MemberAgent {
       keeper: this.#keeper,
       node,
       host: member.host,
-      env: { ...this.#env(), ...this.#facts(formation) },
+      env: { ...this.#env(), ...gangFacts(this.#boot.address, formation, node) },
       cwd: this.#cwd,
       spool,
       stopGraceMs: timeouts.stopGrace,
@@ -229,7 +233,7 @@ class MemberAgent {
     this.#formed = { formation, commands, peers, channels }
     void keepDoor(this.#listener, {
       key: this.#key,
-      admit: (hello) => this.#admit(hello, formation),
+      admit: (hello) => peerRefusal(formation, hello),
       enter: ({ purpose, member: from }, { stream }) => {
         const fromNode = formation.roster.entries.findIndex((entry) => entry.memberId === from)
         if (purpose === 'peer')
@@ -247,32 +251,6 @@ class MemberAgent {
     // The control's named ports are held before anybody can ask for them.
     if (node === 0) for (const name of this.#work.needs.ports ?? []) services.hold(name).catch(() => {})
     if (this.#work.needs.body !== 'control' || node === 0) this.#runBody(formation)
-  }
-
-  #admit(hello: Hello, formation: Formation) {
-    const { epoch } = formation
-    if (hello.epoch !== epoch) {
-      return {
-        code: 'E_GANG_EPOCH',
-        what: `a peer of epoch ${hello.epoch} was refused: epoch ${epoch} is current`,
-        fix: 'it belongs to an earlier formation of this gang and ends by itself',
-      }
-    }
-    if (!formation.roster.entries.some((entry) => entry.memberId === hello.member)) {
-      return {
-        code: 'E_GANG_STRANGER',
-        what: `member '${hello.member}' is not in epoch ${epoch}`,
-        fix: 'it came too late',
-      }
-    }
-    if (!/^(?:peer|copy|stream:.+)$/.test(hello.purpose)) {
-      return {
-        code: 'E_GANG_PROTOCOL',
-        what: `an agent takes no '${hello.purpose}' connection`,
-        fix: 'use the same version everywhere',
-      }
-    }
-    return undefined
   }
 
   #runBody(formation: Formation): void {
@@ -448,16 +426,12 @@ class MemberAgent {
     await this.#datastore?.close().catch(() => {})
     for (const folder of [this.#boot.member.temp, this.#boot.member.directory])
       rmSync(folder, { recursive: true, force: true })
+    if (this.#last) removeEmptied(this.#boot)
     this.#exit(code)
   }
 
-  /** What every process here gets; devices as they were assigned. */
   #env(): Readonly<Record<string, string>> {
-    const { gpus } = this.#boot.member
-    const own = Object.fromEntries(
-      Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
-    )
-    return { ...own, ...this.#work?.env, ...(gpus.length > 0 ? { CUDA_VISIBLE_DEVICES: gpus.join(',') } : {}) }
+    return memberEnvironment(this.#work?.env ?? {}, this.#boot.member.gpus)
   }
 
   #mark(): string {
@@ -468,22 +442,6 @@ class MemberAgent {
   /** Folder of the flow file: what relative paths mean everywhere (D8). */
   get #cwd(): string {
     return this.#work ? dirname(this.#work.compiled.file) : '/'
-  }
-
-  /** Facts of the gang for the commands that run in it. */
-  #facts({ epoch, roster }: Formation): Record<string, string> {
-    const { flow, run, step, task, attempt } = this.#boot.address
-    return {
-      GANGFLOW_FLOW: flow,
-      GANGFLOW_RUN: run,
-      GANGFLOW_STEP: step,
-      GANGFLOW_TASK: task,
-      GANGFLOW_ATTEMPT: String(attempt),
-      GANGFLOW_EPOCH: String(epoch),
-      GANGFLOW_NODE: String(this.#place.node),
-      GANGFLOW_NUM_NODES: String(roster.entries.length),
-      GANGFLOW_MAIN_IP: roster.entries[0]?.addresses[0] ?? '127.0.0.1',
-    }
   }
 
   async #commit({ key, value }: { key: string; value: Json }): Promise<boolean> {
@@ -497,27 +455,18 @@ class MemberAgent {
     if (!this.#keeper || !this.#datastore) return this.#exit(1)
     const { timeouts, address } = this.#boot
     const { stopped } = await this.#halt({ why, cause: 'infrastructure', graceMs: timeouts.stopGrace })
-    const node = this.#place.node
-    const size = this.#formed?.formation.roster.entries.length ?? 0
-    // A head start for the lower ones: create-if-absent keeps the first.
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, node) * 200))
-    const done = await this.#datastore.readRecord(keys.done(address)).catch(() => undefined)
-    if (done === undefined) {
-      const verdict = {
-        version: 1,
-        cause: 'infrastructure',
-        code: 'E_GANG_LAUNCHER_LOST',
-        summary: `${why} while step '${address.step}' ran${size > 0 ? ` on ${size} members` : ''}; they were stopped`,
-        fix: 'start again with `gangflow resume`: finished tasks are kept',
-        first: { kind: 'launcher' },
-        echoes: [],
-        stopped,
-        author: node === 0 ? 'control' : 'member',
-      }
-      const record = { attempt: address.attempt, endedAt: Date.now(), verdict }
-      await this.#datastore.createRecord(keys.attemptFailed(address), record as unknown as Json).catch(() => false)
-    }
-    await Promise.race([this.#finish(), new Promise((resolve) => setTimeout(resolve, timeouts.linger))])
+    await writeOrphanVerdict(this.#datastore, {
+      address,
+      node: this.#place.node,
+      size: this.#formed?.formation.roster.entries.length ?? 0,
+      why,
+      stopped,
+    })
+    const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), timeouts.linger))
+    const account = await Promise.race([this.#finish(), late])
+    // Nobody comes after it to clean up; a log that could not be stored stays where it can be found.
+    if (account?.complaints.length === 0) rmSync(this.#boot.member.spool, { recursive: true, force: true })
+    this.#last = true
     await this.#close(1)
   }
 }
