@@ -4,7 +4,7 @@ import { challenge, type Hello } from './handshake.js'
 
 /** Connections that may be in their handshake at once, and how long one may take (D13). */
 const PENDING = 256
-const HANDSHAKE_MS = 5_000
+const HANDSHAKE_MS = 15_000
 
 export interface DoorkeeperOptions {
   readonly key: Uint8Array

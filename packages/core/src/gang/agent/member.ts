@@ -100,6 +100,7 @@ class MemberAgent {
       rendezvous: boot.rendezvous,
       key: this.#key,
       memberId: boot.member.memberId,
+      startMs: boot.timeouts.start,
       leaseMs: boot.timeouts.lease,
       silenceMs: boot.timeouts.launcher,
       methods: {

@@ -1,4 +1,4 @@
-import { rmdirSync, rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Datastore } from '../../datastore/contract.js'
 import { type AttemptAddress, keys } from '../../datastore/records.js'
@@ -48,7 +48,8 @@ export function removeEmptied({ member, rendezvous, transport }: AgentBootstrap)
   ]
   for (const folder of folders) {
     try {
-      rmdirSync(folder)
+      // Its maker's name may be left in it.
+      if (readdirSync(folder).every((name) => name === 'owner')) rmSync(folder, { recursive: true })
     } catch {
       // Another member is still there, or has removed it.
     }

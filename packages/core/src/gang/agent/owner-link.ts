@@ -8,6 +8,8 @@ export interface OwnerLinkOptions {
   readonly rendezvous: string
   readonly key: Uint8Array
   readonly memberId: string
+  /** Milliseconds for the first connection: all start at once, and may want for a processor. */
+  readonly startMs: number
   /** Milliseconds of the lease. */
   readonly leaseMs: number
   /** Milliseconds of silence after which the owner counts as gone. */
@@ -35,7 +37,7 @@ export class OwnerLink {
 
   async open(): Promise<Peer> {
     const { leaseMs, silenceMs } = this.#options
-    const peer = await this.#dial()
+    const peer = await this.#dial(this.#options.startMs)
     const every = leaseMs / 5
     let ticked = performance.now()
     this.#timer = setInterval(() => {
@@ -63,9 +65,9 @@ export class OwnerLink {
     this.#peer?.close()
   }
 
-  async #dial(): Promise<Peer> {
-    const { transport, rendezvous, key, memberId, leaseMs, methods } = this.#options
-    const signal = AbortSignal.timeout(leaseMs * 2)
+  async #dial(limitMs: number): Promise<Peer> {
+    const { transport, rendezvous, key, memberId, methods } = this.#options
+    const signal = AbortSignal.timeout(limitMs)
     const { stream } = await transport.connect(rendezvous, { signal })
     await answer(stream, key, { member: memberId, purpose: 'lease', epoch: this.epoch }, signal)
     const peer = new Peer(stream, {
@@ -84,7 +86,7 @@ export class OwnerLink {
   async #broken(): Promise<void> {
     if (this.#closed) return
     try {
-      await this.#dial()
+      await this.#dial(this.#options.leaseMs * 2)
     } catch (error) {
       const refused = GangflowError.is(error) && error.code === 'E_GANG_REFUSED'
       this.#lose(refused ? 'has ended' : 'cannot be reached any more')

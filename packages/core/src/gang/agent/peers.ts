@@ -5,7 +5,7 @@ import { answer, type Purpose } from '../handshake.js'
 import type { Formation } from '../protocol.js'
 
 /** Milliseconds that a peer has to answer the handshake. */
-const HANDSHAKE_MS = 10_000
+const HANDSHAKE_MS = 15_000
 
 /** This agent's ways to the others (and to itself, by the same way): dialled at first need, kept. */
 export class Peers {
