@@ -33,7 +33,7 @@ const peer = (name, file, extra = {}) =>
     : [
         {
           name,
-          argv: [python, join(here, 'metaflow', file), 'run', '--max-workers', '2'],
+          argv: [python, join(here, 'metaflow', file), 'run', '--max-workers', '2', '--max-num-splits', '200'],
           cwd: store,
           env: metaflowEnv,
           ...extra,

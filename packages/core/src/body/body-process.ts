@@ -1,6 +1,8 @@
 import { dirname, join } from 'node:path'
+import { speaksNoTls } from '../compile/load-script.js'
 import { GangflowError } from '../errors/base.js'
 import type { Keeper, KeptProcess, ProcessExit, StopOptions } from '../process/contract.js'
+import { certificatesAside } from '../process/extra-certificates.js'
 import { spoolFile } from '../process/spool.js'
 import type { BodySpec } from './contract.js'
 import { deferred } from './deferred.js'
@@ -147,15 +149,25 @@ export class BodyProcess {
 }
 
 function spawnRequest(options: BodyProcessOptions) {
-  const { compiled, env, execArgv } = options.spec
+  const { compiled, execArgv } = options.spec
   const entry = join(compiled.core, 'dist', 'body.cjs')
   return {
     name: options.name,
     argv: [process.execPath, ...(execArgv ?? []), entry, options.socket, options.name, compiled.bundle, compiled.file],
-    env,
+    env: startEnvironment(options.spec),
     cwd: dirname(compiled.file),
     spool: options.spool,
   }
+}
+
+const noTls = new Map<string, boolean>()
+
+/** Without certificates where nothing in the process could ask for them; the body takes them up for what it starts. */
+function startEnvironment({ compiled: { bundle }, env, execArgv }: BodySpec): Readonly<Record<string, string>> {
+  const others = [env['NODE_OPTIONS'] ?? '', ...(execArgv ?? [])].join(' ')
+  if (env['NODE_EXTRA_CA_CERTS'] === undefined || /require|import|loader|-r\b/.test(others)) return env
+  if (!noTls.has(bundle)) noTls.set(bundle, speaksNoTls(bundle))
+  return noTls.get(bundle) ? certificatesAside(env) : env
 }
 
 function neverUp(what: string): GangflowError {

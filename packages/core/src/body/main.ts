@@ -4,6 +4,7 @@ import type { Datastore } from '../datastore/contract.js'
 import { openDatastoreSync } from '../datastore/open.js'
 import type { FlowClass } from '../flow/invocation.js'
 import type { Json } from '../flow/values.js'
+import { takeUpCertificates } from '../process/extra-certificates.js'
 import type { BodyState, MakeContext } from './contract.js'
 import { errorFacts } from './facts.js'
 import { dial } from './greet.js'
@@ -24,6 +25,7 @@ export interface BodyComposition {
 export async function bodyMain({ makeContext, core }: BodyComposition): Promise<void> {
   const [socket, name, bundle, file] = process.argv.slice(2) as [string, string, string, string]
   process.argv = [process.argv[0]!, file]
+  takeUpCertificates()
   writeThrough()
   // What the flow's modules throw is told by the task that needs them.
   let flow: Promise<FlowClass> | undefined

@@ -3,6 +3,8 @@ import type { ImportDeclaration, Node } from 'acorn'
 
 /** What a script's last line says: the modules that it is called with, and the names that it takes from each. */
 export interface ScriptHead {
+  /** Nothing in it could speak TLS in its own process. */
+  readonly noTls: boolean
   readonly modules: readonly { readonly name: string; readonly takes: readonly string[] }[]
 }
 
@@ -57,8 +59,29 @@ export async function scriptOf(code: string, coreEntry: string): Promise<string 
     text = text.slice(0, start) + text.slice(start, end).replace(/[^\n]/g, ' ') + text.slice(end)
   const parameters = modules.map((_, index) => `__gf_module${index}`).join(', ')
   const bindings = modules.flatMap(({ binds }, index) => binds.map((bind) => `const ${bind} = __gf_module${index};`))
-  const head: ScriptHead = { modules: modules.map(({ name, takes }) => ({ name, takes })) }
+  const head: ScriptHead = {
+    noTls: speaksNoTls(code, modules),
+    modules: modules.map(({ name, takes }) => ({ name, takes })),
+  }
   return `(function (${parameters}) {"use strict"; ${bindings.join(' ')} ${text}\nreturn { ${exported.join(', ')} };\n})${headMark}${JSON.stringify(head)}\n`
+}
+
+/** Modules of Node that neither speak TLS nor lead to one that does, as `module` and `worker_threads` would. */
+const plain = new Set(
+  'assert async_hooks buffer child_process console crypto dgram dns dns/promises events fs fs/promises net os path perf_hooks querystring readline stream stream/promises string_decoder timers timers/promises tty url util v8 zlib'.split(
+    ' ',
+  ),
+)
+/** What leads to TLS, or to anything, without an import. */
+const reaching =
+  /\b(?:fetch|WebSocket|EventSource|getBuiltinModule|binding|_linkedBinding|dlopen|mainModule|eval|Function\s*\(|global|globalThis|require)\b|\.constructor\s*\(/
+
+/** Cautious: a mention of anything that might is enough to say no. */
+function speaksNoTls(code: string, modules: readonly { name: string; binds: readonly string[] }[]): boolean {
+  // What the compiler itself puts in front of every bundle is used only where the flow names it.
+  const own = modules.filter(({ binds }) => !binds.every((bind) => bind.includes('__gf_')))
+  const flow = code.replace(/^const require = .*$/m, '')
+  return own.every(({ name }) => name === coreModule || plain.has(name.replace(/^node:/, ''))) && !reaching.test(flow)
 }
 
 function takenBy(statement: ImportDeclaration, coreEntry: string) {

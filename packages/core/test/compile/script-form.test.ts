@@ -29,6 +29,7 @@ export { text, make, path, fs, existsSync, later };
     const script = (await scriptOf(code, core))!
     const [body, head] = script.split(headMark)
     expect(JSON.parse(head!)).toEqual({
+      noTls: false,
       modules: [
         { name: 'node:module', takes: ['createRequire'] },
         { name: 'node:path', takes: [] },
@@ -50,6 +51,24 @@ export { text, make, path, fs, existsSync, later };
       existsSync: 2,
     })
     expect(exports.where()).toContain('flow.mjs:10:')
+  })
+
+  it.each([
+    ['', true],
+    ['import { join } from "node:path";import { spawn } from "child_process";', true],
+    ['import { get } from "node:https";', false],
+    ['import { Worker } from "node:worker_threads";', false],
+    ['import { createRequire } from "node:module";', false],
+    ['const answer = () => fetch("https://x");', false],
+    ['const answer = () => require("https");', false],
+    ['const answer = () => globalThis["fe" + "tch"]();', false],
+    ['const answer = (() => {}).constructor("return 1");', false],
+  ])('knows whether it could speak TLS: %s', async (code, expected) => {
+    const front = `import { createRequire as __gf_createRequire } from 'node:module'
+const require = __gf_createRequire("file:///project/flow.ts")
+`
+    const script = (await scriptOf(`${front}import { FlowSpec } from "${core}";\n${code}`, core))!
+    expect(JSON.parse(script.split(headMark)[1]!)).toMatchObject({ noTls: expected })
   })
 
   it.each([
