@@ -30,6 +30,8 @@ export function metaflowPython() {
 
 /** The environment that keeps its data out of the person's home. */
 export const metaflowEnv = {
+  // Its local gangs start `python` by name.
+  PATH: `${join(home, 'bin')}:${process.env.PATH}`,
   METAFLOW_DATASTORE_SYSROOT_LOCAL: join(tmpdir(), 'gangflow-bench-metaflow'),
   METAFLOW_USER: 'bench',
   USERNAME: 'bench',
