@@ -75,7 +75,7 @@ const rows = {
     base: 'eight bare nodes',
     of: [
       { name: 'eight bare nodes', together: Array.from({ length: 8 }, () => [node, '-e', '0']) },
-      flow('gangflow single', 'single.ts'),
+      flow('gangflow without', 'three.ts'),
       flow('gangflow', 'gang.ts'),
       ...peer('metaflow', 'gang.py', { rounds: 3 }),
     ],
@@ -92,11 +92,18 @@ try {
     const measured = await interleave(row.of, { rounds: row.rounds ?? Number(values.rounds), say })
     const base = measured.find((each) => each.name === row.base)?.median
     results[name] = { base: row.base, measured }
+    const of = (who) => measured.find((each) => each.name === who)?.median
+    const gang = name === 'gang' ? of('gangflow') - of('gangflow without') : undefined
     console.log(`\n${row.title}`)
     for (const { name: who, median, times } of measured) {
       const ratio = base === undefined ? '' : `  ${(median / base).toFixed(3)} of ${row.base}`
       console.log(
         `  ${who.padEnd(18)} ${median.toFixed(1).padStart(9)} ms${ratio}  (${Math.min(...times).toFixed(1)} to ${Math.max(...times).toFixed(1)})`,
+      )
+    }
+    if (gang !== undefined) {
+      console.log(
+        `  the gang alone (the run less the same steps without it): ${gang.toFixed(1)} ms, ${(gang / base).toFixed(2)} of ${row.base}`,
       )
     }
   }
