@@ -9,6 +9,7 @@ import type { Account, StopOrder } from '../protocol.js'
 import { composeVerdict } from '../verdict.js'
 import type { OwnedGang } from './gang.js'
 import type { OwnedMember } from './members.js'
+import { within } from './within.js'
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, Math.max(0, ms)))
 
@@ -115,9 +116,9 @@ export async function dismiss(gang: OwnedGang): Promise<string[]> {
         if (!member.connected) throw member.lost('finish')
         const account = await member.call<Account>('finish', {}, linger)
         for (const complaint of account.complaints) complaints.push(`node ${member.node}: ${complaint}`)
-        await Promise.race([member.drained.promise, pause(1_000)])
+        await within(member.drained.promise, 1_000)
         await member.call('leave', {}, 2_000)
-        await Promise.race([member.backed.agentExited, pause(3_000)])
+        await within(member.backed.agentExited, 3_000)
       } catch {
         // It could not end by itself: from outside, below.
       }
