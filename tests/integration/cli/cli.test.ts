@@ -71,11 +71,12 @@ describe('gangflow', () => {
   })
 
   it('speaks JSON, one event a line, the last one the end', async () => {
-    const { stdout, code } = await gangflow(['run', flow, '--mode=max', '--json'])
+    const { stdout, code } = await gangflow(['run', flow, '--mode=max', '--use-gpu', '--json'])
     const events = stdout
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { type: string; result?: { status: string } })
+    expect(stdout).toMatch(/result 9 on a GPU/)
     expect(events[0]?.type).toBe('run-started')
     expect(events.at(-1)).toMatchObject({ type: 'run-ended', result: { status: 'done' } })
     expect(code).toBe(0)

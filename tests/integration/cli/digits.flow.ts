@@ -6,6 +6,7 @@ export default class Digits extends FlowSpec {
   readonly mode = parameter.enum(['sum', 'max'], { default: 'sum' })
   readonly gate = parameter.string({ default: '' })
   readonly nap = parameter.number({ default: 0, help: 'milliseconds that each square takes' })
+  readonly useGPU = parameter.boolean({ default: false, help: 'says so at the end' })
   numbers!: number[]
   square!: number
   result!: number
@@ -35,6 +36,6 @@ export default class Digits extends FlowSpec {
   }
 
   @step end() {
-    console.error(`result ${this.result}`)
+    console.error(`result ${this.result}${this.useGPU ? ' on a GPU' : ''}`)
   }
 }

@@ -1,3 +1,4 @@
+import { flagOf } from '../flow/describe-parameters.js'
 import type { FlowDescription, ParameterDescription, StepDescription } from '../flow/description.js'
 import type { Style } from './style.js'
 
@@ -28,7 +29,7 @@ export function parameterLines(parameters: readonly ParameterDescription[], styl
       : parameter.default === undefined
         ? ''
         : `(default ${JSON.stringify(parameter.default)})`
-    return { flag: `--${kebab(parameter.name)} ${kind}`, help: `${parameter.help ?? ''} ${style.dim(last)}`.trim() }
+    return { flag: `--${flagOf(parameter.name)} ${kind}`, help: `${parameter.help ?? ''} ${style.dim(last)}`.trim() }
   })
   const width = Math.max(...flags.map(({ flag }) => flag.length))
   return flags.map(({ flag, help }) => `  ${flag.padEnd(width)}  ${help}`)
@@ -51,8 +52,6 @@ export function graphMermaid(flow: FlowDescription): string {
 }
 
 const id = (name: string): string => `step_${name.replace(/\W/g, (letter) => `_${letter.charCodeAt(0)}_`)}`
-
-const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 function edgesOf({ transition }: StepDescription): (readonly [target: string, label: string])[] {
   switch (transition.kind) {

@@ -1,10 +1,8 @@
 import { GangflowError } from '../errors/base.js'
 
-const camel = (flag: string): string => flag.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
-
 /**
  * The flow's parameters among the words that are no option of gangflow: `--lr 0.1`, `--lr=0.1`, `--fast`,
- * `--no-fast`. Values stay text; the flow's own types read them.
+ * `--no-fast`. Names stay flags and values text; the flow's own types read them.
  */
 export function parameterWords(rest: readonly string[], given: readonly string[] = []): Record<string, string> {
   const values: Record<string, string> = {}
@@ -18,12 +16,12 @@ export function parameterWords(rest: readonly string[], given: readonly string[]
     if (!word.startsWith('--') || word === '--') throw complaint(`'${word}' is neither an option nor a value of one`)
     const at = word.indexOf('=')
     const next = rest[index + 1]
-    if (at !== -1) values[camel(word.slice(2, at))] = word.slice(at + 1)
+    if (at !== -1) values[word.slice(2, at)] = word.slice(at + 1)
     else if (next !== undefined && !/^--\D/.test(next)) {
-      values[camel(word.slice(2))] = next
+      values[word.slice(2)] = next
       index++
-    } else if (word.startsWith('--no-')) values[camel(word.slice(5))] = 'false'
-    else values[camel(word.slice(2))] = 'true'
+    } else if (word.startsWith('--no-')) values[word.slice(5)] = 'false'
+    else values[word.slice(2)] = 'true'
   }
   return values
 }

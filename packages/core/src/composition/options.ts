@@ -3,15 +3,10 @@ import { type Duration, milliseconds } from '../errors/duration.js'
 import type { RunOptions } from '../runtime/contract.js'
 
 /** What `gangflow.config.ts` may export as its default. Flags come first, then `GANGFLOW_*`, then this. */
-export interface GangflowConfig {
-  readonly backend?: string
-  readonly backendOptions?: Readonly<Record<string, unknown>>
-  readonly datastore?: string
-  readonly tags?: readonly string[]
-  readonly maxWorkers?: number
-  readonly env?: Readonly<Record<string, string>>
-  readonly timeout?: Duration
-}
+export type GangflowConfig = Pick<
+  RunOptions,
+  'backend' | 'backendOptions' | 'datastore' | 'tags' | 'maxWorkers' | 'env' | 'timeout'
+>
 
 type Kind = 'text' | 'table' | 'texts' | 'count' | 'duration' | 'textTable'
 

@@ -1,18 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Parallel } from '../plugin/contract.js'
+import type { CurrentBase } from './current.js'
 
 /** What `current` answers from while a task runs. */
-export interface CurrentState {
-  readonly flow: string
-  readonly run: string
-  readonly step: string
-  readonly task: string
-  /** Counts from 0. */
-  readonly attempt: number
-  readonly user: string
-  readonly tags: readonly string[]
-  /** Directory for temporary files of this attempt. */
-  readonly temp: string
+export interface CurrentState extends Omit<CurrentBase, 'parallel'> {
   /** Present on a gang step. */
   readonly parallel?: Parallel
   /** What the plugins' `setup` gave, by namespace. The body adds to it as they settle. */

@@ -1,3 +1,4 @@
+import { flagOf } from '../flow/describe-parameters.js'
 import type { ResumeOptions, RunOptions } from './contract.js'
 
 /** The command line that does what `run()` or `resume()` was asked to, as a person would paste it into a shell. */
@@ -12,11 +13,11 @@ export function commandLine(
     else if (value === false) words.push(`--no-${name}`)
     else if (value !== undefined) words.push(`--${name}`, typeof value === 'string' ? value : JSON.stringify(value))
   }
-  for (const [name, value] of Object.entries(options.parameters ?? {})) flag(kebab(name), value)
+  for (const [name, value] of Object.entries(options.parameters ?? {})) flag(flagOf(name), value)
   flag('origin', options.origin)
   flag('from', options.from)
   flag('backend', options.backend)
-  for (const [name, value] of Object.entries(options.backendOptions ?? {})) flag(kebab(name), value)
+  for (const [name, value] of Object.entries(options.backendOptions ?? {})) flag(flagOf(name), value)
   flag('datastore', options.datastore)
   for (const tag of options.tags ?? []) flag('tag', tag)
   flag('max-workers', options.maxWorkers)
@@ -27,10 +28,6 @@ export function commandLine(
   if (options.dryRun) flag('dry-run', true)
   return words.map(quoted).join(' ')
 }
-
-/** `learningRate` as a flag: `learning-rate`. */
-export const kebab = (name: string): string =>
-  name.replace(/([a-z0-9])([A-Z])|([A-Z])(?=[A-Z][a-z])/g, '$1$3-$2').toLowerCase()
 
 const quoted = (word: string): string =>
   /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`

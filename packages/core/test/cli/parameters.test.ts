@@ -6,7 +6,7 @@ describe('parameterWords', () => {
   it('reads every way to write a parameter, as text', () => {
     expect(parameterWords(['--lr', '0.1', '--batch-size=32', '--fast', '--no-shuffle', '--shift', '-3'])).toEqual({
       lr: '0.1',
-      batchSize: '32',
+      'batch-size': '32',
       fast: 'true',
       shuffle: 'false',
       shift: '-3',
