@@ -1,3 +1,4 @@
+import type { OwnedGang } from './gang.js'
 import type { OwnedMember } from './members.js'
 
 export interface LeaseOptions {
@@ -32,4 +33,23 @@ export function watchLeases(options: LeaseOptions): () => void {
     }
   }, options.leaseMs / 10)
   return () => clearInterval(timer)
+}
+
+/** Watches over a gang's members: one that says nothing for a lease is lost. Returns how to end it. */
+export function watchSilence(gang: OwnedGang): () => void {
+  return watchLeases({
+    leaseMs: gang.timeouts.lease,
+    members: () => gang.members.values(),
+    patience: 3,
+    lapsed: (member, since) => {
+      const seconds = Math.round((performance.now() - since) / 100) / 10
+      const seen = member.backed.look?.().text ?? `its agent (pid ${member.joining?.pid}) hangs, or its host is gone`
+      gang.lose(member, {
+        at: since,
+        code: 'E_GANG_MEMBER_SILENT',
+        summary: `node ${member.node} (${member.host}) has said nothing for ${seconds} s: ${seen}`,
+        fix: 'see whether the host is up and not out of memory, and whether somebody stopped the process (SIGSTOP)',
+      })
+    },
+  })
 }

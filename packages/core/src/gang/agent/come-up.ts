@@ -1,0 +1,93 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { BodyHost } from '../../body/contract.js'
+import { Peer } from '../../body/peer.js'
+import type { Datastore } from '../../datastore/contract.js'
+import { coreVersion } from '../../errors/version.js'
+import type { Json } from '../../flow/values.js'
+import type { Keeper } from '../../process/contract.js'
+import type { Transport } from '../contract.js'
+import { answer } from '../handshake.js'
+import type { Joining, Work } from '../protocol.js'
+import { failureOfKeeper } from './failures.js'
+import { Live } from './live.js'
+import type { OwnerLink } from './owner-link.js'
+import type { Reports } from './reports.js'
+import type { MemberState, Parts } from './state.js'
+import { openRawPort } from './tokens.js'
+
+/** What the entry gives an agent to work with. */
+export interface AgentTools {
+  readonly transport: Transport
+  startKeeper(options: { mark: string; leaseMs: number; graceMs: number; liveBytesPerSecond: number }): Promise<Keeper>
+  openDatastore(location: string): Promise<Datastore>
+  openHost(options: { keeper: Keeper; directory: string; spool: string; datastore: Datastore }): Promise<BodyHost>
+}
+
+/** From nothing to a member that has joined; each part is in `state.parts` as soon as it is there. */
+export async function comeUp(
+  state: MemberState,
+  tools: AgentTools,
+  owner: OwnerLink,
+  reports: Reports,
+): Promise<Parts> {
+  const { member, timeouts, datastore: location } = state.boot
+  mkdirSync(member.temp, { recursive: true, mode: 0o700 })
+  // The keeper starts while the rendezvous is dialled: neither needs the other.
+  const starting = tools.startKeeper({
+    mark: markOf(state),
+    leaseMs: timeouts.lease,
+    graceMs: timeouts.stopGrace,
+    // A flood must not keep the agent from its lease: what is not shown live is in the spool.
+    liveBytesPerSecond: 512 << 10,
+  })
+  starting.catch(() => {})
+  const [lease, data, listener, raw, datastore] = await Promise.all([
+    owner.open(),
+    dialData(state, tools.transport),
+    tools.transport.listen(`agent-${member.memberId}`),
+    openRawPort(join(member.directory, 'raw.sock')),
+    tools.openDatastore(location),
+  ])
+  const live = new Live(data)
+  state.parts = { data, live, listener, raw, datastore }
+  const keeper = await starting
+  state.parts = { ...state.parts, keeper }
+  watchKeeper(state, keeper, reports)
+  const { directory, spool } = member
+  const host = await tools.openHost({ keeper, directory, spool, datastore })
+  state.parts = { ...state.parts, host }
+  const work = await lease.call<Work & Json>('join', joiningOf(state, listener.address) as unknown as Json, {
+    timeoutMs: timeouts.start,
+    waitsFor: 'the launcher to take this member in',
+  })
+  const parts: Parts = { keeper, datastore, host, work, listener, raw, data, live }
+  state.parts = parts
+  // The body comes up while the others join; it gets its task when the epoch opens.
+  if (work.needs.body !== 'control') host.prepare({ compiled: work.compiled, env: state.env })
+  return parts
+}
+
+async function dialData({ boot, key }: MemberState, transport: Transport): Promise<Peer> {
+  const signal = AbortSignal.timeout(boot.timeouts.start)
+  const { stream } = await transport.connect(boot.rendezvous, { signal })
+  await answer(stream, key, { member: boot.member.memberId, purpose: 'data', epoch: 0 }, signal)
+  return new Peer(stream, { name: 'the launcher' })
+}
+
+function watchKeeper(state: MemberState, keeper: Keeper, reports: Reports): void {
+  void keeper.closed.then((exit) => {
+    state.keeperGone = true
+    if (!state.closing) reports.fail(failureOfKeeper(exit, keeper.pid, state.place), performance.now() - exit.at)
+  })
+}
+
+function joiningOf({ boot }: MemberState, listens: string): Joining {
+  const { memberId, host, addresses, slots, gpus } = boot.member
+  return { memberId, pid: process.pid, host, addresses, slots, gpus, listens, version: coreVersion }
+}
+
+function markOf({ boot }: MemberState): string {
+  const { flow, run, step, task, attempt } = boot.address
+  return [flow, run, step, task, attempt, boot.member.memberId].join('/')
+}

@@ -1,0 +1,81 @@
+import { messageOf } from '../../errors/base.js'
+import type { Casualty } from '../../errors/verdict.js'
+import type { StopReason } from '../contract.js'
+import type { Account, StopOrder } from '../protocol.js'
+import { failureOfKill } from './failures.js'
+import { EVIDENCE_MS } from './reports.js'
+import type { MemberState } from './state.js'
+import { performUndos } from './undo.js'
+
+/** The two phases of a member's end (D4); each is performed once, and whoever asks gets the same account. */
+export class Ending {
+  #stopping: Promise<Account> | undefined
+  #finishing: Promise<Account> | undefined
+
+  constructor(private readonly state: MemberState) {}
+
+  /** TERM to everything here, KILL after the grace. The first order counts. */
+  halt(order: StopOrder): Promise<Account> {
+    this.#stopping ??= halt(this.state, order)
+    return this.#stopping
+  }
+
+  /** The end of the linger: nothing of the user runs here any more, undos are done, logs are stored. */
+  finish(): Promise<Account> {
+    this.#finishing ??= this.#finish()
+    return this.#finishing
+  }
+
+  async #finish(): Promise<Account> {
+    const { state } = this
+    state.closing = true
+    const { stopped } = await this.halt({
+      why: 'the gang has ended',
+      cause: 'cancelled',
+      graceMs: state.boot.timeouts.stopGrace,
+    })
+    return { stopped, complaints: await settle(state), killed: [] }
+  }
+}
+
+async function halt(state: MemberState, order: StopOrder): Promise<Account> {
+  state.stoppedAt = performance.now()
+  const { body, formed, place } = state
+  const running = body && !body.ended
+  const evidence = formed?.commands.killed(performance.now() - EVIDENCE_MS) ?? []
+  const reason: StopReason = { cause: order.cause, why: order.why, graceMs: order.graceMs }
+  state.stop.abort(reason)
+  const [outcome, commands] = await Promise.all([
+    running ? body.run.outcome : undefined,
+    formed?.commands.stopAll(order.graceMs) ?? [],
+  ])
+  const stopped: Casualty[] = [...commands]
+  if (outcome) stopped.unshift({ ...(outcome.ok ? { kind: 'body', process: 'body' } : outcome.casualty), ...place })
+  // What escaped its parent (a daemon, a double fork) still hangs below the keeper.
+  const graceMs = Math.min(order.graceMs, state.boot.timeouts.stopGrace)
+  await state.parts.keeper?.stopAll({ graceMs }).catch(() => {})
+  const now = performance.now()
+  return {
+    stopped,
+    complaints: [],
+    killed: evidence.map(({ casualty, exit }) => ({
+      kind: 'failed',
+      ageMs: now - exit.at,
+      failure: failureOfKill(casualty, exit, place),
+    })),
+  }
+}
+
+/** Performs the undos and waits for the logs; gives what did not work, in words. */
+async function settle(state: MemberState): Promise<string[]> {
+  const { keeper, live } = state.parts
+  if (!keeper) return []
+  const { directory, spool } = state.boot.member
+  const complaints = await performUndos(directory, keeper, { env: state.env, cwd: state.cwd, spool })
+  await state.body?.run.logged.catch((error: unknown) =>
+    complaints.push(`the log of node ${state.place.node}: ${messageOf(error)}`),
+  )
+  complaints.push(...((await state.formed?.commands.logged()) ?? []))
+  await live?.drain()
+  return complaints
+}

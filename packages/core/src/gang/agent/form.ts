@@ -1,0 +1,82 @@
+import { Peer } from '../../body/peer.js'
+import { LogSink } from '../../datastore/logs/sink.js'
+import type { Json } from '../../flow/values.js'
+import type { Transport } from '../contract.js'
+import { keepDoor } from '../doorkeeper.js'
+import type { Formation } from '../protocol.js'
+import { Channels } from './channels.js'
+import { Commands } from './commands.js'
+import { receiveFile } from './copy.js'
+import { gangFacts } from './environment.js'
+import { missingExecutables } from './executables.js'
+import { failureOfExecutables } from './failures.js'
+import { peerRefusal } from './peer-refusal.js'
+import { Peers } from './peers.js'
+import type { Reports } from './reports.js'
+import { runMemberBody } from './run-body.js'
+import { Services } from './services.js'
+import type { Formed, MemberState, Parts } from './state.js'
+
+/** The epoch opens: who is who. Returns at once; what comes of it is reported. */
+export function form(
+  state: MemberState,
+  parts: Parts,
+  transport: Transport,
+  formation: Formation,
+  reports: Reports,
+): void {
+  const { boot } = state
+  const node = formation.roster.entries.findIndex((entry) => entry.memberId === boot.member.memberId)
+  state.place.node = node
+  const commands = commandsOf(state, parts, formation)
+  const services = new Services(commands, parts.keeper, formation.roster.entries.length, boot.timeouts.collective)
+  const channels = new Channels(parts.raw)
+  const peers = new Peers(transport, state.key, boot.member.memberId, formation, (from, event, data) =>
+    state.body?.peer?.event(`gang.${event}`, { ...(data as object), node: from } as Json),
+  )
+  const formed: Formed = { formation, commands, peers, channels }
+  state.formed = formed
+  admitPeers(state, parts, formed, services)
+  const path = state.env['PATH'] ?? ''
+  const missing = missingExecutables(parts.work.needs.executables ?? [], path)
+  if (missing.length > 0) {
+    reports.fail(failureOfExecutables(missing, path, state.place), 0)
+    return
+  }
+  // The control's named ports are held before anybody can ask for them.
+  if (node === 0) for (const name of parts.work.needs.ports ?? []) services.hold(name).catch(() => {})
+  if (parts.work.needs.body !== 'control' || node === 0) runMemberBody(state, parts, formed, reports)
+}
+
+function commandsOf(state: MemberState, parts: Parts, formation: Formation): Commands {
+  const { boot, env, place, cwd } = state
+  const { address, member, timeouts } = boot
+  const { node } = place
+  return new Commands({
+    keeper: parts.keeper,
+    node,
+    host: member.host,
+    env: { ...env, ...gangFacts(address, formation, node) },
+    cwd,
+    spool: member.spool,
+    stopGraceMs: timeouts.stopGrace,
+    live: (line) => parts.live.line(line),
+    log: (process, file) =>
+      new LogSink({ store: parts.datastore, target: { address, epoch: formation.epoch, node, process }, file }),
+  })
+}
+
+/** Lets the other members in, each for what its connection is for. */
+function admitPeers(state: MemberState, parts: Parts, formed: Formed, services: Services): void {
+  const { formation, channels } = formed
+  void keepDoor(parts.listener, {
+    key: state.key,
+    admit: (hello) => peerRefusal(formation, hello),
+    enter: ({ purpose, member }, { stream }) => {
+      const from = formation.roster.entries.findIndex((entry) => entry.memberId === member)
+      if (purpose === 'peer') new Peer(stream, { name: `the agent of node ${from}`, methods: services.methods(from) })
+      else if (purpose === 'copy') void receiveFile(stream, state.cwd)
+      else channels.arrive(purpose.slice('stream:'.length), from, stream)
+    },
+  })
+}

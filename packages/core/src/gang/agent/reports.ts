@@ -1,0 +1,48 @@
+import type { BodyOutcome } from '../../body/contract.js'
+import type { Casualty } from '../../errors/verdict.js'
+import type { Failure } from '../protocol.js'
+import { failureOfBody, failureOfKill, failureOfPlugin } from './failures.js'
+import type { OwnerLink } from './owner-link.js'
+import type { MemberState } from './state.js'
+
+/** Kills by unknown hands this long before a body's failure count as its possible cause. */
+export const EVIDENCE_MS = 2_000
+
+/** What this member tells the owner of ends that nobody asked for. */
+export class Reports {
+  constructor(
+    private readonly state: MemberState,
+    private readonly owner: OwnerLink,
+  ) {}
+
+  fail(failure: Failure, ageMs: number): void {
+    if (!this.state.closing) this.owner.report('report', { kind: 'failed', ageMs, failure })
+  }
+
+  /** The body ended its task. */
+  done({ completion }: Extract<BodyOutcome, { ok: true }>): void {
+    const { artifacts, transition, ambiguous } = completion
+    this.owner.report('report', {
+      kind: 'done',
+      ageMs: 0,
+      completion: { artifacts, transition, ...(ambiguous ? { ambiguous } : {}) },
+    })
+  }
+
+  /** The body failed: told after what may have been the cause of it. */
+  bodyFailed(outcome: Extract<BodyOutcome, { ok: false }>): void {
+    const { place, formed } = this.state
+    for (const { casualty, exit } of formed?.commands.killed(performance.now() - EVIDENCE_MS) ?? [])
+      this.fail(failureOfKill(casualty, exit, place), performance.now() - exit.at)
+    this.fail(failureOfBody(outcome, place), performance.now() - outcome.at)
+  }
+
+  /** A plugin names what failed: completed by what this agent saw of that process. */
+  blame(casualty: Casualty): void {
+    const { casualty: known, exit } = this.state.formed!.commands.complete(casualty)
+    // What is stopped, or fails because of that, is no culprit; an exception of its own from before may be.
+    const late = exit?.solicited === true || (exit?.at ?? performance.now()) >= this.state.stoppedAt
+    if (late && !casualty.error) return
+    this.fail(failureOfPlugin(known, exit, this.state.place), exit ? performance.now() - exit.at : 0)
+  }
+}

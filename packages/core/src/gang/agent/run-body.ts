@@ -1,0 +1,83 @@
+import type { BodyEvent, BodyRun } from '../../body/contract.js'
+import type { Methods } from '../../body/peer.js'
+import { deriveKey } from '../keys.js'
+import { bodyMethods } from './body-methods.js'
+import type { Reports } from './reports.js'
+import type { Formed, MemberBody, MemberState, Parts } from './state.js'
+
+/** Gives this member's body its task; what comes of it is reported. */
+export function runMemberBody(state: MemberState, parts: Parts, formed: Formed, reports: Reports): void {
+  const { boot, place } = state
+  const { formation, peers } = formed
+  const body = { calls: 0, ended: false } as { run: BodyRun } & MemberBody
+  state.body = body
+  body.run = parts.host.run({
+    spec: { compiled: parts.work.compiled, env: state.env },
+    assignment: {
+      ...parts.work.assignment,
+      epoch: formation.epoch,
+      node: place.node,
+      temp: boot.member.temp,
+      gang: { roster: formation.roster, attempt: boot.address.attempt },
+    },
+    signal: state.stop.signal,
+    inspect: formation.inspect === place.node,
+    methods: methodsOf(state, parts, formed, body, reports),
+    emit: (event) => tell(parts, event),
+  })
+  body.run.peer.then(
+    (peer) => {
+      body.peer = peer
+    },
+    () => {},
+  )
+  void body.run.outcome.then(async (outcome) => {
+    body.ended = true
+    if (state.stopping) return
+    if (!outcome.ok) {
+      // What the keeper's end took with it is no failure of its own.
+      if (!state.keeperGone) reports.bodyFailed(outcome)
+      return
+    }
+    // Whoever waits for more collectives from this member is told now, not at a deadline.
+    const control = await peers.to(0).catch(() => undefined)
+    control?.call('left', { calls: body.calls }).catch(() => {})
+    reports.done(outcome)
+  })
+}
+
+function methodsOf(
+  state: MemberState,
+  parts: Parts,
+  { peers, channels }: Formed,
+  body: MemberBody,
+  reports: Reports,
+): Methods {
+  const { member, timeouts, secret, address } = state.boot
+  return bodyMethods({
+    node: state.place.node,
+    peers,
+    raw: parts.raw,
+    channels,
+    directory: member.directory,
+    cwd: state.cwd,
+    env: parts.work.env,
+    timeoutMs: timeouts.collective,
+    key: (label) => deriveKey(secret, address, `plugin/${label}`),
+    fail: (casualty) => reports.blame(casualty),
+    called: (seq) => {
+      body.calls = Math.max(body.calls, seq)
+    },
+  })
+}
+
+/** What the live view hears of a body. */
+function tell({ live, data }: Parts, event: BodyEvent): void {
+  if (event.type === 'line') {
+    const { stream, text, skipped } = event
+    live.line({ process: 'body', stream, text, ...(skipped ? { skipped } : {}) })
+  } else if (event.type === 'state') data.event('state', { state: event.state })
+  else if (event.type === 'progress') data.event('progress', event.data)
+  else if (event.type === 'inspect')
+    live.line({ process: 'body', stream: 'stderr', text: `Debugger listening on ${event.url}` })
+}

@@ -1,0 +1,83 @@
+import { dirname } from 'node:path'
+import type { BodyHost, BodyRun } from '../../body/contract.js'
+import type { Peer } from '../../body/peer.js'
+import type { Datastore } from '../../datastore/contract.js'
+import type { Keeper } from '../../process/contract.js'
+import type { Listener } from '../contract.js'
+import { deriveKey } from '../keys.js'
+import type { Formation, Work } from '../protocol.js'
+import type { AgentBootstrap } from './bootstrap.js'
+import type { Channels } from './channels.js'
+import type { Commands } from './commands.js'
+import { memberEnvironment } from './environment.js'
+import type { Place } from './failures.js'
+import type { Live } from './live.js'
+import type { Peers } from './peers.js'
+import type { RawPort } from './tokens.js'
+
+/** What a member has once it has joined. */
+export interface Parts {
+  readonly keeper: Keeper
+  readonly datastore: Datastore
+  readonly host: BodyHost
+  readonly work: Work
+  readonly listener: Listener
+  readonly raw: RawPort
+  readonly data: Peer
+  readonly live: Live
+}
+
+/** What it has besides once the epoch is open. */
+export interface Formed {
+  readonly formation: Formation
+  readonly commands: Commands
+  readonly peers: Peers
+  readonly channels: Channels
+}
+
+/** The body of this member, where it has one. */
+export interface MemberBody {
+  readonly run: BodyRun
+  /** The last collective that it called. */
+  calls: number
+  ended: boolean
+  peer?: Peer
+}
+
+/** One member's knowledge of itself: filled while it comes up, read by whoever ends it at any point of that. */
+export class MemberState {
+  readonly boot: AgentBootstrap
+  readonly place: { -readonly [K in keyof Place]: Place[K] }
+  readonly key: Uint8Array
+  /** Aborted with a `StopReason`. */
+  readonly stop = new AbortController()
+  parts: Partial<Parts> = {}
+  formed: Formed | undefined
+  body: MemberBody | undefined
+  /** It is going: what ends now is no failure. */
+  closing = false
+  keeperGone = false
+  /** The owner is dead: what it would have removed is removed here. */
+  last = false
+  /** `performance.now()` of the first order to stop. */
+  stoppedAt = Number.POSITIVE_INFINITY
+
+  constructor(boot: AgentBootstrap) {
+    this.boot = boot
+    this.place = { memberId: boot.member.memberId, host: boot.member.host, node: -1 }
+    this.key = deriveKey(boot.secret, boot.address, 'join')
+  }
+
+  get stopping(): boolean {
+    return this.stoppedAt !== Number.POSITIVE_INFINITY
+  }
+
+  get env(): Readonly<Record<string, string>> {
+    return memberEnvironment(this.parts.work?.env ?? {}, this.boot.member.gpus)
+  }
+
+  /** Folder of the flow file: what relative paths mean everywhere (D8). */
+  get cwd(): string {
+    return this.parts.work ? dirname(this.parts.work.compiled.file) : '/'
+  }
+}

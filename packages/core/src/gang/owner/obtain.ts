@@ -1,0 +1,39 @@
+import { GangflowError, messageOf } from '../../errors/base.js'
+import type { Allocation } from '../contract.js'
+import type { OwnedGang } from './gang.js'
+
+/** Asks the backend for the members; a refusal is the attempt's failure. */
+export async function obtain(gang: OwnedGang, secret: Uint8Array, rendezvous: string): Promise<Allocation | undefined> {
+  const { backend, request, datastore, signal } = gang.attempt
+  const { timeouts } = gang
+  try {
+    const start = backend.start(
+      backend.plan(request),
+      { secret, rendezvous, transport: 'unix', address: request.address, datastore: datastore.location, timeouts },
+      AbortSignal.any([signal, AbortSignal.timeout(timeouts.start)]),
+    )
+    return await start
+  } catch (error) {
+    if (!gang.stop) refused(gang, error)
+    return undefined
+  }
+}
+
+function refused(gang: OwnedGang, error: unknown): void {
+  const { backend, request } = gang.attempt
+  const facts = GangflowError.is(error) ? error : undefined
+  const late = error instanceof Error && error.name === 'TimeoutError'
+  gang.fail(
+    {
+      casualty: { kind: 'member', error: { message: messageOf(error), ...(facts ? { code: facts.code } : {}) } },
+      cause: late ? 'timeout' : facts?.code === 'E_GANG_RESOURCES' ? 'user' : 'infrastructure',
+      weight: 'own',
+      code: facts?.code ?? 'E_GANG_START',
+      summary: late
+        ? `backend '${backend.name}' did not start ${request.size} members within ${gang.timeouts.start} ms`
+        : `the ${request.size} members of step '${request.step.name}' could not be started: ${facts?.what ?? messageOf(error)}`,
+      ...(facts?.fix ? { fix: facts.fix } : {}),
+    },
+    performance.now(),
+  )
+}

@@ -1,0 +1,70 @@
+import { GangflowError, messageOf } from '../../errors/base.js'
+import type { Json } from '../../flow/values.js'
+import type { Formation } from '../protocol.js'
+import type { OwnedGang } from './gang.js'
+import type { OwnedMember } from './members.js'
+
+/** Waits for all to join, then opens epoch 1: the lowest member id is its control. False when it came to an end before. */
+export async function openEpoch(gang: OwnedGang): Promise<boolean> {
+  if (!(await allJoined(gang))) return false
+  gang.epoch = 1
+  const formation = formationOf(gang)
+  await Promise.all(gang.ordered.map((member) => tell(gang, member, formation)))
+  return true
+}
+
+async function allJoined(gang: OwnedGang): Promise<boolean> {
+  const deadline = setTimeout(() => tooLate(gang), gang.timeouts.start)
+  try {
+    return (await gang.until(() => gang.ordered.every((member) => member.joining))) === 'ready'
+  } finally {
+    clearTimeout(deadline)
+  }
+}
+
+function tooLate(gang: OwnedGang): void {
+  const missing = gang.ordered.filter((member) => !member.joining)
+  const [only] = missing.length === 1 ? missing : []
+  const names = missing.map((member) => `${member.memberId} (${member.host})`).join(', ')
+  const joined = `${gang.members.size - missing.length} of ${gang.attempt.request.size} members`
+  gang.fail(
+    {
+      casualty: { kind: 'member', ...(only ? { node: only.node, host: only.host } : {}) },
+      cause: 'timeout',
+      weight: 'own',
+      code: 'E_GANG_START_TIMEOUT',
+      summary: `${joined} joined within ${gang.timeouts.start / 1000} s; still waited for: ${names}`,
+      fix: 'see what keeps them: a slow start of Node, a busy machine, or an agent that cannot reach the launcher',
+    },
+    performance.now(),
+  )
+}
+
+function formationOf(gang: OwnedGang): Formation {
+  const { epoch, ordered, attempt } = gang
+  const entries = ordered.map(({ node, memberId, joining }) => {
+    const { host, addresses, slots, gpus } = joining!
+    return { node, memberId, host, addresses, slots, gpus }
+  })
+  return {
+    epoch,
+    roster: { epoch, control: entries[0]!.memberId, entries },
+    listens: Object.fromEntries(ordered.map((member) => [member.memberId, member.joining!.listens])),
+    ...(attempt.inspect === undefined ? {} : { inspect: attempt.inspect }),
+  }
+}
+
+async function tell(gang: OwnedGang, member: OwnedMember, formation: Formation): Promise<void> {
+  try {
+    await member.call('form', formation as unknown as Json, gang.timeouts.lease * 2)
+  } catch (error) {
+    const facts = GangflowError.is(error) ? error : undefined
+    // The loss of a member is noticed by exit, silence or connection, with the reason.
+    if (facts?.code === 'E_GANG_MEMBER_LOST') return
+    gang.lose(member, {
+      at: performance.now(),
+      code: facts?.code ?? 'E_GANG_AGENT_FAULT',
+      summary: `node ${member.node} (${member.host}) could not take its part in the gang: ${messageOf(error)}`,
+    })
+  }
+}

@@ -1,0 +1,95 @@
+import type { ArtifactTable, DoneRecord, NodeRecord } from '../../datastore/records.js'
+import { keys } from '../../datastore/records.js'
+import { GangflowError, messageOf } from '../../errors/base.js'
+import type { Json } from '../../flow/values.js'
+import type { GangAttempt, GangOutcome } from '../contract.js'
+import { commitVerdict, dismiss, stopGang } from './ending.js'
+import type { OwnedGang } from './gang.js'
+
+/** Every body has done its part: the step's record is committed, by the control where it can. */
+export async function succeed(gang: OwnedGang, startedAt: number): Promise<GangOutcome> {
+  const { datastore, assignment } = gang.attempt
+  const done = await recordOf(gang, startedAt)
+  const control = gang.ordered[0]!
+  const key = keys.done(assignment.address)
+  const value = done as unknown as Json
+  const byControl = control.connected
+    ? await control.call<boolean>('commit', { key, value }, 10_000).catch(() => undefined)
+    : undefined
+  if (byControl === undefined) await datastore.createRecord(key, value)
+  const committed = ((await datastore.readRecord(key)) as unknown as DoneRecord | undefined) ?? done
+  await dismiss(gang)
+  return { ok: true, done: committed }
+}
+
+async function recordOf(gang: OwnedGang, startedAt: number): Promise<DoneRecord> {
+  const given = await incoming(gang.attempt)
+  const nodes: NodeRecord[] = gang.ordered.map((member) => ({
+    node: member.node,
+    host: member.host,
+    memberId: member.memberId,
+    control: member.node === 0,
+    artifacts: member.done?.artifacts ?? given,
+  }))
+  const { transition, ambiguous } = gang.ordered[0]!.done!
+  return {
+    attempt: gang.attempt.request.address.attempt,
+    epoch: gang.epoch,
+    startedAt,
+    endedAt: Date.now(),
+    artifacts: nodes[0]!.artifacts,
+    transition: transition!,
+    ...(ambiguous ? { ambiguous } : {}),
+    nodes,
+  }
+}
+
+/** What the step was given: also what a member without a body carries on. */
+async function incoming(attempt: GangAttempt): Promise<ArtifactTable> {
+  const [parent] = attempt.assignment.parents
+  if (!parent) return {}
+  const { flow, run } = attempt.assignment.address
+  const record = (await attempt.datastore.readRecord(
+    keys.done({ flow, run, step: parent.step, task: parent.task }),
+  )) as unknown as DoneRecord | undefined
+  return (parent.node === undefined ? record?.artifacts : record?.nodes?.[parent.node]?.artifacts) ?? {}
+}
+
+/** Something failed, or the runtime wants the end: all are stopped, and the verdict says why. */
+export async function fail(gang: OwnedGang): Promise<GangOutcome> {
+  const { request } = gang.attempt
+  const { judgement, stopped, endedAfterMs } = await stopGang(gang)
+  const verdict = await commitVerdict(gang, {
+    step: request.step.name,
+    size: request.size,
+    judgement,
+    stop: gang.stop,
+    stopped,
+    endedAfterMs,
+  })
+  await dismiss(gang)
+  return { ok: false, verdict }
+}
+
+/** A fault of this code or of the datastore, told as a verdict rather than thrown at the scheduler. */
+export function fault(gang: OwnedGang, error: unknown): GangOutcome {
+  const facts = GangflowError.is(error) ? error : undefined
+  const message = messageOf(error)
+  return {
+    ok: false,
+    verdict: {
+      version: 1,
+      cause: 'infrastructure',
+      code: facts?.code ?? 'E_GANG_FAULT',
+      summary: `step '${gang.attempt.request.step.name}' could not be run as a gang: ${facts?.what ?? message}`,
+      ...(facts?.fix ? { fix: facts.fix } : {}),
+      first: {
+        kind: 'launcher',
+        error: { message, ...(error instanceof Error && error.stack ? { stack: error.stack } : {}) },
+      },
+      echoes: [],
+      stopped: [],
+      author: 'launcher',
+    },
+  }
+}

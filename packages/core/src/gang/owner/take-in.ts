@@ -1,0 +1,74 @@
+import type { Allocation, GangAttempt, Listener } from '../contract.js'
+import { deriveKey } from '../keys.js'
+import { needsOf } from '../needs.js'
+import type { Work } from '../protocol.js'
+import type { OwnedGang } from './gang.js'
+import { OwnedMember } from './members.js'
+import { hostRendezvous } from './rendezvous.js'
+
+/** Makes the backend's members the gang's, and opens the rendezvous for exactly these. */
+export function takeIn(gang: OwnedGang, allocation: Allocation, listener: Listener, secret: Uint8Array): void {
+  const ids = allocation.members.map((backed) => backed.memberId).sort(byNumberOrName)
+  for (const backed of allocation.members) {
+    const member = new OwnedMember(backed)
+    member.node = ids.indexOf(backed.memberId)
+    gang.members.set(backed.memberId, member)
+    gang.emit({ type: 'member', node: member.node, host: member.host, state: 'starting', epoch: 1 })
+    watchAgent(gang, member)
+  }
+  hostRendezvous({
+    listener,
+    key: deriveKey(secret, gang.attempt.request.address, 'join'),
+    members: gang.members,
+    work: workOf(gang.attempt),
+    epoch: () => gang.epoch,
+    joined: (member) => {
+      gang.state(member, 'joined')
+      gang.progressed()
+    },
+    reported: (member, report) => gang.reported(member, report),
+    dropped: (member) => awaitReturn(gang, member),
+    lines: (member, lines) => gang.lines(member, lines),
+    progress: (member, data) => gang.progress(member, data),
+    state: (member, state) => {
+      if (member.state !== 'done' && (state === 'setup' || state === 'running')) gang.state(member, state)
+    },
+  })
+}
+
+/** Member ids by number where they end in one: `m10` after `m2`. */
+function byNumberOrName(a: string, b: string): number {
+  return a.localeCompare(b, 'en', { numeric: true })
+}
+
+function watchAgent(gang: OwnedGang, member: OwnedMember): void {
+  void member.backed.agentExited.then(({ code, signal, at, keeperLost }) => {
+    member.gone = true
+    if (keeperLost) gang.loseKeeper(at)
+    else gang.lose(member, { at, code: 'E_GANG_AGENT_LOST', exitCode: code, signal })
+    gang.progressed()
+  })
+}
+
+/** The lease connection broke: its agent's exit is heard of in a moment, or it dials again; else it counts as lost. */
+function awaitReturn(gang: OwnedGang, member: OwnedMember): void {
+  setTimeout(() => {
+    if (member.connected || member.gone) return
+    gang.lose(member, {
+      at: performance.now() - gang.timeouts.settle,
+      code: 'E_GANG_MEMBER_LOST',
+      summary: `the connection to node ${member.node} (${member.host}) broke and did not come back`,
+      fix: 'see whether the host is reachable',
+    })
+  }, gang.timeouts.settle)
+}
+
+function workOf(attempt: GangAttempt): Work {
+  const { file, bundle, core } = attempt.compiled
+  return {
+    compiled: { file, bundle, core },
+    env: attempt.env,
+    assignment: attempt.assignment,
+    needs: needsOf(attempt.request.step),
+  }
+}
