@@ -11,10 +11,13 @@ describe('a kept process', () => {
       argv: ['sh', '-c', 'pwd; env; printf "<%s>" "$@"; cat', 'sh', 'a b', '', '"q"', 'ü'],
       env: { ...env, TERM: 'x' },
       cwd,
-      stdin: Buffer.from('in\0put'),
+      stdin: 'pipe',
     })
     const kept = await keeper.spawn(request)
+    // It waits for its input: on a busy machine it would else have ended before it is looked at.
     expect(readFileSync(`/proc/${kept.pid}/stat`, 'utf8').split(' ').at(21)).toBe(kept.startTime)
+    await kept.write(Buffer.from('in\0put'))
+    kept.endStdin()
     expect(await kept.exited).toMatchObject({ code: 0, signal: null, solicited: false })
     const text = spooledText(request)
     expect(text).toContain(cwd)
