@@ -1,9 +1,10 @@
+import type { AttemptAddress } from '../datastore/records.js'
 import type { Casualty, Cause, Verdict } from '../errors/verdict.js'
 import type { StopReason } from './contract.js'
 import type { Judgement, Placed } from './judge.js'
 
 export interface VerdictFacts {
-  readonly step: string
+  readonly address: AttemptAddress
   readonly size: number
   readonly judgement?: Judgement | undefined
   /** Why the runtime ended the attempt, where nothing had failed before. */
@@ -15,7 +16,8 @@ export interface VerdictFacts {
 
 /** The one account of how the attempt ended (D4). Pure. */
 export function composeVerdict(facts: VerdictFacts): Verdict {
-  const { step, size, judgement, stop, stopped, endedAfterMs, author } = facts
+  const { address, size, judgement, stop, stopped, endedAfterMs, author } = facts
+  const { step } = address
   const common = {
     version: 1,
     stopped,
@@ -33,7 +35,7 @@ export function composeVerdict(facts: VerdictFacts): Verdict {
     }
   }
   const { first, echoes } = judgement
-  const fix = first.fix ?? fixFor(first)
+  const fix = first.fix ?? fixFor(first, address)
   return {
     ...common,
     cause: first.cause,
@@ -83,13 +85,23 @@ function sentence(first: Placed, step: string, size: number): string {
   return `${what[casualty.kind]}${place}${pid} ${how} in step '${step}'${why}`
 }
 
-function fixFor({ casualty, cause }: Placed): string | undefined {
+function fixFor({ casualty, cause }: Placed, address: AttemptAddress): string | undefined {
   if (casualty.signal === 'SIGKILL') {
     return "find out who sent SIGKILL: the kernel when memory ran out ('dmesg | tail'), a person, or a scheduler; @retry starts the gang anew"
   }
   if (casualty.signal === 'SIGSEGV' || casualty.signal === 'SIGABRT' || casualty.signal === 'SIGBUS') {
     return 'the program crashed in native code: its last lines and a core dump say where'
   }
-  if (cause === 'user') return 'see the last lines and the log of that process: `gangflow logs`'
+  if (cause === 'user') return `see the last lines, and all that it said with \`${logsCommand(casualty, address)}\``
   return undefined
+}
+
+/** The command that shows the log of exactly this process. */
+function logsCommand({ node, process }: Casualty, { flow, run, step, task, attempt }: AttemptAddress): string {
+  const filters = [
+    `--attempt ${attempt}`,
+    ...(node === undefined ? [] : [`--node ${node}`]),
+    ...(process === undefined ? [] : [`--process ${process}`]),
+  ]
+  return ['gangflow logs', `${flow}/${run}/${step}/${task}`, ...filters].join(' ')
 }

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import type { Placed } from '../../src/gang/judge.js'
 import { composeVerdict } from '../../src/gang/verdict.js'
 
-const facts = { step: 'train', size: 4, stopped: [], author: 'control' } as const
+const address = { flow: 'Fit', run: '1700', step: 'train', task: '3', attempt: 1 }
+const facts = { address, size: 4, stopped: [], author: 'control' } as const
 const first = (more: Partial<Placed> & { casualty: Placed['casualty'] }): Placed => ({
   cause: 'user',
   weight: 'own',
@@ -54,6 +55,15 @@ describe('the verdict of a gang', () => {
       }).fix
     expect(fix('SIGKILL')).toMatch(/dmesg/)
     expect(fix('SIGSEGV')).toMatch(/native code/)
+  })
+
+  it('names the command that shows the log of that very process', () => {
+    const fix = (casualty: Placed['casualty']) =>
+      composeVerdict({ ...facts, judgement: { first: first({ casualty }), echoes: [] } }).fix
+    expect(fix({ kind: 'process', node: 2, process: 'rank5', exitCode: 1 })).toContain(
+      '`gangflow logs Fit/1700/train/3 --attempt 1 --node 2 --process rank5`',
+    )
+    expect(fix({ kind: 'member' })).toContain('`gangflow logs Fit/1700/train/3 --attempt 1`')
   })
 
   it('blames nobody when the end was asked for', () => {

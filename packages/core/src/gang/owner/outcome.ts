@@ -60,7 +60,7 @@ export async function fail(gang: OwnedGang): Promise<GangOutcome> {
   const { request } = gang.attempt
   const { judgement, stopped, endedAfterMs } = await stopGang(gang)
   const verdict = await commitVerdict(gang, {
-    step: request.step.name,
+    address: request.address,
     size: request.size,
     judgement,
     stop: gang.stop,
