@@ -87,10 +87,18 @@ export interface GangNeeds {
   readonly ssh?: boolean
   /** Named ports that are reserved before the body starts. */
   readonly ports?: readonly string[]
-  readonly roles?: Readonly<Record<string, number | 'rest'>>
   /** True for a decorator that makes its step a gang step. Default true. */
   readonly gang?: boolean
 }
+
+/** Every need that this core acts on; another one is refused rather than not met. */
+export const knownNeeds: readonly string[] = [
+  'body',
+  'executables',
+  'ssh',
+  'ports',
+  'gang',
+] satisfies (keyof GangNeeds)[]
 
 export interface GangOptions {
   readonly minNodes?: number

@@ -1,6 +1,6 @@
 import { messageOf } from '../errors/base.js'
 import type { Complaints } from './complain.js'
-import type { GangNeeds, GangOptions, PluginUse, StepDescription } from './description.js'
+import { type GangNeeds, type GangOptions, knownNeeds, type PluginUse, type StepDescription } from './description.js'
 import { type LoadedStep, type PluginDecoration, pluginsOf } from './metadata.js'
 
 type Decorated = Pick<
@@ -77,6 +77,14 @@ function describeUse({ name }: LoadedStep, { plugin, options }: PluginDecoration
       typeof fix === 'string' ? fix : `change the options of @${plugin.name}`,
     )
   }
+  const unknown = Object.keys(needs).filter((need) => !knownNeeds.includes(need))
+  if (unknown.length > 0)
+    complaints.add(
+      'E_PLUGIN_NEEDS',
+      name,
+      `@${plugin.name} on ${name} needs ${unknown.map((need) => `'${need}'`).join(', ')} of the gang, and this core knows only ${knownNeeds.join(', ')}`,
+      `install a @gangflow/core that knows it; which member does what, a plugin decides by nodeIndex and isControl`,
+    )
   return {
     name: plugin.name,
     ...(plugin.namespace !== undefined && { namespace: plugin.namespace }),

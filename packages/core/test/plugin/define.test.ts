@@ -121,6 +121,23 @@ describe('a plugin on a step', () => {
     })
   })
 
+  it('with a need that this core does not know refuses the flow', () => {
+    const newer = defineStepDecorator({
+      name: 'newer',
+      apiVersion: 1,
+      needs: () => ({ body: 'all', roles: { ps: 1, worker: 'rest' } }) as object,
+    })
+    class Ahead extends Base {
+      @newer()
+      @step
+      override train() {
+        this.next(this.join)
+      }
+    }
+    const { what } = complaint(Ahead, 'E_PLUGIN_NEEDS')
+    expect(what).toMatch(/^@newer on train needs 'roles' of the gang, and this core knows only body, executables/)
+  })
+
   it('makes a gang decorator without a gang a complaint', () => {
     class Lone extends Base {
       @all()
