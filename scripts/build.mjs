@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { parse } from 'acorn'
 import { build, transformSync } from 'esbuild'
 import { directBuiltins } from './direct-builtins.mjs'
 
@@ -15,7 +16,7 @@ const types = !process.argv.includes('--no-types')
  * files for another (a file costs a body a millisecond or two of its start).
  */
 const rows = {
-  core: [['describe', 'testing'], ['vite'], ['cli', 'launcher', 'help']],
+  core: [['describe', 'testing'], ['vite'], ['launcher', 'help']],
 }
 /**
  * These give what is in one file, `shared.cjs`: a flow and the body that runs it must see the same core. It is
@@ -39,6 +40,20 @@ const launcherOutside = {
         ? { path: './launcher.js', external: true }
         : undefined,
     ),
+}
+
+/** A script of our own cannot import by itself: its `import()` is what loads it (src/body/load-shared.ts). */
+function withImportsAside(text) {
+  const places = []
+  const visit = (node) => {
+    if (Array.isArray(node)) return node.forEach(visit)
+    if (typeof node?.type !== 'string') return
+    if (node.type === 'ImportExpression') places.push(node.start)
+    Object.values(node).forEach(visit)
+  }
+  visit(parse(text, { ecmaVersion: 'latest', sourceType: 'script', allowHashBang: true }))
+  for (const at of places.sort((a, b) => b - a)) text = `${text.slice(0, at)}__${text.slice(at)}`
+  return text.replace('__native_import(', 'import(')
 }
 
 for (const name of readdirSync('packages')) {
@@ -95,13 +110,20 @@ for (const name of readdirSync('packages')) {
         },
         plugins: [launcherOutside, directBuiltins],
       })
-      const text = readFileSync(file, 'utf8').replaceAll(/\bimport\(/g, '__import(')
-      writeFileSync(file, text.replace('__native_import(', 'import('))
+      writeFileSync(file, withImportsAside(readFileSync(file, 'utf8')))
     }
     await compiled('shared.cjs', {
       stdin: { contents, resolveDir: join(folder, 'src'), sourcefile: 'shared.ts', loader: 'ts' },
     })
     await compiled('agent-main.cjs', { entryPoints: [join(folder, 'src/composition/agent.ts')] })
+    await compiled('cli-main.cjs', { entryPoints: [join(folder, 'src/cli/main.ts')] })
+    await build({
+      ...options,
+      splitting: false,
+      entryPoints: [entry('cli')],
+      banner: { js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
+      plugins: [directBuiltins],
+    })
     for (const [index, entry_] of shared.entries()) {
       const names = taken[index].map((one) => one.names.replaceAll(' as ', ': ')).join(', ')
       writeFileSync(
@@ -114,7 +136,7 @@ for (const name of readdirSync('packages')) {
   }
   const all = entryPoints
     .map((file) => basename(file, '.ts'))
-    .filter((name) => !shared.includes(name) && name !== 'body' && name !== 'agent')
+    .filter((name) => !shared.includes(name) && !['body', 'agent', 'cli'].includes(name))
   const listed = rows[name] ?? [all]
   const forgotten = all.filter((entry) => !listed.flat().includes(entry))
   for (const row of [...listed, ...(forgotten.length > 0 ? [forgotten] : [])]) {

@@ -1,12 +1,18 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { loadCompiled } from './body/load-shared.js'
+import { compiledFolder } from './cli/compiled-folder.js'
 
 // The text of --help and --version is made at build, so that asking costs little more than starting Node.
 const words = process.argv.slice(2)
 const quick = quickAnswer(words)
 if (quick !== undefined) process.stdout.write(quick)
 else {
-  const { main } = await import('./cli/main.js')
+  const label = ['run', 'resume', 'check', 'show'].includes(words[0]!) ? `cli-${words[0]}` : 'cli'
+  const dist = dirname(fileURLToPath(import.meta.url))
+  const { main } = loadCompiled(dist, 'cli-main', compiledFolder(), label) as typeof import('./cli/main.js')
   const code = await main(words)
   if (code !== undefined) process.exitCode = code
 }

@@ -9,12 +9,17 @@ type Loaded = Module & { __import?: (name: string) => Promise<unknown> }
 /**
  * Loads a file of core, such as `shared.cjs`, from its compiled form where that is kept in `folder`; else keeps it
  * there when this process ends. Compiling it anew is a tenth of a body's start. Node checks that what is kept fits
- * its version and flags; the name says for which file it is.
+ * its version and flags; the name says for which file it is. What is kept holds what was called, so that those who
+ * use other parts of a file take another `label`.
  */
-export function loadCompiled(dist: string, name: string, folder: string | undefined): Record<string, unknown> {
+export function loadCompiled(
+  dist: string,
+  name: string,
+  folder: string | undefined,
+  label = name === 'shared' ? 'core' : name,
+): Record<string, unknown> {
   const file = join(dist, `${name}.cjs`)
   const { size, mtimeMs } = statSync(file)
-  const label = name === 'shared' ? 'core' : name
   const kept = folder && join(folder, `${label}-${process.version}-${process.arch}-${size}-${Math.floor(mtimeMs)}.code`)
   const cachedData = kept === undefined ? undefined : readIfThere(kept)
   const script = new Script(Module.wrap(readFileSync(file, 'utf8')), {
