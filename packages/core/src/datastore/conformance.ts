@@ -113,6 +113,8 @@ export const datastoreConformance: readonly DatastoreCase[] = [
       assert.deepEqual(await store.putBlob(pieces(), { durable: false }), ref)
       const other = await open()
       assert.equal(await other.hasBlob(ref.hash), true)
+      assert.equal(await other.keepBlob(ref), true)
+      assert.equal(await other.keepBlob({ ...ref, size: 4 }), false)
       assert.equal(text(await other.getBlob(ref.hash)), 'hello')
       assert.equal(text(other.getBlobSync(ref.hash)), 'hello')
       assert.equal(text(Buffer.concat(await collect(other.streamBlob(ref.hash)))), 'hello')

@@ -42,8 +42,12 @@ export interface BlobReader {
 export interface Datastore {
   /** `dir:/abs/path`; `openDatastore(location)` gives the same store in another process. */
   readonly location: string
+  /** True where its disk is another machine's: what has not been stored is lost together with this one. */
+  readonly away?: boolean
   putBlob(data: Uint8Array | AsyncIterable<Uint8Array>, options?: PutBlobOptions): Promise<BlobRef>
   hasBlob(hash: string): Promise<boolean>
+  /** True when the blob is there whole; its age then counts anew, as after a put. False: put it. */
+  keepBlob(ref: BlobRef): Promise<boolean>
   /** Verified against the hash. */
   getBlob(hash: string, options?: { signal?: AbortSignal }): Promise<Uint8Array>
   /** Verified when read to its end. */

@@ -14,6 +14,11 @@ import type { Keeper, ProcessExit } from '../process/contract.js'
  */
 export interface GangBackend<Plan = unknown> {
   readonly name: string
+  /**
+   * How members reach the run's datastore. `shared` (default): each opens it by its location. `relayed`: their hosts do
+   * not have it; they read and write it through the gang's owner, which alone has it open.
+   */
+  readonly datastore?: 'shared' | 'relayed'
   plan(request: GangRequest): Plan
   start(plan: Plan, bootstrap: Bootstrap, signal: AbortSignal): Promise<Allocation>
 }
@@ -47,7 +52,7 @@ export interface Bootstrap {
   /** The transport's kind: `unix`. */
   readonly transport: string
   readonly address: AttemptAddress
-  /** `Datastore.location`. */
+  /** `Datastore.location`; `relay:` where the members reach the datastore through the owner. */
   readonly datastore: string
   readonly timeouts: GangTimeouts
 }
@@ -66,6 +71,11 @@ export interface MemberBootstrap {
   readonly temp: string
   /** Directory for the spools of its processes: outlives the member. */
   readonly spool: string
+  /**
+   * With a relayed datastore: the host's directory for blobs that were fetched, by content, and for what is not yet
+   * stored. Shared by all members of the host, kept between runs, bounded by who uses it. Default: `~/.cache/gangflow/store`.
+   */
+  readonly cache?: string
 }
 
 export interface Allocation {

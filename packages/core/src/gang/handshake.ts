@@ -8,8 +8,11 @@ import { readJsonLine, writeJsonLine } from './lines.js'
 export const GANG_PROTOCOL = 1
 const LIMIT = 16 << 10
 
-/** What a connection is for; `stream:` carries raw bytes of a channel afterwards, the others frames. */
-export type Purpose = 'lease' | 'data' | 'peer' | 'copy' | `stream:${string}`
+/**
+ * What a connection is for: `store` carries the datastore's relay (datastore/relay/wire.ts), `stream:` the raw bytes of
+ * a channel, the others frames.
+ */
+export type Purpose = 'lease' | 'data' | 'store' | 'peer' | 'copy' | `stream:${string}`
 
 /** Who dials, as it says and proves. */
 export interface Hello {

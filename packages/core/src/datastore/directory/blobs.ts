@@ -27,7 +27,7 @@ export class DirectoryBlobs {
     signal?.throwIfAborted()
     if (data instanceof Uint8Array && data.length <= PIECE) {
       const ref = { hash: createHash('sha256').update(data).digest('hex'), size: data.length }
-      if (await this.#reuse(ref)) return ref
+      if (await this.keep(ref)) return ref
       return data.length <= SMALL
         ? await this.#writeSmall(data, ref, durable)
         : await this.#write([data], signal, durable, ref)
@@ -43,6 +43,19 @@ export class DirectoryBlobs {
     } catch (error) {
       if (isAbsent(error)) return false
       throw storeFailure(error, 'looking for a blob', path)
+    }
+  }
+
+  /** True when the blob is there whole; its age then counts anew, so that a collection under way spares it. */
+  async keep(ref: BlobRef): Promise<boolean> {
+    const path = this.paths.blob(ref.hash)
+    try {
+      const found = await this.disk.files.stat(path)
+      if (found.size !== ref.size) return false
+      if (Date.now() - found.mtimeMs > 60_000) await this.disk.files.touch(path)
+      return true
+    } catch {
+      return false // absent, or another user's: written anew
     }
   }
 
@@ -174,19 +187,6 @@ export class DirectoryBlobs {
     }
   }
 
-  /** True when the blob is there whole; its age then counts anew, so that a collection under way spares it. */
-  async #reuse(ref: BlobRef): Promise<boolean> {
-    const path = this.paths.blob(ref.hash)
-    try {
-      const found = await this.disk.files.stat(path)
-      if (found.size !== ref.size) return false
-      if (Date.now() - found.mtimeMs > 60_000) await this.disk.files.touch(path)
-      return true
-    } catch {
-      return false // absent, or another user's: written anew
-    }
-  }
-
   async #writeSmall(data: Uint8Array, ref: BlobRef, durable: boolean): Promise<BlobRef> {
     let temp: string | undefined
     try {
@@ -230,7 +230,7 @@ export class DirectoryBlobs {
       temp = made.path
       const written = await writeAll(made.handle, data, signal, known !== undefined, this.#syncsFirst(durable))
       const ref = known ?? { hash: written.hash, size: written.size }
-      if (known === undefined && (await this.#reuse(ref))) return ref
+      if (known === undefined && (await this.keep(ref))) return ref
       await this.#settle(temp, ref.hash, durable)
       temp = undefined
       return ref

@@ -47,6 +47,9 @@ class DirectoryStore implements Datastore {
   hasBlob(hash: string): Promise<boolean> {
     return this.#blobs.has(hash)
   }
+  keepBlob(ref: BlobRef): Promise<boolean> {
+    return this.#blobs.keep(ref)
+  }
   getBlob(hash: string, options?: { signal?: AbortSignal }): Promise<Uint8Array> {
     return this.#blobs.get(hash, options)
   }

@@ -14,7 +14,10 @@ export interface LogSinkOptions {
   readonly from?: number
   /** Bytes of a chunk, about. Default 1 MiB. */
   readonly chunkBytes?: number
-  /** Milliseconds between looks at the spool; what is there then is committed after ten. Default 1000. */
+  /**
+   * Milliseconds between looks at the spool; what is there then is committed after ten, or after two where the store is
+   * another machine's. Default 1000.
+   */
   readonly everyMs?: number
 }
 
@@ -85,10 +88,10 @@ export class LogSink {
 
   #look(): void {
     void this.#queue(async () => {
-      const { file, chunkBytes = 1 << 20 } = this.#options
+      const { file, store, chunkBytes = 1 << 20 } = this.#options
       const pending = (await sizeOf(file)) - this.#from - this.#bytes
       // A little is committed seldom, and the more seldom the longer the process runs: few chunks in the end.
-      const patience = Math.min(10 + this.#chunk / 2, 120)
+      const patience = store.away ? Math.min(2 + this.#chunk / 10, 10) : Math.min(10 + this.#chunk / 2, 120)
       if (pending <= 0 || (pending < chunkBytes && ++this.#idleLooks < patience)) return
       this.#idleLooks = 0
       while ((await this.#commit(undefined, false)) && (await sizeOf(file)) - this.#from - this.#bytes >= chunkBytes);
