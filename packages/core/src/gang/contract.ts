@@ -19,6 +19,11 @@ export interface GangBackend<Plan = unknown> {
    * not have it; they read and write it through the gang's owner, which alone has it open.
    */
   readonly datastore?: 'shared' | 'relayed'
+  /**
+   * `delivered`: the hosts do not see the launcher's disk; agents install the flow's package from the datastore. Default:
+   * `delivered` where the datastore is relayed, else `local`.
+   */
+  readonly code?: 'local' | 'delivered'
   plan(request: GangRequest): Plan
   start(plan: Plan, bootstrap: Bootstrap, signal: AbortSignal): Promise<Allocation>
 }
