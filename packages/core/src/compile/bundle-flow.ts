@@ -1,4 +1,4 @@
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { BuildFailure, BuildOptions } from 'esbuild'
 import { compileError } from './compile-errors.js'
@@ -15,6 +15,10 @@ export interface Bundle {
   readonly pins: readonly Pin[]
   /** The files of the project's own code that are in it. */
   readonly sources: readonly string[]
+  /** Every file whose content is in it, data too. */
+  readonly files: readonly string[]
+  /** The text of those that were compiled, as it was read. */
+  readonly texts: ReadonlyMap<string, string>
 }
 
 /** Name of the bundle; its map is beside it with `.map` added. */
@@ -36,7 +40,7 @@ export async function bundleFlow(flow: string, execArgv: readonly string[], sign
   } satisfies BuildOptions
   const result = await withEsbuild(async ({ context }) => {
     signal?.throwIfAborted()
-    const build = await context({ ...options, write: false })
+    const build = await context({ ...options, write: false, metafile: true })
     const cancel = () => void build.cancel()
     signal?.addEventListener('abort', cancel, { once: true })
     try {
@@ -55,6 +59,11 @@ export async function bundleFlow(flow: string, execArgv: readonly string[], sign
     map: settleMap(output('.map').text, originals),
     pins,
     sources: [...originals.keys()].sort(),
+    files: Object.keys(result.metafile.inputs)
+      .filter((path) => !path.startsWith('gangflow-'))
+      .map((path) => resolve(dirname(flow), path))
+      .sort(),
+    texts: originals,
   }
 }
 

@@ -5,6 +5,7 @@ import { DescribeProcess } from './describe-process.js'
 import { descriptionKey, keepDescription, readDescription } from './description-cache.js'
 import { hintOf } from './description-hint.js'
 import { coreEntry, findCore } from './find-core.js'
+import { keptBundleOf } from './kept-bundle.js'
 import { locateFlow } from './locate-flow.js'
 import { requireOneCore } from './one-core.js'
 import { storeBundle, storeScript } from './store-bundle.js'
@@ -30,12 +31,16 @@ export async function compileFlow(request: CompileRequest, datastore: Datastore)
   // Its start takes as long as the compiling; so it starts before it is sure that it is needed.
   const ahead = (await hint.isKept()) ? undefined : new DescribeProcess(options)
   try {
-    const bundle = await bundleFlow(file, execArgv, signal)
+    const begun = Date.now()
+    const last = keptBundleOf(file, execArgv, datastore)
+    const unchanged = await last.read()
+    const bundle = unchanged ?? (await bundleFlow(file, execArgv, signal))
     requireOneCore(file, core, bundle.pins)
     const stored = await storeBundle(bundle, datastore)
     // Beside the describing, which takes longer.
     const script = storeScript(bundle, stored, core)
     script.catch(() => {})
+    if (!unchanged) await last.keep(bundle, begun)
     const key = await descriptionKey(stored.ref.hash, core, bundle.pins, execArgv)
     const compiled = { file, bundle: stored.path, ref: stored.ref, core: core.folder }
     const kept = await readDescription(stored.folder, key)

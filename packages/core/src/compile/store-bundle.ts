@@ -41,7 +41,7 @@ export async function storeScript(bundle: Bundle, stored: StoredBundle, core: Co
 }
 
 /** Covers code, map and the pinned imports. */
-export function hashOf({ code, map, pins }: Bundle): string {
+export function hashOf({ code, map, pins }: Pick<Bundle, 'code' | 'map' | 'pins'>): string {
   const hash = createHash('sha256')
   for (const part of [code, map, JSON.stringify(pins)]) hash.update(`${part.length}\n`).update(part)
   return hash.digest('hex')
