@@ -79,6 +79,7 @@ export interface MemberBootstrap {
   /**
    * With a relayed datastore: the host's directory for blobs that were fetched, by content, and for what is not yet
    * stored. Shared by all members of the host, kept between runs, bounded by who uses it. Default: `~/.cache/gangflow/store`.
+   * Delivered code is in `code/` in it; default: `~/.cache/gangflow/code`.
    */
   readonly cache?: string
 }

@@ -11,4 +11,6 @@ export const compileCodes = {
   E_FLOW_LOAD_TIMEOUT: 'a flow file that takes too long to load',
   E_NO_FLOW: 'a file that exports no flow',
   E_SEVERAL_FLOWS: 'a file that exports several flows and none as its default',
+  E_RUNTIME_NODE: 'a host without a Node that serves, where the Node of this machine cannot be sent',
+  E_RUNTIME_CHANGED: 'a file of core or of Node that changed while it was sent to a host',
 } as const
