@@ -23,12 +23,30 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
     fail('npm could not install the packages', 'npm ci')
   writeFileSync(stamp, lock)
 }
-if (!has('cc') && !has('gcc') && !has('clang')) {
-  const root = process.getuid?.() === 0 && has('apt-get')
-  console.log('setting up: a C compiler for the keeper')
-  const got = root && run('apt-get', ['update', '-q']) && run('apt-get', ['install', '-qy', 'gcc', 'libc6-dev'])
-  if (!got && process.env.CI) fail('there is no C compiler', 'apt-get install gcc libc6-dev')
-  if (!got) console.warn('no C compiler: gangs run without the keeper\n  fix: apt-get install gcc libc6-dev')
+/** What the tests start besides Node: each group is installed where this is Debian and root; in CI it must be there. */
+const groups = [
+  {
+    what: 'a C compiler for the keeper',
+    there: () => has('cc') || has('gcc') || has('clang'),
+    packages: ['gcc', 'libc6-dev'],
+    without: 'gangs run without the keeper',
+  },
+  {
+    what: 'OpenSSH and what else the test hosts are made of',
+    there: () =>
+      ['sshd', 'ssh', 'ip', 'rsync', 'pdsh', 'faketime', 'unshare', 'nsenter', 'setpriv'].every(
+        (name) => has(name) || existsSync(`/usr/sbin/${name}`),
+      ),
+    packages: ['openssh-server', 'openssh-client', 'iproute2', 'rsync', 'pdsh', 'faketime', 'util-linux'],
+    without: 'tests with several hosts fail',
+  },
+]
+for (const { what, there, packages, without } of groups) {
+  if (process.platform !== 'linux' || there()) continue
+  console.log(`setting up: ${what}`)
+  const fix = `apt-get install ${packages.join(' ')}`
+  if (!install(packages) && process.env.CI) fail(`this machine has not ${what}`, fix)
+  if (!there()) console.warn(`this machine has not ${what}: ${without}\n  fix: ${fix}`)
 }
 console.log('building')
 execFileSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' })
@@ -37,6 +55,22 @@ const bin = 'node_modules/.bin/gangflow'
 rmSync(bin, { force: true })
 symlinkSync('../@gangflow/core/dist/cli.js', bin)
 chmodSync('packages/core/dist/cli.js', 0o755)
+
+/** Installs Debian packages without starting any daemon that comes with them; true when they are there. */
+function install(packages) {
+  if (process.getuid?.() !== 0 || !has('apt-get')) return false
+  const policy = '/usr/sbin/policy-rc.d'
+  const own = !existsSync(policy)
+  if (own) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  try {
+    process.env.DEBIAN_FRONTEND = 'noninteractive'
+    return (
+      run('apt-get', ['update', '-q']) && run('apt-get', ['install', '-qy', '--no-install-recommends', ...packages])
+    )
+  } finally {
+    if (own) rmSync(policy)
+  }
+}
 
 function fail(what, fix) {
   console.error(`${what}\n  fix: ${fix}`)

@@ -1,0 +1,152 @@
+// `npm run hosts -- …`: test hosts for a developer's own trials.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { parseArgs } from 'node:util'
+import { livingHosts, startHosts, TestHosts } from './index.js'
+import { startSet } from './up.js'
+
+const help = `Hosts on this machine, out of namespaces: each with its own address, name, files and OpenSSH server.
+
+  npm run hosts -- up N [options]        starts N hosts (host1, host2, …), which stay until \`down\`
+  npm run hosts -- list                  what runs
+  npm run hosts -- exec HOST command…    runs a command there over ssh (--root: as root, past ssh)
+  npm run hosts -- down [SET] [--all]    ends the newest set, the named one, or all of this user
+
+up:
+  --names a,b,c       other names
+  --ipv4, --ipv6      only such addresses (default: both)
+  --user NAME         the unprivileged user (default gf)
+  --show PATH         a path of this machine that the hosts see, read-only; again for more
+  --hide PATH         a path below /usr or a shown one that they do not have; again for more
+  --disk MIB          each host's disk (default 1024)
+  --max-startups M    sshd's MaxStartups (default 10:30:100)
+  --foreground        stay, and end the hosts on Ctrl-C
+all:
+  --set SET           which set, where several run (default: the newest)
+  --json              for programs
+  --help
+`
+
+const options = {
+  names: { type: 'string' },
+  ipv4: { type: 'boolean' },
+  ipv6: { type: 'boolean' },
+  user: { type: 'string' },
+  show: { type: 'string', multiple: true },
+  hide: { type: 'string', multiple: true },
+  disk: { type: 'string' },
+  'max-startups': { type: 'string' },
+  foreground: { type: 'boolean' },
+  root: { type: 'boolean' },
+  all: { type: 'boolean' },
+  set: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const
+
+/** The command of `exec` begins at its second word and is nobody's option. */
+function split(argv: readonly string[]): { own: string[]; rest: string[] } {
+  const at = argv.indexOf('exec')
+  if (at < 0) return { own: [...argv], rest: [] }
+  let first = at + 1
+  while (argv[first]?.startsWith('-')) first += argv[first] === '--set' ? 2 : 1
+  return { own: argv.slice(0, first + 1), rest: argv.slice(first + 1) }
+}
+
+async function main(): Promise<number> {
+  const { own, rest } = split(process.argv.slice(2))
+  const { values, positionals } = parseArgs({ args: own, options, allowPositionals: true })
+  const [command, ...words] = positionals
+  if (values.help || command === undefined) {
+    console.log(help)
+    return values.help ? 0 : 2
+  }
+  const say = (json: unknown, text: string) => console.log(values.json ? JSON.stringify(json) : text)
+  switch (command) {
+    case 'up': {
+      const only = values.ipv6 ? ('ipv6' as const) : values.ipv4 ? ('ipv4' as const) : ('both' as const)
+      const wanted = {
+        count: countOf(words[0] ?? values.names?.split(',').length),
+        network: only,
+        ...(values.names === undefined ? {} : { names: values.names.split(',') }),
+        ...(values.user === undefined ? {} : { user: values.user }),
+        ...(values.show === undefined ? {} : { show: values.show }),
+        ...(values.hide === undefined ? {} : { hide: values.hide }),
+        ...(values.disk === undefined ? {} : { disk: Number(values.disk) }),
+        ...(values['max-startups'] === undefined ? {} : { maxStartups: values['max-startups'] }),
+      }
+      const hosts = values.foreground ? await startHosts(wanted) : new TestHosts(await startSet(wanted, true))
+      say(hosts.state, `${table(hosts)}\n\nssh -F ${hosts.config} ${hosts.names[0]}`)
+      if (!values.foreground) return 0
+      await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), forever()])
+      await hosts.down()
+      return 0
+    }
+    case 'list':
+      say(
+        livingHosts().map(({ state }) => state),
+        livingHosts().map(table).join('\n\n') || 'no test hosts run\n  fix: npm run hosts -- up 4',
+      )
+      return 0
+    case 'down': {
+      const sets = values.all ? livingHosts() : [pick(words[0] ?? values.set)]
+      for (const set of sets) await set.down()
+      say(
+        sets.map(({ state }) => state.id),
+        sets.map(({ state }) => `${state.id} is gone`).join('\n'),
+      )
+      return 0
+    }
+    case 'exec': {
+      const hosts = pick(values.set)
+      const host = hosts.host(words[0] ?? '')
+      const argv = values.root
+        ? host.enter(rest.length > 0 ? rest : ['bash'])
+        : ['ssh', '-F', hosts.config, ...(process.stdin.isTTY && rest.length === 0 ? ['-t'] : []), host.name, ...rest]
+      const child = spawn(argv[0]!, argv.slice(1), { stdio: 'inherit' })
+      const [code] = (await once(child, 'exit')) as [number | null]
+      return code ?? 1
+    }
+    default:
+      throw new Error(`${command} is no command\n  fix: npm run hosts -- --help`)
+  }
+}
+
+function countOf(word: string | number | undefined): number {
+  if (word === undefined || !/^\d+$/.test(String(word)))
+    throw new Error(
+      `up needs a number of hosts${word === undefined ? '' : `, not ${word}`}\n  fix: npm run hosts -- up 4`,
+    )
+  return Number(word)
+}
+
+/** Keeps the process until a signal comes. */
+const forever = () => new Promise<never>(() => setInterval(() => {}, 60_000))
+
+function pick(id: string | undefined): TestHosts {
+  const sets = livingHosts()
+  const found = id === undefined ? sets.at(-1) : sets.find(({ state }) => state.id === id)
+  if (found === undefined)
+    throw new Error(
+      `${id === undefined ? 'no test hosts run' : `there is no set ${id}`}\n  fix: npm run hosts -- ${sets.length > 0 ? 'list' : 'up 4'}`,
+    )
+  return found
+}
+
+function table({ state }: TestHosts): string {
+  const rows = state.hosts.map(({ name, ipv4, ipv6, init }) => [name, ipv4 ?? '', ipv6 ?? '', String(init.pid)])
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)))
+  const line = (row: string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')
+  return [`${state.id}  user ${state.user}  ${state.machine.link}`, ...rows.map((row) => `  ${line(row)}`)].join('\n')
+}
+
+main().then(
+  (code) => {
+    process.exitCode = code
+    process.exit()
+  },
+  (error: Error) => {
+    console.error(error.message)
+    process.exit(1)
+  },
+)

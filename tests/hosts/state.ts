@@ -1,0 +1,61 @@
+// What is known of the sets of this machine: one folder each, whose `set.json` says who holds it.
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { HostPlan, SetPlan } from './plan.js'
+import { lives, type ProcessId } from './processes.js'
+
+export interface HostState extends HostPlan {
+  /** The host's first process, as this machine numbers it. */
+  readonly init: ProcessId
+}
+
+export interface SetState extends Omit<SetPlan, 'hosts'> {
+  readonly id: string
+  readonly folder: string
+  readonly hosts: readonly HostState[]
+  /** Who made it. */
+  readonly owner: ProcessId
+  /** The set's first process, in its namespaces. */
+  readonly init: ProcessId
+}
+
+export const folders = (): string[] => {
+  const mine = (path: string) => statSync(path, { throwIfNoEntry: false })?.uid === process.getuid?.()
+  return readdirSync(tmpdir())
+    .filter((name) => name.startsWith('gf-hosts-'))
+    .map((name) => join(tmpdir(), name))
+    .filter(mine)
+}
+
+export const writeState = (state: SetState): void =>
+  writeFileSync(join(state.folder, 'set.json'), `${JSON.stringify(state, null, 2)}\n`)
+
+/** Every set of this user that lives, the newest last. */
+export const livingSets = (): SetState[] =>
+  folders()
+    .flatMap((folder) => {
+      const state = readState(folder)
+      return state !== undefined && lives(state.init) ? [state] : []
+    })
+    .sort((a, b) => a.init.start - b.init.start)
+
+/** Removes folders of sets whose processes are gone; never one that somebody holds or still makes. */
+export function sweep(): void {
+  for (const folder of folders()) {
+    const maker = readJson<ProcessId>(join(folder, 'maker.json'))
+    const state = readState(folder)
+    if (state === undefined ? maker !== undefined && !lives(maker) : !lives(state.init))
+      rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const readState = (folder: string) => readJson<SetState>(join(folder, 'set.json'))
+
+function readJson<T>(path: string): T | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as T
+  } catch {
+    return undefined
+  }
+}
