@@ -10,6 +10,7 @@ export const gangCodes = {
   E_GANG_COLLECTIVE_TIMEOUT: 'a collective waited too long; the message names for whom',
   E_GANG_COMMAND: 'a command is no list of strings, or its program cannot be started on a member',
   E_GANG_COPY: 'a file could not be copied to a member',
+  E_GANG_COPY_CONTENT: 'what arrived of a copied file is not what was sent',
   E_GANG_COPY_TIMEOUT: 'a copy did not end in time; the message names the members waited for',
   E_GANG_DIRECTORY: 'the path of a socket is longer than the system allows',
   E_GANG_DUPLICATE: 'a member that has joined tried to join again',
