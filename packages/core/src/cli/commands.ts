@@ -35,7 +35,25 @@ const running = (yargs: Argv): Argv =>
     .option('backend', {
       type: 'string',
       requiresArg: true,
-      describe: "where gangs run: 'local' (default) or a package's backend",
+      describe: "where gangs run: 'local' (default), 'ssh' or a package's backend",
+    })
+    .option('hosts', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'a,b:22,user@c: run gangs on these over SSH; one member a name',
+    })
+    .option('hosts-file', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'file of hosts: `host slots=4 user=me` a line',
+    })
+    .option('ssh-config', { type: 'string', requiresArg: true, describe: 'configuration for ssh (default: your own)' })
+    .option('ssh-option', {
+      type: 'string',
+      array: true,
+      requiresArg: true,
+      nargs: 1,
+      describe: 'Name=value for ssh -o; repeatable',
     })
     .option('max-workers', {
       type: 'number',

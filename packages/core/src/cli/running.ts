@@ -8,6 +8,9 @@ import { exitCodeOf } from './failure.js'
 import { parameterWords } from './parameters.js'
 import { openView } from './view/index.js'
 
+/** Flags that are options of the backend. */
+const sshFlags = ['hosts', 'hostsFile', 'sshConfig', 'sshOption'] as const
+
 type Start = (engine: Engine, file: string, options: RunOptions) => RunHandle
 
 /** What `run` and `resume` share: options, the view, Ctrl-C, the exit code. */
@@ -57,7 +60,12 @@ function onSignals(handle: RunHandle, say: (text: string) => void): () => void {
 function optionsOf(args: Arguments, rest: readonly string[]): RunOptions {
   const text = (name: string) => (typeof args[name] === 'string' ? (args[name] as string) : undefined)
   const list = (name: string) => (args[name] ?? []) as readonly string[]
-  const [backend, datastore, timeout, inspect] = ['backend', 'datastore', 'timeout', 'inspect'].map(text)
+  const [named, datastore, timeout, inspect] = ['backend', 'datastore', 'timeout', 'inspect'].map(text)
+  const backendOptions = Object.fromEntries(
+    sshFlags.flatMap((name) => (args[name] === undefined ? [] : [[name, args[name]] as const])),
+  )
+  // Whoever names hosts means them.
+  const backend = named ?? (Object.keys(backendOptions).length > 0 ? 'ssh' : undefined)
   const maxWorkers = args['maxWorkers']
   if (maxWorkers !== undefined && !(Number.isInteger(maxWorkers) && (maxWorkers as number) >= 1)) {
     throw usage('--max-workers takes a whole number of at least 1')
@@ -68,6 +76,7 @@ function optionsOf(args: Arguments, rest: readonly string[]): RunOptions {
     tags: list('tag'),
     env: environment(list('env')),
     ...(backend !== undefined && { backend }),
+    ...(Object.keys(backendOptions).length > 0 && { backendOptions }),
     ...(datastore !== undefined && { datastore }),
     ...(timeout !== undefined && { timeout }),
     ...(maxWorkers !== undefined && { maxWorkers: maxWorkers as number }),

@@ -3,6 +3,7 @@ import { openDatastore } from '../datastore/open.js'
 import { messageOf } from '../errors/base.js'
 import { readBootstrap } from '../gang/agent/bootstrap.js'
 import { runMember } from '../gang/agent/member.js'
+import { performUndos } from '../gang/agent/undo.js'
 import { unixTransport } from '../gang/transport/unix.js'
 import { takeUpCertificates } from '../process/extra-certificates.js'
 import { startKeeper } from '../process/start.js'
@@ -11,6 +12,8 @@ import { startKeeper } from '../process/start.js'
 export async function startAgent(): Promise<never> {
   takeUpCertificates()
   try {
+    // What a member's death has left, on a host where nobody else could: `agent.cjs FOLDER undo DIRECTORY`.
+    if (process.argv[3] === 'undo') await undoAll(process.argv[4] ?? '')
     const boot = await readBootstrap(process.stdin)
     process.exitCode = await runMember(boot, {
       transport: unixTransport(boot.member.directory),
@@ -24,4 +27,12 @@ export async function startAgent(): Promise<never> {
   }
   // Whatever is still open belongs to nobody any more.
   process.exit()
+}
+
+async function undoAll(directory: string): Promise<never> {
+  const keeper = await startKeeper({ mark: process.env['GANGFLOW_MARK'] ?? directory })
+  const complaints = await performUndos(directory, keeper, { env: process.env as Record<string, string>, cwd: '/' })
+  await keeper.close({ graceMs: 0 })
+  for (const complaint of complaints) process.stderr.write(`gangflow agent: ${complaint}\n`)
+  process.exit(complaints.length === 0 ? 0 : 1)
 }

@@ -1,5 +1,6 @@
 import { refuseUnknown } from './backend-options.js'
 import type { BuiltIn } from './backends.js'
+import { hostRuntime } from './host-runtime.js'
 
 /** Backends that core brings along. */
 export const builtInBackends: BuiltIn = {
@@ -8,6 +9,16 @@ export const builtInBackends: BuiltIn = {
     return (options, { keeper, agent }) => {
       refuseUnknown('local', options, [])
       return localBackend({ keeper, agent })
+    }
+  },
+  ssh: async () => {
+    const [{ sshBackend }, { readSshOptions, sshOptionNames }] = await Promise.all([
+      import('../backend/ssh/backend.js'),
+      import('../backend/ssh/options.js'),
+    ])
+    return (options, place) => {
+      refuseUnknown('ssh', options, sshOptionNames)
+      return sshBackend({ ...readSshOptions(options), runtimeFor: hostRuntime(place) })
     }
   },
 }

@@ -7,6 +7,7 @@ import { gangCodes } from './codes/gang.js'
 import { pluginCodes } from './codes/plugin.js'
 import { processCodes } from './codes/process.js'
 import { runtimeCodes } from './codes/runtime.js'
+import { sshCodes } from './codes/ssh.js'
 
 /** Every code that core can give, each with its one-line meaning; docs/reference/errors.md lists the same. */
 export const codes = {
@@ -17,6 +18,7 @@ export const codes = {
   ...bodyCodes,
   ...gangCodes,
   ...runtimeCodes,
+  ...sshCodes,
   ...pluginCodes,
   ...cliCodes,
 } as const

@@ -7,8 +7,15 @@ import { KEEPER_PROTOCOL } from './wire.js'
 const START_PATIENCE = 20_000
 
 /** Starts the native helper. Rejects with E_KEEPER_START when it cannot be run. */
-export async function startNativeKeeper(binary: string, options: KeeperOptions): Promise<NativeKeeper> {
-  const child = launch(binary, options)
+export function startNativeKeeper(binary: string, options: KeeperOptions): Promise<NativeKeeper> {
+  return keeperOver(launch(binary, options), binary, options)
+}
+
+/**
+ * The owner's side of a helper that speaks on the pipes of `child`: the helper itself, or what reaches it on another
+ * machine (`elsewhere`). Rejects with E_KEEPER_START, and ends the child, when it does not.
+ */
+export async function keeperOver(child: ChildProcess, binary: string, options: KeeperOptions): Promise<NativeKeeper> {
   const keeper = new NativeKeeper(child, options)
   const failed = new Promise<never>((_resolve, reject) => {
     const refuse = (why: string, cause?: unknown) => reject(startFailure(binary, why, cause))

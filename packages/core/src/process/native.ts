@@ -54,7 +54,8 @@ export class NativeKeeper implements Keeper {
       this.#hello = resolve
     })
     const cutter = new FrameCutter((type, id, fields) => this.#on(type, id, fields))
-    child.stdout!.on('data', (bytes: Buffer) => cutter.push(bytes))
+    // Paused, where somebody else read the beginning of it.
+    child.stdout!.on('data', (bytes: Buffer) => cutter.push(bytes)).resume()
     // A helper that died is told by `close`; the broken pipe adds nothing.
     child.stdin!.on('error', () => {})
     this.closed = new Promise((resolve) => {
@@ -74,7 +75,7 @@ export class NativeKeeper implements Keeper {
     const file = request.spool === undefined ? '' : resolve(spoolFile(request.spool, request.name))
     if (file !== '' && this.#names.has(file)) throw nameTaken(request, file)
     checkCommand(request)
-    makeSpool(request)
+    if (!this.options.elsewhere) makeSpool(request)
     const id = this.#next++
     const kept = new NativeProcess(this, id, request.name, file)
     this.#processes.set(id, kept)
@@ -149,6 +150,7 @@ export class NativeKeeper implements Keeper {
       const size = Number((await this.#ask(command.mark, this.#next++, [{ u32: process }])).u64())
       if (size > 0) return size
     }
+    if (this.options.elsewhere) return 0
     return statSync(file, { throwIfNoEntry: false })?.size ?? 0
   }
 
@@ -253,7 +255,7 @@ export class NativeKeeper implements Keeper {
   #lost(code: number | null, signal: NodeJS.Signals | null): void {
     this.#over = keeperLost(this.pid, signal ? `killed by ${signal}` : `exit code ${code}`)
     // It was killed, and could not end those below its children: they come to whoever is above, or to nobody.
-    if (signal !== null && !this.#closing)
+    if (signal !== null && !this.#closing && !this.options.elsewhere)
       this.#reaping = reap({ mark: this.options.mark, tag: this.#tag, graceMs: 2 * (this.options.graceMs ?? 500) })
     for (const { settle } of [...this.#starting.values()]) settle(this.#over)
     for (const kept of this.#processes.values()) kept.keeperDied()

@@ -9,6 +9,8 @@ export interface KeeperOptions {
   readonly root?: boolean
   /** Ends everything when this process has been silent (stopped) for so many milliseconds. Default: never. */
   readonly leaseMs?: number
+  /** The helper runs on another machine: nothing about its processes can be seen or made from here. */
+  readonly elsewhere?: boolean
   /** TERM to KILL when this process has ended, and for strays, in milliseconds. Default 500. */
   readonly graceMs?: number
   /** Of one process's output, bytes a second shown live; the spool is whole. Default 4 MiB, bursts of 4 MiB. */

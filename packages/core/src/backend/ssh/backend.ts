@@ -1,0 +1,121 @@
+import pLimit from 'p-limit'
+import { encodeBootstrap } from '../../gang/agent/bootstrap.js'
+import type { Allocation, Bootstrap, GangBackend, MemberBootstrap } from '../../gang/contract.js'
+import { type OpenHost, openHost } from './host.js'
+import type { HostSpec } from './hosts.js'
+import { SshMember, undoOn } from './member.js'
+import { planSsh, type SshHostPlan, type SshMemberPlan, type SshPlan } from './plan.js'
+import type { RuntimeFor } from './runtime.js'
+import type { SshWay } from './ssh-argv.js'
+
+export interface SshBackendOptions {
+  readonly hosts: readonly HostSpec[]
+  readonly way: SshWay
+  /** Hosts that are logged in to at once. Default 32. */
+  readonly fanOut?: number
+  readonly runtimeFor: RuntimeFor
+}
+
+/** Members on hosts that the person's own SSH reaches: no daemon, no root, no shared disk there. */
+export function sshBackend(options: SshBackendOptions): GangBackend<SshPlan> {
+  return {
+    name: 'ssh',
+    plan: (request) => planSsh(request, options.hosts, options.way),
+    start: (plan, bootstrap, signal) => startOverSsh(plan, bootstrap, options, signal),
+  }
+}
+
+async function startOverSsh(
+  plan: SshPlan,
+  bootstrap: Bootstrap,
+  options: SshBackendOptions,
+  signal: AbortSignal,
+): Promise<Allocation> {
+  const { flow, run, step, task, attempt } = bootstrap.address
+  const { stopGrace, launcher, linger } = bootstrap.timeouts
+  const mark = [flow, run, step, task, attempt].join('/')
+  const limit = pLimit(options.fanOut ?? 32)
+  const hosts: OpenHost[] = []
+  const members: SshMember[] = []
+  const release = async () => {
+    await Promise.all(members.map((member) => member.reap()))
+    await Promise.all(hosts.map((host) => host.close()))
+  }
+  // The first host that cannot be had ends the waiting for the others.
+  const failed = new AbortController()
+  const either = AbortSignal.any([signal, failed.signal])
+  const openOne = async (hostPlan: SshHostPlan) => {
+    either.throwIfAborted()
+    const host = await openHost(
+      {
+        plan: hostPlan,
+        way: options.way,
+        runtimeFor: options.runtimeFor,
+        mark,
+        rendezvous: bootstrap.rendezvous,
+        leaseMs: launcher + linger,
+        graceMs: stopGrace,
+      },
+      either,
+    )
+    hosts.push(host)
+    for (const member of hostPlan.members) members.push(await startMember(host, hostPlan, member, bootstrap))
+  }
+  try {
+    const opened = await Promise.allSettled(
+      plan.hosts.map((hostPlan) =>
+        limit(() => openOne(hostPlan)).catch((error: unknown) => {
+          failed.abort(error)
+          throw error
+        }),
+      ),
+    )
+    if (opened.some(({ status }) => status === 'rejected')) throw failed.signal.reason
+    return { members, release }
+  } catch (error) {
+    await release()
+    throw error
+  }
+}
+
+async function startMember(
+  host: OpenHost,
+  plan: SshHostPlan,
+  member: SshMemberPlan,
+  bootstrap: Bootstrap,
+): Promise<SshMember> {
+  const { keeper, facts, places, runtime } = host
+  const told = memberBootstrap(host, plan, member)
+  const node = runtime.node ? `${places.runtime}/${runtime.node}` : facts.node!.path
+  const env = { ...facts.env, ...member.env, GANGFLOW_KEEPER: `${places.runtime}/keeper` }
+  const agent = await keeper.spawn({
+    name: `agent-${member.memberId}`,
+    argv: [node, `${places.runtime}/${runtime.agent}`, `${places.runtime}/compiled`],
+    env,
+    cwd: '/',
+    stdin: encodeBootstrap({ ...bootstrap, rendezvous: host.socket }, told),
+    spool: told.spool,
+    onOwnerGone: { lingerMs: bootstrap.timeouts.linger },
+    strays: 'end',
+  })
+  return new SshMember(member.memberId, plan.host, agent, () => undoOn(host, node, member.memberId, env))
+}
+
+/** What the backend decides for a member; what nobody said is the host's, shared among its members. */
+function memberBootstrap({ facts, places }: OpenHost, plan: SshHostPlan, member: SshMemberPlan): MemberBootstrap {
+  const index = plan.members.indexOf(member)
+  const before = plan.members.slice(0, index).reduce((sum, one) => sum + gpusOf(one), 0)
+  return {
+    memberId: member.memberId,
+    host: plan.host,
+    addresses: facts.address === undefined ? [] : [facts.address],
+    slots: member.slots ?? Math.max(1, Math.floor(facts.cpus / plan.members.length)),
+    gpus: facts.gpus.slice(before, before + gpusOf(member)),
+    directory: `${places.run}/${member.memberId}`,
+    temp: `${places.temp}/${places.run.split('/').at(-1)}-${member.memberId}`,
+    spool: `${places.spool}/${member.memberId}`,
+  }
+  function gpusOf(one: SshMemberPlan): number {
+    return one.gpus ?? Math.floor(facts.gpus.length / plan.members.length)
+  }
+}

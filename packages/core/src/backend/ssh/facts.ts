@@ -1,0 +1,68 @@
+import { GangflowError } from '../../errors/base.js'
+
+/** What a host told of itself. */
+export interface HostFacts {
+  /** As Node names them: `linux`, `x64`. */
+  readonly platform: string
+  readonly arch: string
+  /** `glibc 2.36`, `musl`, or empty. */
+  readonly libc: string
+  readonly kernel: string
+  readonly name: string
+  readonly uid: number
+  readonly cpus: number
+  readonly gpus: readonly string[]
+  /** The host's own address on the connection that reached it. */
+  readonly address?: string
+  /** Absolute path of the folder for what is delivered. */
+  readonly work: string
+  readonly node?: { readonly path: string; readonly version: string }
+  readonly env: Readonly<Record<string, string>>
+}
+
+const arches: Readonly<Record<string, string>> = { x86_64: 'x64', amd64: 'x64', aarch64: 'arm64', arm64: 'arm64' }
+
+/** Understands the lines of the start script up to `told`. */
+export function readFacts(host: string, told: ReadonlyMap<string, string>): HostFacts {
+  const text = (name: string) => told.get(name) ?? ''
+  const work = text('work')
+  if (!work.startsWith('/')) {
+    throw new GangflowError({
+      code: 'E_SSH_HOST_UNFIT',
+      what: `host ${host}: the account there has no home directory ('${work}' was found)`,
+      fix: 'name a folder that it may write: workdir=/path in the hosts file',
+      host,
+    })
+  }
+  const [, , server] = text('peer').split(' ')
+  return {
+    platform: text('os').toLowerCase(),
+    arch: arches[text('arch')] ?? text('arch'),
+    libc: text('libc'),
+    kernel: text('kernel'),
+    name: text('name'),
+    uid: Number(text('uid')),
+    cpus: Math.max(1, Number(text('cpus')) || 1),
+    gpus: text('gpus').split(/\s+/).filter(Boolean),
+    ...(server ? { address: server } : {}),
+    work,
+    ...(text('node') === '' ? {} : { node: { path: text('node'), version: text('version') } }),
+    env: envOf(text('env')),
+  }
+}
+
+function envOf(hex: string): Record<string, string> {
+  const entries = Buffer.from(hex, 'hex').toString('utf8').split('\0')
+  return Object.fromEntries(
+    entries.flatMap((entry) => {
+      const at = entry.indexOf('=')
+      return at > 0 ? [[entry.slice(0, at), entry.slice(at + 1)] as const] : []
+    }),
+  )
+}
+
+/** Whether core runs on a Node of this version (`engines` of its package). */
+export function fitNode(version: string): boolean {
+  const [, major, minor] = /^v(\d+)\.(\d+)\./.exec(version) ?? []
+  return Number(major) > 20 || (Number(major) === 20 && Number(minor) >= 19)
+}

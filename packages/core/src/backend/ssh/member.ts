@@ -1,0 +1,60 @@
+import { LineFeed } from '../../body/lines.js'
+import type { Member } from '../../gang/contract.js'
+import type { KeptProcess } from '../../process/contract.js'
+import type { OpenHost } from './host.js'
+
+/** Milliseconds that a host has for ending what is left of a member. */
+const REAP_MS = 20_000
+
+/** A member on a host: its agent hangs below the host's keeper. */
+export class SshMember implements Member {
+  readonly memberId: string
+  readonly host: string
+  readonly agentExited: Member['agentExited']
+  readonly #feed = new LineFeed(() => {})
+  readonly #agent: KeptProcess
+  readonly #cleanUp: () => Promise<void>
+  #reaped: Promise<void> | undefined
+
+  constructor(memberId: string, host: string, agent: KeptProcess, cleanUp: () => Promise<void>) {
+    this.memberId = memberId
+    this.host = host
+    this.#agent = agent
+    this.#cleanUp = cleanUp
+    this.agentExited = agent.exited
+    agent.onOutput((chunk) => this.#feed.push(chunk))
+  }
+
+  lastLines(): readonly string[] {
+    return this.#feed.tail()
+  }
+
+  reap(): Promise<void> {
+    this.#reaped ??= this.#reap()
+    return this.#reaped
+  }
+
+  /** A host that cannot be reached any more is not waited for: its keeper and agents end by themselves. */
+  async #reap(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, REAP_MS)
+    })
+    const done = this.#agent.stop({ graceMs: 0, signal: 'SIGKILL' }).then(() => this.#cleanUp())
+    await Promise.race([done.catch(() => {}), late])
+    clearTimeout(timer)
+  }
+}
+
+/** Performs on the host what the member has declared by `atEnd`. */
+export async function undoOn(host: OpenHost, node: string, member: string, env: Readonly<Record<string, string>>) {
+  const { places, runtime, keeper } = host
+  const child = await keeper.spawn({
+    name: `undo-${member}`,
+    argv: [node, `${places.runtime}/${runtime.agent}`, `${places.runtime}/compiled`, 'undo', `${places.run}/${member}`],
+    env,
+    cwd: '/',
+    spool: `${places.spool}/${member}`,
+  })
+  await child.exited
+}

@@ -1,0 +1,162 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { StringDecoder } from 'node:string_decoder'
+import { GangflowError } from '../../errors/base.js'
+import { type HostFacts, readFacts } from './facts.js'
+import { sshFailure } from './failures.js'
+import { startScript } from './start-script.js'
+
+/** Characters of ssh's own output that are kept for the account of a failure. */
+const KEPT = 8 << 10
+
+/** Directories on the host, made for this session and removed at its end. */
+export interface HostPlaces {
+  /** For sockets: 0700, short. */
+  readonly run: string
+  readonly temp: string
+  readonly spool: string
+  /** The delivered runtime. */
+  readonly runtime: string
+}
+
+export interface SessionStart {
+  readonly hash: string
+  readonly mark: string
+  readonly leaseMs: number
+  readonly graceMs: number
+  readonly members: readonly string[]
+}
+
+/** One SSH connection to a host, on which the start script runs until it has become the host's keeper. */
+export class HostSession {
+  readonly child: ChildProcess
+  readonly #nonce = randomBytes(12).toString('hex')
+  readonly #host: string
+  #rest = Buffer.alloc(0)
+  #stderr = ''
+  #wake: (() => void) | undefined
+  #ended: string | undefined
+  readonly #pump = (chunk: Buffer): void => {
+    this.#rest = Buffer.concat([this.#rest, chunk])
+    this.#wake?.()
+  }
+
+  constructor(
+    host: string,
+    argv: readonly string[],
+    about: {
+      readonly workdir?: string | undefined
+      readonly node?: string | undefined
+      readonly socket?: string | undefined
+    },
+  ) {
+    this.#host = host
+    // A session of its own: Ctrl-C at the terminal is for the launcher, and nothing can ask for a password.
+    this.child = spawn(argv[0]!, argv.slice(1), { stdio: ['pipe', 'pipe', 'pipe'], detached: true })
+    this.child.stdin!.on('error', () => {})
+    const decoder = new StringDecoder('utf8')
+    this.child.stderr!.on('data', (chunk: Buffer) => {
+      this.#stderr = (this.#stderr + decoder.write(chunk)).slice(-KEPT)
+    })
+    this.child.stdout!.on('data', this.#pump)
+    const ended = (how: string) => {
+      this.#ended ??= how
+      this.#wake?.()
+    }
+    this.child.once('error', (error) => ended(error.message))
+    this.child.once('close', (code, signal) => ended(signal ?? `exit code ${code}`))
+    this.child.stdin!.write(startScript({ nonce: this.#nonce, ...about }))
+  }
+
+  /** What ssh itself has said so far. */
+  get said(): string {
+    return this.#stderr
+  }
+
+  /** What the host has. Rejects with a `SshFailure` of the connection. */
+  async facts(signal: AbortSignal): Promise<HostFacts> {
+    return readFacts(this.#host, await this.#until(['told'], signal))
+  }
+
+  /** Makes the host's keeper start; undefined when the runtime is not there yet. */
+  async start(request: SessionStart, signal: AbortSignal): Promise<HostPlaces | undefined> {
+    const { hash, mark, leaseMs, graceMs, members } = request
+    this.child.stdin!.write(`start ${hash} ${mark} ${Math.ceil(leaseMs)} ${Math.ceil(graceMs)} ${members.join(' ')}\n`)
+    const told = await this.#until(['need', 'ready'], signal)
+    if (told.has('need')) return undefined
+    const place = (name: string) => told.get(name) ?? ''
+    this.child.stdout!.off('data', this.#pump).pause()
+    if (this.#rest.length > 0) this.child.stdout!.unshift(this.#rest)
+    return { run: place('run'), temp: place('temp'), spool: place('spool'), runtime: place('runtime') }
+  }
+
+  /** Makes a folder for a runtime that another connection then fills. */
+  async receive(hash: string, signal: AbortSignal): Promise<string> {
+    this.child.stdin!.write(`receive ${hash}\n`)
+    return (await this.#until(['into'], signal)).get('into') ?? ''
+  }
+
+  /** Gives what was received its name. */
+  async keep(hash: string, signal: AbortSignal): Promise<void> {
+    this.child.stdin!.write(`keep ${hash}\n`)
+    await this.#until(['kept'], signal)
+  }
+
+  /** Ends the connection; what runs on the host notices the end of its input. */
+  close(): void {
+    this.child.stdin!.destroy()
+    this.child.kill('SIGTERM')
+  }
+
+  async #until(last: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+    const told = new Map<string, string>()
+    const woken = () => this.#wake?.()
+    signal.addEventListener('abort', woken, { once: true })
+    try {
+      for (;;) {
+        for (let line = this.#line(); line !== undefined; line = this.#line()) {
+          const [word, text] = line
+          if (word === 'fault') throw this.#fault(text)
+          told.set(word, text)
+          if (last.includes(word)) return told
+        }
+        if (signal.aborted) throw signal.reason
+        if (this.#ended !== undefined) throw new ConnectionFailed(sshFailure(this.#host, this.#stderr, this.#ended))
+        await new Promise<void>((resolve) => (this.#wake = resolve))
+      }
+    } finally {
+      signal.removeEventListener('abort', woken)
+      this.#wake = undefined
+    }
+  }
+
+  /** The next line that is ours, as word and rest; what a login shell prints between is skipped. */
+  #line(): readonly [string, string] | undefined {
+    for (;;) {
+      const end = this.#rest.indexOf(0x0a)
+      if (end < 0) return undefined
+      const text = this.#rest.subarray(0, end).toString('utf8')
+      this.#rest = this.#rest.subarray(end + 1)
+      const at = text.indexOf(`${this.#nonce} `)
+      if (at < 0) continue
+      const [word, ...others] = text.slice(at + this.#nonce.length + 1).split(' ')
+      return [word!, others.join(' ')]
+    }
+  }
+
+  #fault(text: string): GangflowError {
+    return new GangflowError({
+      code: 'E_SSH_HOST_UNFIT',
+      what: `host ${this.#host}: ${text}`,
+      fix: 'make room there, or name another folder by workdir= in the hosts file',
+      host: this.#host,
+    })
+  }
+}
+
+/** Thrown by a session whose connection ended; says whether another attempt makes sense. */
+export class ConnectionFailed extends Error {
+  constructor(readonly failure: ReturnType<typeof sshFailure>) {
+    super(failure.error.message)
+  }
+}
