@@ -46,12 +46,23 @@ export class SshMember implements Member {
   }
 }
 
-/** Performs on the host what the member has declared by `atEnd`. */
+/** Performs on the host what the member has declared by `atEnd` and its agent could not; mostly there is nothing. */
 export async function undoOn(host: OpenHost, node: string, member: string, env: Readonly<Record<string, string>>) {
   const { places, runtime, keeper } = host
+  const home = `${places.run}/${member}`
   const child = await keeper.spawn({
     name: `undo-${member}`,
-    argv: [node, `${places.runtime}/${runtime.agent}`, `${places.runtime}/compiled`, 'undo', `${places.run}/${member}`],
+    argv: [
+      'sh',
+      '-c',
+      '[ ! -s "$4/undo.jsonl" ] || exec "$@"',
+      'sh',
+      node,
+      `${places.runtime}/${runtime.agent}`,
+      `${places.runtime}/compiled`,
+      'undo',
+      home,
+    ],
     env,
     cwd: '/',
     spool: `${places.spool}/${member}`,

@@ -47,7 +47,7 @@ while read -r verb hash mark lease grace members; do
     say into "$new"
     continue ;;
   keep)
-    : > "$new/.complete" || { say fault "$new cannot be written"; exit 73; }
+    mkdir "$new/compiled" && : > "$new/.complete" || { say fault "$new cannot be written"; exit 73; }
     [ -f "$runtime/.complete" ] || { rm -rf "$runtime"; mv "$new" "$runtime" 2>/dev/null; }
     rm -rf "$new"
     say kept
@@ -63,7 +63,7 @@ while read -r verb hash mark lease grace members; do
   [ -n "$run" ] || { say fault "no directory for sockets: /tmp cannot be written"; exit 73; }
   temp=\${TMPDIR:-/tmp}
   # What a log still waits in stays; the agents' own output and what is empty goes.
-  trap 'rm -rf "$run"${socket === undefined ? '' : ` ${socket}`}; rm -f "$spool"/*/agent-*.spool; rmdir "$spool"/* 2>/dev/null; cd "$work/spool" && rmdir -p "$mark" 2>/dev/null' EXIT
+  trap 'rm -rf "$run"${socket === undefined ? '' : ` ${socket}`}; rm -f "$spool"/*/agent-*.spool "$spool"/*/undo-*.spool; rmdir "$spool"/* 2>/dev/null; cd "$work/spool" && rmdir -p "$mark" 2>/dev/null' EXIT
   for member in $members; do
     (umask 077; mkdir -p "$spool/$member" "$run/$member") || { say fault "$spool cannot be made"; exit 73; }
   done
