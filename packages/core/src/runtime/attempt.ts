@@ -25,6 +25,8 @@ export interface AttemptRequest {
   readonly recorded: Promise<unknown>
   /** Called when its processes have nothing more to do: another task may start while this one is committed. */
   free(): void
+  /** Called when a member of a gang is done: the bodies of what follows may be started. May be called again. */
+  ending(): void
   /** Takes the promise that the attempt's output is stored; the run does not end before it. */
   keepLog(logged: Promise<void>): void
 }
@@ -129,7 +131,7 @@ function tell({ control }: RunContext, id: TaskId, event: BodyEvent): void {
 
 async function runMembers(
   context: RunContext,
-  { task, step, attempt, signal, lease }: AttemptRequest,
+  { task, step, attempt, signal, lease, ending }: AttemptRequest,
   assignment: Omit<Assignment, 'epoch' | 'node'>,
   size: number,
   startedAt: number,
@@ -153,7 +155,10 @@ async function runMembers(
     env: { ...context.env, ...step.environment },
     signal,
     ...(inspect?.step === step.name ? { inspect: inspect.node ?? 0 } : {}),
-    emit: (event) => context.control.emit({ ...event, ...id }),
+    emit: (event) => {
+      if (event.type === 'member' && event.state === 'done') ending()
+      context.control.emit({ ...event, ...id })
+    },
   })
   if (!outcome.ok) return { ...outcome, startedAt }
   const problem = transitionProblem(step, outcome.done.transition)

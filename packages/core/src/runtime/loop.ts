@@ -131,6 +131,12 @@ export class RunLoop {
       this.admission.release(lease)
       this.pump()
     }
+    let prepared = false
+    const prepareOnce = () => {
+      if (prepared || this.stopping) return
+      prepared = true
+      prepareNext(this.context, this.steps, step, this.queue, this.admission, this.lastMs)
+    }
     try {
       const recorded = attempt === 0 ? this.record(task) : waiting.recorded
       recorded.catch(() => {})
@@ -142,9 +148,11 @@ export class RunLoop {
         signal: controller.signal,
         recorded,
         free,
+        ending: prepareOnce,
         keepLog: (logged) => this.keepLog(logged),
       })
-      prepareNext(this.context, this.steps, step, this.queue, this.admission, this.lastMs)
+      // The start of a gang wants every CPU; what follows it waits until it ends.
+      if (task.gangSize === undefined) prepareOnce()
       const outcome = await run
       if (outcome.ok) {
         this.lastMs = outcome.ranMs ?? Number.POSITIVE_INFINITY

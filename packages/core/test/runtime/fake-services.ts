@@ -26,10 +26,12 @@ export const temporaryStore = (): Datastore =>
  */
 export function fakeServices(description: FlowDescription, perform: Perform, store: Datastore, workers = 4) {
   const ran: string[] = []
+  /** What was asked for ahead of need, in the order of what ran. */
+  const order: string[] = []
   const running = { now: 0, most: 0 }
   const host: BodyHost = {
     socket: '',
-    prepare: () => {},
+    prepare: () => void order.push('prepare'),
     close: async () => {},
     run: (task) => {
       const { step, task: id, attempt } = task.assignment.address
@@ -43,10 +45,13 @@ export function fakeServices(description: FlowDescription, perform: Perform, sto
       return { peer: Promise.reject(new Error('none')), outcome, logged: Promise.resolve(), kill: () => {} }
     },
   }
-  const runGang: RunGang = async ({ request, assignment, signal }) => {
+  const runGang: RunGang = async ({ request, assignment, signal, emit }) => {
     const { address, size } = request
+    order.push(address.step)
     ran.push(`${address.step}/${address.task}/${address.attempt}`)
     const transition = await perform({ ...assignment, epoch: 1, node: 0 }, signal)
+    order.push(`${address.step} ends`)
+    for (let node = 0; node < size; node += 1) emit?.({ type: 'member', node, host: 'here', state: 'done', epoch: 1 })
     const done: DoneRecord = {
       attempt: address.attempt,
       epoch: 1,
@@ -73,7 +78,7 @@ export function fakeServices(description: FlowDescription, perform: Perform, sto
     startHost: async () => host,
     parameters: async (_, origin) => origin ?? {},
   }
-  return { services, ran, running }
+  return { services, ran, order, running }
 }
 
 async function attemptOf(perform: Perform, task: BodyTask): Promise<BodyOutcome> {

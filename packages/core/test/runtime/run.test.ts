@@ -193,6 +193,26 @@ describe('a run', () => {
     })
   })
 
+  it('leaves a gang every CPU: bodies of what follows are started when it ends, once', async () => {
+    const description = describeFlow([
+      stepOf('start', { kind: 'gang', target: 'many', size: 3 }),
+      { ...stepOf('many', { kind: 'linear', target: 'join' }), gang: {} },
+      stepOf('join', { kind: 'linear', target: 'end' }, true),
+      stepOf('end', { kind: 'end' }),
+    ])
+    const perform: Perform = async ({ address }) => {
+      await pause(20)
+      if (address.step === 'start') return { kind: 'gang', target: 'many', size: 3 }
+      return address.step === 'end'
+        ? { kind: 'end' }
+        : { kind: 'next', targets: address.step === 'many' ? ['join'] : ['end'] }
+    }
+    const { services, order } = fakeServices(description, perform, temporaryStore())
+    expect((await start(services).result).status).toBe('done')
+    expect(order.slice(order.indexOf('many')).slice(0, 4)).toEqual(['many', 'many ends', 'prepare', 'prepare'])
+    expect(order.filter((word) => word === 'prepare')).toHaveLength(3)
+  })
+
   it('gives every member of a caught gang the error, and its join an input for each', async () => {
     const description = describeFlow([
       stepOf('start', { kind: 'gang', target: 'many', size: 3 }),
