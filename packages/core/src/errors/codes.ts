@@ -4,6 +4,7 @@ import { compileCodes } from './codes/compile.js'
 import { datastoreCodes } from './codes/datastore.js'
 import { flowCodes } from './codes/flow.js'
 import { gangCodes } from './codes/gang.js'
+import { meshCodes } from './codes/mesh.js'
 import { pluginCodes } from './codes/plugin.js'
 import { processCodes } from './codes/process.js'
 import { runtimeCodes } from './codes/runtime.js'
@@ -17,6 +18,7 @@ export const codes = {
   ...processCodes,
   ...bodyCodes,
   ...gangCodes,
+  ...meshCodes,
   ...runtimeCodes,
   ...sshCodes,
   ...pluginCodes,

@@ -24,6 +24,8 @@ export interface GangBackend<Plan = unknown> {
    * `delivered` where the datastore is relayed, else `local`.
    */
   readonly code?: 'local' | 'delivered'
+  /** How its members reach the launcher and each other. Default `unix`: all are on the launcher's host. */
+  readonly transport?: TransportKind
   plan(request: GangRequest): Plan
   start(plan: Plan, bootstrap: Bootstrap, signal: AbortSignal): Promise<Allocation>
 }
@@ -54,8 +56,8 @@ export interface Bootstrap {
   readonly secret: Uint8Array
   /** Where the rendezvous is: an address of the transport. */
   readonly rendezvous: string
-  /** The transport's kind: `unix`. */
-  readonly transport: string
+  /** The transport's kind. */
+  readonly transport: TransportKind
   readonly address: AttemptAddress
   /** `Datastore.location`; `relay:` where the members reach the datastore through the owner. */
   readonly datastore: string
@@ -108,12 +110,17 @@ export interface Member {
   reap(): Promise<void>
 }
 
-/** How agents, the launcher and peers reach each other: unix sockets locally; SSH channels from issue 4 on. */
+/** How agents, the launcher and peers reach each other: unix sockets on one host, SSH channels between hosts. */
+export type TransportKind = 'unix' | 'ssh'
+
 export interface Transport {
-  readonly kind: string
+  readonly kind: TransportKind
   listen(name: string): Promise<Listener>
-  /** Rejects with `refused` in the error's code when nobody listens there any more: the peer is dead. */
-  connect(address: string, options: { signal: AbortSignal }): Promise<Connection>
+  /**
+   * Rejects with `E_GANG_REFUSED` when nobody listens there any more: the peer is dead; with `E_GANG_UNREACHABLE` when
+   * that is not known. `own`: shares its way with nothing else, as leases must not (D2).
+   */
+  connect(address: string, options: { signal: AbortSignal; own?: boolean }): Promise<Connection>
 }
 
 export interface Listener extends AsyncIterable<Connection> {

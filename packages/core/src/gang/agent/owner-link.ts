@@ -68,7 +68,7 @@ export class OwnerLink {
   async #dial(limitMs: number): Promise<Peer> {
     const { transport, rendezvous, key, memberId, methods } = this.#options
     const signal = AbortSignal.timeout(limitMs)
-    const { stream } = await transport.connect(rendezvous, { signal })
+    const { stream } = await transport.connect(rendezvous, { signal, own: true })
     await answer(stream, key, { member: memberId, purpose: 'lease', epoch: this.epoch }, signal)
     const peer = new Peer(stream, {
       name: 'the launcher',

@@ -1,0 +1,165 @@
+import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import ssh2, { type Client } from 'ssh2'
+import { messageOf } from '../errors/base.js'
+import { placeOf } from './address.js'
+import { algorithms, IDENT } from './algorithms.js'
+import type { Candidate } from './contract.js'
+import type { SshKey } from './keys.js'
+
+/** Milliseconds until the next address is tried beside the one that has not answered (RFC 8305). */
+const STAGGER_MS = 250
+/** Between tries at an address whose host turned the connection away before its greeting, as in a flood. */
+const FIRST_RETRY_MS = 40
+const LAST_RETRY_MS = 1_000
+const KEEPALIVE_MS = 30_000
+
+/** Why an address gave no connection. */
+export type DialFailure = 'refused' | 'unreachable' | 'host-key' | 'not-let-in'
+
+export interface Tried {
+  readonly candidate: Candidate
+  readonly failure: DialFailure
+  /** In words. */
+  readonly why: string
+}
+
+export interface DialOptions {
+  /** The name under which this side makes itself known: its member id. */
+  readonly memberId: string
+  readonly client: SshKey
+  /** The only host key that is believed. */
+  readonly host: SshKey
+  readonly signal: AbortSignal
+}
+
+/** A connection that has authenticated, and the address at which. */
+export interface Dialled {
+  readonly client: Client
+  readonly socket: Socket
+  readonly candidate: Candidate
+}
+
+/** Nobody answered rightly at any address; what each gave. */
+export class Unanswered extends Error {
+  constructor(readonly tried: readonly Tried[]) {
+    super(tried.map(({ candidate, why }) => `${placeOf(candidate)}: ${why}`).join('; '))
+  }
+}
+
+/**
+ * Tries the addresses in their order, each beside the ones that are late; the first on which both sides have proved
+ * themselves wins. Rejects with `Unanswered`, or with the signal's reason.
+ */
+export async function dial(candidates: readonly Candidate[], options: DialOptions): Promise<Dialled> {
+  options.signal.throwIfAborted()
+  const over = new AbortController()
+  const signal = AbortSignal.any([options.signal, over.signal])
+  const tried: Tried[] = []
+  const attempts: Promise<Dialled>[] = []
+  for (const [index, candidate] of candidates.entries()) {
+    // Its turn comes when the one before it has failed, or is late.
+    const before = attempts[index - 1]?.then(
+      () => {},
+      () => {},
+    )
+    const attempt = Promise.race([before, turn(index, signal)]).then(() => {
+      signal.throwIfAborted()
+      return persist(candidate, { ...options, signal })
+    })
+    attempts.push(attempt)
+    attempt.then(
+      // Who comes second goes again.
+      (won) => over.signal.aborted && won.socket.destroy(),
+      (error: unknown) => tried.push({ candidate, ...failureOf(error) }),
+    )
+  }
+  try {
+    return await Promise.any(attempts).then((won) => {
+      over.abort(new Error('another address answered'))
+      return won
+    })
+  } catch {
+    options.signal.throwIfAborted()
+    throw new Unanswered(tried)
+  } finally {
+    over.abort(new Error('another address answered'))
+  }
+}
+
+async function turn(index: number, signal: AbortSignal): Promise<void> {
+  if (index > 0) await sleep(index * STAGGER_MS, undefined, { signal }).catch(() => {})
+}
+
+/** Tries one address again as long as it only turns connections away unheard. */
+async function persist(candidate: Candidate, options: DialOptions): Promise<Dialled> {
+  for (let wait = FIRST_RETRY_MS; ; wait = Math.min(wait * 2, LAST_RETRY_MS)) {
+    try {
+      return await once(candidate, options)
+    } catch (error) {
+      if (!(error instanceof TurnedAway)) throw error
+      await sleep(wait * (0.5 + Math.random()), undefined, { signal: options.signal })
+    }
+  }
+}
+
+class TurnedAway extends Error {}
+class WrongHost extends Error {}
+class NotLetIn extends Error {}
+
+function once(candidate: Candidate, { memberId, client: key, host, signal }: DialOptions): Promise<Dialled> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ ...candidate, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS })
+    const client = new ssh2.Client()
+    let proved = false
+    let wrong = false
+    const settle = (act: () => void) => {
+      signal.removeEventListener('abort', aborted)
+      act()
+    }
+    const fail = (error: unknown) => {
+      socket.destroy()
+      settle(() => reject(error))
+    }
+    const aborted = () => fail(signal.reason)
+    // It stays: an 'error' event that nobody hears ends the process.
+    socket.on('error', (error) => fail(connected ? new TurnedAway(messageOf(error)) : error))
+    let connected = false
+    socket.once('connect', () => {
+      connected = true
+      client.connect({
+        sock: socket,
+        username: memberId,
+        privateKey: key.privateKey,
+        ident: IDENT,
+        algorithms,
+        hostVerifier: (blob: Buffer) => {
+          proved = blob.equals(host.blob)
+          wrong = !proved
+          return proved
+        },
+        authHandler: ['publickey'],
+        readyTimeout: 0,
+        keepaliveInterval: 0,
+      })
+    })
+    client.on('error', (error) => {
+      if (wrong) fail(new WrongHost('it shows the key of another host or gang'))
+      else if (error.level === 'client-authentication') fail(new NotLetIn('it does not let the key of this gang in'))
+      else if (error.level === 'client-socket') fail(new TurnedAway(messageOf(error)))
+      else fail(error)
+    })
+    client.once('close', () => fail(new TurnedAway('it closed the connection')))
+    client.once('ready', () => settle(() => resolve({ client, socket, candidate })))
+    signal.addEventListener('abort', aborted, { once: true })
+    if (signal.aborted) aborted()
+  })
+}
+
+function failureOf(error: unknown): { failure: DialFailure; why: string } {
+  if (error instanceof WrongHost) return { failure: 'host-key', why: error.message }
+  if (error instanceof NotLetIn) return { failure: 'not-let-in', why: error.message }
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === 'ECONNREFUSED' || code === 'ENOENT') return { failure: 'refused', why: 'nobody listens there' }
+  return { failure: 'unreachable', why: messageOf(error) }
+}

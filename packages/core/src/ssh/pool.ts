@@ -1,0 +1,152 @@
+import type { Channel, Client, ClientChannel } from 'ssh2'
+import { placeOf } from './address.js'
+import type { Candidate, DeriveKey, OpenOptions, Target } from './contract.js'
+import { type Dialled, dial } from './dial.js'
+import { channelError, channelRefused, unansweredError } from './errors.js'
+import { hostKey, type SshKey } from './keys.js'
+
+export interface PoolOptions {
+  readonly memberId: string
+  readonly derive: DeriveKey
+  readonly client: SshKey
+}
+
+/** Host keys that are kept, so that a redial derives none. */
+const KEYS = 256
+
+/** This member's connections to others: one for all traffic with each, and those that want to be alone. */
+export class Pool {
+  readonly #options: PoolOptions
+  readonly #shared = new Map<string, Promise<Dialled>>()
+  readonly #open = new Set<Client>()
+  readonly #keys = new Map<string, SshKey>()
+  /** Where a member answered last: when that place refuses, it is dead. */
+  readonly #last = new Map<string, Candidate>()
+  #closed = false
+
+  constructor(options: PoolOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Opens a channel; over the pooled connection it is tried once more on a fresh one when that turns out to be dead.
+   * Rejects with `E_MESH_REFUSED | _UNREACHABLE | _HOST_KEY | _NOT_LET_IN | _CHANNEL_LOST` or the signal's reason.
+   */
+  async channel<C extends Channel | ClientChannel>(
+    target: Target,
+    options: OpenOptions,
+    ask: (client: Client, done: (error: Error | undefined, channel: C) => void) => void,
+  ): Promise<C> {
+    if (options.own) {
+      const alone = await this.#dial(target, options.signal)
+      try {
+        const channel = await opened(target, alone.client, options.signal, ask)
+        channel.once('close', () => alone.client.end())
+        return channel
+      } catch (error) {
+        alone.client.end()
+        throw error
+      }
+    }
+    const known = this.#shared.get(target.memberId)
+    const { client } = await this.#pooled(target, options.signal)
+    try {
+      return await opened(target, client, options.signal, ask)
+    } catch (error) {
+      if (!known || this.#open.has(client) || options.signal.aborted) throw error
+      return opened(target, (await this.#pooled(target, options.signal)).client, options.signal, ask)
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const client of this.#open) client.end()
+    this.#shared.clear()
+  }
+
+  async #pooled(target: Target, signal: AbortSignal): Promise<Dialled> {
+    const id = target.memberId
+    const known = this.#shared.get(id)
+    if (known) return withSignal(known, signal)
+    // It outlives who asked first: others wait for it too, each with a deadline of its own.
+    const fresh = this.#dial(target, AbortSignal.timeout(60_000))
+    this.#shared.set(id, fresh)
+    const forget = () => {
+      if (this.#shared.get(id) === fresh) this.#shared.delete(id)
+    }
+    fresh.then(({ client }) => client.once('close', forget), forget)
+    return withSignal(fresh, signal)
+  }
+
+  async #dial(target: Target, signal: AbortSignal): Promise<Dialled> {
+    const { memberId, client } = this.#options
+    try {
+      const dialled = await dial(this.#ordered(target), { memberId, client, host: this.#key(target.memberId), signal })
+      this.#last.set(target.memberId, dialled.candidate)
+      this.#open.add(dialled.client)
+      dialled.client.once('close', () => this.#open.delete(dialled.client))
+      if (this.#closed) dialled.client.end()
+      return dialled
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      throw unansweredError(target, error, this.#last.get(target.memberId))
+    }
+  }
+
+  /** The address that answered last comes first. */
+  #ordered({ memberId, candidates }: Target): readonly Candidate[] {
+    const last = this.#last.get(memberId)
+    const first = candidates.findIndex((one) => last && placeOf(one) === placeOf(last))
+    return first > 0 ? [candidates[first]!, ...candidates.filter((_, index) => index !== first)] : candidates
+  }
+
+  #key(memberId: string): SshKey {
+    const key = this.#keys.get(memberId) ?? hostKey(this.#options.derive, memberId)
+    this.#keys.set(memberId, key)
+    if (this.#keys.size > KEYS) this.#keys.delete(this.#keys.keys().next().value!)
+    return key
+  }
+}
+
+/** One channel of a connection, or the reason why there is none. */
+function opened<C extends Channel | ClientChannel>(
+  target: Target,
+  client: Client,
+  signal: AbortSignal,
+  ask: (client: Client, done: (error: Error | undefined, channel: C) => void) => void,
+): Promise<C> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason)
+    const settle = (act: () => void) => {
+      signal.removeEventListener('abort', aborted)
+      client.off('close', broken)
+      act()
+    }
+    let over = false
+    const aborted = () => {
+      over = true
+      settle(() => reject(signal.reason))
+    }
+    const broken = () =>
+      settle(() => reject(channelError(target.memberId, 'the connection broke while a channel was opened')))
+    signal.addEventListener('abort', aborted, { once: true })
+    client.once('close', broken)
+    try {
+      ask(client, (error, channel) => {
+        if (over) return void channel?.close()
+        settle(() => (error ? reject(channelRefused(target.memberId, error)) : resolve(channel)))
+      })
+    } catch (error) {
+      settle(() => reject(channelError(target.memberId, 'no channel was opened', error)))
+    }
+  })
+}
+
+function withSignal<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const aborted = () => reject(signal.reason)
+    if (signal.aborted) return aborted()
+    signal.addEventListener('abort', aborted, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted))
+  })
+}
