@@ -52,15 +52,19 @@ class Parent:
 
     def load(self):
         """Imports what every rank would import; the reason why no fork is safe, or None."""
+        import gc
+
+        # What lives now lives on: a search for garbage meanwhile is in vain.
+        gc.disable()
         try:
             import torch
             import torch.distributed  # noqa: F401
         except Exception as error:
             return "torch cannot be imported (%s: %s)" % (type(error).__name__, error)
-        import gc
-
-        gc.collect()
-        gc.freeze()
+        finally:
+            # For the ranks too, whose own collections and whose end would else copy every page of it.
+            gc.freeze()
+            gc.enable()
         return self.unsafe() or self.probe()
 
     def unsafe(self):
@@ -290,9 +294,6 @@ def become_rank(request, fds):
     time.tzset()
     if "numpy.random" in sys.modules:
         sys.modules["numpy"].random.seed()
-    import gc
-
-    gc.unfreeze()
     sys.path.insert(0, os.path.join(HERE, "hook"))
     import _gangflow_rank
 

@@ -1,4 +1,4 @@
-"""What gangflow adds to a rank: its error file, fault handler, process-group timeout and own output.
+"""What gangflow adds to a rank: its error file, fault handler, process-group timeout, own output, and a faster import.
 
 Installed before the script's first line, in the rank's own process only: what the rank starts itself
 (data loader workers, subprocesses) never sees it. Must stay cheap and must never break a script.
@@ -34,6 +34,7 @@ def install(config):
     try:
         _write_errors()
         _report_faults()
+        import_torch_faster()
         if config.get("timeout"):
             _limit_process_groups(float(config["timeout"]))
     except Exception as error:
@@ -122,12 +123,30 @@ def _report_faults():
         faulthandler.enable(all_threads=True)
 
 
-def _limit_process_groups(seconds):
-    name = "torch.distributed.distributed_c10d"
-    loaded = sys.modules.get(name)
-    if loaded is not None:
-        set_timeout(loaded, seconds)
-        return
+def import_torch_faster():
+    """No search for garbage while `import torch` makes 180,000 objects that stay: a tenth of its time."""
+    if "torch" not in sys.modules:
+        around_import("torch", _without_gc)
+
+
+def _without_gc(run, module):
+    import gc
+
+    if not gc.isenabled():
+        return run(module)
+    gc.disable()
+    try:
+        run(module)
+    finally:
+        # Both together only make all of it old, as many collections would have.
+        if gc.get_freeze_count() == 0:
+            gc.freeze()
+            gc.unfreeze()
+        gc.enable()
+
+
+def around_import(name, wrapper):
+    """Has `wrapper(run, module)` run a module's code, whenever that is imported."""
 
     class Finder:
         @staticmethod
@@ -138,15 +157,20 @@ def _limit_process_groups(seconds):
             spec = sys.modules["_frozen_importlib_external"].PathFinder.find_spec(fullname, path, target)
             if spec is not None and spec.loader is not None:
                 run = spec.loader.exec_module
-
-                def exec_module(module):
-                    run(module)
-                    set_timeout(module, seconds)
-
-                spec.loader.exec_module = exec_module
+                spec.loader.exec_module = lambda module: wrapper(run, module)
             return spec
 
     sys.meta_path.insert(0, Finder)
+
+
+def _limit_process_groups(seconds):
+    name = "torch.distributed.distributed_c10d"
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        set_timeout(loaded, seconds)
+        return
+
+    around_import(name, lambda run, module: (run(module), set_timeout(module, seconds)))
 
 
 def set_timeout(module, seconds):

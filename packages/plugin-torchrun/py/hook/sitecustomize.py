@@ -16,6 +16,8 @@ if "LOCAL_RANK" in os.environ:
         if _config.get("output"):
             _gangflow_rank.own_directory(_config["output"])
         _gangflow_rank.install(_config)
+else:
+    _gangflow_rank.import_torch_faster()
 del sys.modules["_gangflow_rank"]
 
 # The sitecustomize that would have been loaded without us, if there is one.
