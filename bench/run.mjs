@@ -1,26 +1,41 @@
 // `npm run bench [-- ROW …] [--rounds N] [--json FILE]`: gangflow beside bare Node and Metaflow's local runtime, in one run,
-// interleaved; prints medians and ratios. Rows: help single chain foreach gang.
+// interleaved; prints medians and ratios. And `-- torch`: current.torch.run beside torchrun typed by hand.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { interleave } from './lib/measure.mjs'
 import { metaflowEnv, metaflowPython } from './lib/metaflow.mjs'
+import { byHand, figures, torchContestants } from './lib/torch.mjs'
+
+const usage = `npm run bench [-- ROW …] [--rounds N] [--json FILE] [--verbose]
+
+Rows: help single chain foreach gang (these five where none is named), torch (needs a Python with torch).
+  --rounds N   measured rounds after one to warm up; default 5, or the row's own
+  --json FILE  writes every time, in milliseconds
+  --verbose    says each run as it ends (torch does so in any case: a round takes a minute)`
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    rounds: { type: 'string', default: '5' },
+    help: { type: 'boolean', short: 'h', default: false },
+    rounds: { type: 'string' },
     json: { type: 'string' },
     verbose: { type: 'boolean', default: false },
   },
 })
+if (values.help) {
+  console.log(usage)
+  process.exit()
+}
+if (values.rounds !== undefined && !(Number(values.rounds) >= 1))
+  throw new Error(`--rounds ${values.rounds}: give 1 or more`)
 const here = new URL('.', import.meta.url).pathname
 const node = process.execPath
 const cli = new URL('../packages/core/dist/cli.js', import.meta.url).pathname
 const store = mkdtempSync(join(tmpdir(), 'gangflow-bench-'))
 const wanted = new Set(positionals.length > 0 ? positionals : ['help', 'single', 'chain', 'foreach', 'gang'])
-const python = [...wanted].some((row) => row !== 'help') ? metaflowPython() : undefined
+const python = [...wanted].some((row) => row !== 'help' && row !== 'torch') ? metaflowPython() : undefined
 
 const flow = (name, file, extra = {}) => ({
   name,
@@ -80,6 +95,15 @@ const rows = {
       ...peer('metaflow', 'gang.py', { rounds: 3 }),
     ],
   },
+  torch: {
+    title: `four ranks of a gloo all-reduce on one host
+${Object.entries(figures)
+  .map(([name, what]) => `  ${name}: ${what}`)
+  .join('\n')}`,
+    base: byHand,
+    of: wanted.has('torch') ? await torchContestants(store) : [],
+    isSlow: true,
+  },
 }
 
 const results = {}
@@ -88,18 +112,22 @@ try {
   for (const name of wanted) {
     const row = rows[name]
     if (row === undefined) throw new Error(`no row '${name}': there are ${Object.keys(rows).join(', ')}`)
-    const say = values.verbose ? console.error : () => {}
-    const measured = await interleave(row.of, { rounds: row.rounds ?? Number(values.rounds), say })
-    const base = measured.find((each) => each.name === row.base)?.median
+    const say = values.verbose || row.isSlow ? console.error : () => {}
+    const measured = await interleave(row.of, { rounds: Number(values.rounds ?? row.rounds ?? 5), say })
+    const of = (who, figure = 'time') => measured.find((one) => one.name === who && one.figure === figure)?.median
+    const base = of(row.base)
     results[name] = { base: row.base, measured }
-    const of = (who) => measured.find((each) => each.name === who)?.median
     const gang = name === 'gang' ? of('gangflow') - of('gangflow without') : undefined
     console.log(`\n${row.title}`)
-    for (const { name: who, median, times } of measured) {
-      const ratio = base === undefined ? '' : `  ${(median / base).toFixed(3)} of ${row.base}`
-      console.log(
-        `  ${who.padEnd(18)} ${median.toFixed(1).padStart(9)} ms${ratio}  (${Math.min(...times).toFixed(1)} to ${Math.max(...times).toFixed(1)})`,
-      )
+    for (const figure of new Set(measured.map((one) => one.figure))) {
+      if (figure !== 'time') console.log(` ${figure}`)
+      for (const { name: who, median, times } of measured.filter((one) => one.figure === figure)) {
+        const against = of(row.base, figure)
+        const ratio = against === undefined ? '' : `  ${(median / against).toFixed(3)} of ${row.base}`
+        console.log(
+          `  ${who.padEnd(18)} ${median.toFixed(1).padStart(9)} ms${ratio}  (${Math.min(...times).toFixed(1)} to ${Math.max(...times).toFixed(1)})`,
+        )
+      }
     }
     if (gang !== undefined) {
       console.log(

@@ -20,26 +20,39 @@ async function once({ argv, cwd, env }) {
   return Number(process.hrtime.bigint() - begun) / 1e6
 }
 
+/** One run of a contestant: figures by name, of which `time` is its wall milliseconds (each of `per`). */
+async function figuresOf(contestant) {
+  if (contestant.measure) return await contestant.measure()
+  const begun = process.hrtime.bigint()
+  if (contestant.together) await Promise.all(contestant.together.map((argv) => once({ ...contestant, argv })))
+  else await once(contestant)
+  return { time: Number(process.hrtime.bigint() - begun) / 1e6 / (contestant.per ?? 1) }
+}
+
 /**
- * @param {{ name: string, argv?: string[], together?: string[][], cwd?: string, env?: object, per?: number }[]} contestants
- *   `together` starts several at once and waits for all; `per` divides (tasks in one run).
- * @returns {Promise<{ name: string, times: number[], median: number }[]>} milliseconds
+ * @param {{ name: string, argv?: string[], together?: string[][], measure?: () => Promise<Record<string, number>>,
+ *   cwd?: string, env?: object, per?: number, rounds?: number }[]} contestants
+ *   `together` starts several at once and waits for all; `measure` runs once and gives milliseconds by figure;
+ *   `per` divides (tasks in one run).
+ * @returns {Promise<{ name: string, figure: string, times: number[], median: number }[]>} milliseconds, a row a figure
  */
 export async function interleave(contestants, { rounds = 5, warmup = 1, say = () => {} } = {}) {
-  const times = new Map(contestants.map(({ name }) => [name, []]))
+  const rows = new Map()
   for (let round = -warmup; round < rounds; round++) {
     for (const contestant of contestants) {
-      if (contestant.rounds !== undefined && round >= contestant.rounds) continue
-      if (contestant.rounds !== undefined && round < 0) continue
-      const begun = process.hrtime.bigint()
-      if (contestant.together) await Promise.all(contestant.together.map((argv) => once({ ...contestant, argv })))
-      else await once(contestant)
-      const ms = Number(process.hrtime.bigint() - begun) / 1e6 / (contestant.per ?? 1)
-      say(`  ${round < 0 ? 'warm-up' : `round ${round + 1}`} ${contestant.name}: ${ms.toFixed(1)} ms`)
-      if (round >= 0) times.get(contestant.name).push(ms)
+      const { name } = contestant
+      if (contestant.rounds !== undefined && (round >= contestant.rounds || round < 0)) continue
+      const figures = Object.entries(await figuresOf(contestant))
+      const told = figures.map(([figure, ms]) => `${figures.length > 1 ? `${figure} ` : ''}${ms.toFixed(1)} ms`)
+      say(`  ${round < 0 ? 'warm-up' : `round ${round + 1}`} ${name}: ${told.join(', ')}`)
+      for (const [figure, time] of figures) {
+        const key = `${name}\n${figure}`
+        if (!rows.has(key)) rows.set(key, { name, figure, times: [] })
+        if (round >= 0) rows.get(key).times.push(time)
+      }
     }
   }
-  return contestants.map(({ name }) => ({ name, times: times.get(name), median: median(times.get(name)) }))
+  return [...rows.values()].map((row) => ({ ...row, median: median(row.times) }))
 }
 
 export function median(numbers) {
