@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,7 +9,10 @@ const slack = Number(process.env['GANGFLOW_SLACK'] ?? 4)
 const cli = new URL('../../packages/core/dist/cli.js', import.meta.url).pathname
 const flow = new URL('./fixtures/hang.ts', import.meta.url).pathname
 const store = mkdtempSync(join(tmpdir(), 'gangflow-root-'))
-afterAll(() => rmSync(store, { recursive: true, force: true }))
+afterAll(() => {
+  for (const { pid } of sleepers()) process.kill(pid, 'SIGKILL')
+  rmSync(store, { recursive: true, force: true })
+})
 
 interface Seen {
   pid: number
@@ -37,11 +40,15 @@ function everyone(): Seen[] {
 const nap = `600.${process.pid}`
 const sleepers = () => everyone().filter(({ args }) => args === `sleep ${nap}` || args === `/bin/sleep ${nap}`)
 
-/** Runs the flow until all hang, kills the root keeper, and gives what the launcher said of it. */
-async function killRootKeeper(
-  kind: 'task' | 'gang',
-  hanging: number,
-): Promise<{ output: string; code: number; ms: number }> {
+interface Hanging {
+  readonly launcher: ChildProcess
+  readonly keeper: number
+  readonly ended: Promise<unknown[]>
+  said(): string
+}
+
+/** Runs the flow until all of it hangs. */
+async function hang(kind: 'task' | 'gang', hanging: number): Promise<Hanging> {
   const launcher = spawn(process.execPath, [cli, 'run', flow, '--datastore', store], {
     env: { ...process.env, KIND: kind, NAP: nap },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -56,22 +63,36 @@ async function killRootKeeper(
   }
   expect(sleepers().length).toBe(2 * hanging)
   const keeper = everyone().find(({ ppid, command }) => ppid === launcher.pid && command === 'gangflow-keeper')!
-  const begun = performance.now()
-  process.kill(keeper.pid, 'SIGKILL')
-  const [code] = await ended
-  return { output, code, ms: performance.now() - begun }
+  return { launcher, keeper: keeper.pid, ended, said: () => output }
 }
 
+const kinds = [
+  ['task', 1],
+  ['gang', 2],
+] as const
+
 describe('kill -9 of the root keeper', () => {
-  it.each([
-    ['task', 1],
-    ['gang', 2],
-  ] as const)('ends a %s with all that escaped, and is named', async (kind, hanging) => {
-    const { output, code, ms } = await killRootKeeper(kind, hanging)
+  it.each(kinds)('ends a %s with all that escaped, and is named', async (kind, hanging) => {
+    const { keeper, ended, said } = await hang(kind, hanging)
+    const begun = performance.now()
+    process.kill(keeper, 'SIGKILL')
+    const [code] = await ended
     expect(code).toBe(3)
-    expect(ms).toBeLessThan(3000 * slack)
-    expect(output).toMatch(/keeper/)
-    expect(output).not.toMatch(/agent on node \d .*was ended by SIGKILL/)
+    expect(performance.now() - begun).toBeLessThan(3000 * slack)
+    expect(said()).toMatch(/keeper/)
+    expect(said()).not.toMatch(/agent on node \d .*was ended by SIGKILL/)
     expect(sleepers()).toEqual([])
+  })
+
+  it.each(kinds)('in the same instant as of the launcher ends a %s with all that escaped', async (kind, hanging) => {
+    const { launcher, keeper, ended } = await hang(kind, hanging)
+    const family = everyone().filter(({ command, ppid }) => command === 'gangflow-keeper' && ppid === keeper)
+    // Stopped first, so that neither of them can act on the death of the other.
+    for (const pid of [launcher.pid!, keeper]) process.kill(pid, 'SIGSTOP')
+    for (const pid of [launcher.pid!, keeper]) process.kill(pid, 'SIGKILL')
+    await ended
+    await expect.poll(sleepers, { timeout: 3000 * slack, interval: 50 }).toEqual([])
+    const left = () => everyone().filter(({ pid }) => family.some((one) => one.pid === pid))
+    await expect.poll(left, { timeout: 3000 * slack, interval: 50 }).toEqual([])
   })
 })

@@ -39,6 +39,7 @@ void reap(void) {
     }
     int status;
     if (waitpid(info.si_pid, &status, WNOHANG) <= 0) continue;
+    if (info.si_pid == heir_pid) heir_pid = 0;
     if (p) ended(p, status, at);
     else hurry_jobs();
   }

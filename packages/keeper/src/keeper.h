@@ -162,6 +162,7 @@ extern Node *nodes;
 extern size_t node_count;
 extern uint64_t scanned_at, scan_cost, doom_next;
 void scan(void);
+bool look(pid_t pid, Node *n);
 bool alive(const Node *n);
 Node *node_by_pid(pid_t pid);
 bool signal_node(const Node *n, int signal);
@@ -176,6 +177,12 @@ extern uint64_t tag_base, tag_mask;
 void tag_prepare(void);
 void tag_set(uint32_t id);
 uint32_t tag_read(pid_t pid);
+bool tagged(pid_t pid);
+
+// heir.c
+extern pid_t heir_pid;
+void heir_prepare(void);
+void heir_dismiss(void);
 
 // stop.c
 extern uint64_t jobs_next;

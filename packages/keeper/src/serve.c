@@ -189,6 +189,7 @@ static void prepare(void) {
   self_start = start_time(self_pid);
   tag_prepare();
   setsid();
+  if (options.adopt_kill) heir_prepare();
   if (options.parent_death) {
     pid_t parent = getppid();
     prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
@@ -263,5 +264,6 @@ int serve(int argc, char **argv) {
     run_jobs();
     if (scanned_at != scanned) tidy();
   }
+  heir_dismiss();
   return lapsed ? 75 : 0;
 }

@@ -35,11 +35,17 @@ void tag_set(uint32_t id) {
   setrlimit(RLIMIT_RTTIME, &now);
 }
 
+// Whether this keeper, or one below it, started the process or an ancestor of it.
+bool tagged(pid_t pid) {
+  struct rlimit its;
+  return tag_base && prlimit(pid, RLIMIT_RTTIME, NULL, &its) == 0 && its.rlim_cur != RLIM_INFINITY &&
+         (its.rlim_cur & tag_mask) == tag_base;
+}
+
 // The id under which this keeper started the process or an ancestor of it, else UNKNOWN.
 uint32_t tag_read(pid_t pid) {
   struct rlimit its;
-  if (!tag_base || prlimit(pid, RLIMIT_RTTIME, NULL, &its) < 0 || its.rlim_cur == RLIM_INFINITY) return UNKNOWN;
-  if ((its.rlim_cur & tag_mask) != tag_base) return UNKNOWN;
+  if (!tagged(pid) || prlimit(pid, RLIMIT_RTTIME, NULL, &its) < 0) return UNKNOWN;
   uint32_t id = (uint32_t)((its.rlim_cur & ~tag_mask) >> shift);
   if (id == 0) return UNKNOWN;
   return proc_by_id(id) ? id : GONE;

@@ -32,7 +32,7 @@ static ssize_t slurp(const char *path, char *text, size_t room) {
   return (ssize_t)have;
 }
 
-static bool look(pid_t pid, Node *n) {
+bool look(pid_t pid, Node *n) {
   char path[32], text[1024];
   snprintf(path, sizeof path, "/proc/%d/stat", pid);
   if (slurp(path, text, sizeof text) <= 0) return false;
@@ -204,7 +204,7 @@ void scan(void) {
     if (!isdigit((unsigned char)entry->d_name[0])) continue;
     if (node_count == node_room) nodes = need(realloc(nodes, (node_room = node_room * 2 + 256) * sizeof *nodes));
     Node *n = &nodes[node_count];
-    if (!look(atoi(entry->d_name), n)) continue;
+    if (!look(atoi(entry->d_name), n) || n->pid == heir_pid) continue;
     if (node_count > 0 && nodes[node_count - 1].pid > n->pid) sorted = false;
     node_count++;
   }
@@ -234,7 +234,7 @@ bool strangers(void) {
   for (char *at = text; *at;) {
     pid_t pid = (pid_t)strtol(at, &at, 10);
     while (*at == ' ') at++;
-    if (pid <= 0 || proc_by_pid(pid)) continue;
+    if (pid <= 0 || pid == heir_pid || proc_by_pid(pid)) continue;
     Node *n = find(nodes, node_count, pid);
     if (!n || !n->orphan) return true;
   }
