@@ -3,7 +3,6 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { coreVersion } from '../errors/version.js'
 import { resolutionConditions } from './conditions.js'
 import type { Pin } from './pin-imports.js'
 
@@ -57,7 +56,7 @@ export function lookAtInputs(inputs: BundleInputs, compiled?: ReadonlyMap<string
     return content
   }
   try {
-    say(coreVersion, process.version, process.platform, process.arch, resolutionConditions(inputs.execArgv))
+    say(process.version, process.platform, process.arch, resolutionConditions(inputs.execArgv))
     say(process.env['NODE_PATH'], process.env['ESBUILD_BINARY_PATH'], inputs.flow, inputs.execArgv)
     stamp(fileURLToPath(import.meta.url))
     stamp(createRequire(import.meta.url).resolve('esbuild/package.json'))
