@@ -100,6 +100,32 @@ it('fails by name when the root keeper is killed, and leaves no process', async 
   await expect.poll(() => processesOf(token), { timeout: slack(3000), interval: 50 }).toEqual([])
 })
 
+it.each([
+  ['task', 1],
+  ['gang', 2],
+  ['pause', 0],
+] as const)('tries nothing again when the root keeper is killed (%s)', async (kind, hanging) => {
+  const handle = run(here('retried.ts'), { datastore: temporary(), env: { KIND: kind } })
+  let seen = 0
+  let keeper = 0
+  const kill = () => process.kill(keeper, 'SIGKILL')
+  const attempts = []
+  for await (const event of handle.events) {
+    if (event.type === 'task-started') attempts.push(event.attempt)
+    if (event.type === 'task-started' && event.pid !== undefined && keeper === 0) {
+      const stat = readFileSync(`/proc/${event.pid}/stat`, 'utf8')
+      keeper = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+    }
+    if (event.type === 'line' && event.text === 'hanging' && ++seen === hanging) kill()
+    if (event.type === 'task-failed' && kind === 'pause') kill()
+  }
+  expect(attempts.every((attempt) => attempt === 0)).toBe(true)
+  expect(await handle.result).toMatchObject({
+    status: 'failed',
+    error: { code: 'E_KEEPER_LOST', fix: expect.stringMatching(/look for whoever|find out who ended/) },
+  })
+})
+
 it('ends a gang too when the launcher is killed -9, and runs it again as a whole', async () => {
   const datastore = temporary()
   const token = `chaos-${randomBytes(8).toString('hex')}`

@@ -76,7 +76,7 @@ export function accountOfDeath(remains: Remains, words: LastWords | undefined): 
       'infrastructure',
       'E_KEEPER_LOST',
       `the parent of the body of step '${step}' was itself ended, and the body with it`,
-      'find out who ended gangflow-keeper',
+      'find out who ended gangflow-keeper, then `gangflow resume`: no @retry helps, all that a run starts hangs below it',
     )
   }
   const heap = remains.lastLines.some((line) => /JavaScript heap out of memory|Reached heap limit/.test(line))

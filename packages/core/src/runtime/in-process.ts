@@ -29,7 +29,11 @@ export function inProcessHost(
 }
 
 /** Nothing hangs below it: there are no processes. */
-export const inProcessKeeper = { close: async () => {}, stopAll: async () => {} } as unknown as Keeper
+export const inProcessKeeper = {
+  close: async () => {},
+  stopAll: async () => {},
+  closed: new Promise(() => {}),
+} as unknown as Keeper
 
 async function performTask(
   flowClass: FlowClass,

@@ -2,6 +2,7 @@ import type { StopReason } from '../body/contract.js'
 import { type DoneRecord, keys, type RunEndRecord, type TaskRecord } from '../datastore/records.js'
 import { type ErrorFacts, GangflowError, messageOf } from '../errors/base.js'
 import type { Resources, StepDescription } from '../flow/description.js'
+import { keeperLost } from '../process/errors.js'
 import { Admission, type Lease } from './admission.js'
 import { type AttemptOutcome, runAttempt } from './attempt.js'
 import { caughtRecord, type SaveArtifact } from './catch.js'
@@ -57,6 +58,7 @@ export class RunLoop {
     const onKill = () => void this.context.keeper.stopAll({ graceMs: 0 }).catch(() => {})
     signal.addEventListener('abort', onStop)
     kill.addEventListener('abort', onKill)
+    void this.context.keeper.closed.then(() => this.keeperClosed())
     if (signal.aborted) onStop()
     this.enqueue(ready)
     this.pump()
@@ -197,12 +199,14 @@ export class RunLoop {
     const { control } = this.context
     if (this.stopping && outcome.verdict.cause === 'cancelled')
       return void control.emit({ type: 'task-cancelled', ...id })
-    const delay = this.stopping ? undefined : retryDelay(step.retry, attempt)
+    // Nothing can be started below a keeper that is gone: another attempt would only hide the cause.
+    const over = this.stopping !== undefined || outcome.verdict.code === 'E_KEEPER_LOST'
+    const delay = over ? undefined : retryDelay(step.retry, attempt)
     if (delay !== undefined) {
       control.emit({ type: 'task-failed', ...id, verdict: outcome.verdict, retryInMs: delay })
       return this.again({ ...waiting, attempt: attempt + 1 }, delay)
     }
-    const caught = this.stopping ? undefined : await caughtRecord(this.context, task, step, attempt, outcome, this.save)
+    const caught = over ? undefined : await caughtRecord(this.context, task, step, attempt, outcome, this.save)
     control.emit({ type: 'task-failed', ...id, verdict: outcome.verdict })
     if (caught) {
       const { flow, run } = this.context.record
@@ -226,6 +230,11 @@ export class RunLoop {
       this.pump()
     }, delay)
     this.delays.set(timer, waiting)
+  }
+
+  /** Tasks that ran tell it themselves; those that wait for their next attempt would wait in vain. */
+  private keeperClosed(): void {
+    if (this.active.size === 0 && this.delays.size > 0) this.fault(keeperLost(this.context.keeper.pid, 'killed'))
   }
 
   /** Something that is no step's failure: the datastore, the keeper, or a fault of gangflow. */

@@ -149,7 +149,7 @@ export class OwnedGang {
         code: 'E_KEEPER_LOST',
         casualty: { kind: 'keeper', pid: this.attempt.keeper.pid },
         summary: 'the keeper of this run (gangflow-keeper) was ended, and every member with it',
-        fix: "find out who ended it: the kernel when memory ran out ('dmesg | tail'), a person, or a scheduler",
+        fix: "find out who ended it (the kernel when memory ran out, see 'dmesg | tail'; a person; a scheduler), then `gangflow resume`: no @retry helps, all that a run starts hangs below it",
       },
       at,
     )
