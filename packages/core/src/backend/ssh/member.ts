@@ -55,7 +55,7 @@ export async function undoOn(host: OpenHost, node: string, member: string, env: 
     argv: [
       'sh',
       '-c',
-      '[ ! -s "$4/undo.jsonl" ] || exec "$@"',
+      '[ ! -s "$5/undo.jsonl" ] || exec "$@"',
       'sh',
       node,
       `${places.runtime}/${runtime.agent}`,
