@@ -1,6 +1,6 @@
+import { dirname } from 'node:path'
 import { refuseUnknown } from './backend-options.js'
 import type { BuiltIn } from './backends.js'
-import { hostRuntime } from './host-runtime.js'
 
 /** Backends that core brings along. */
 export const builtInBackends: BuiltIn = {
@@ -18,7 +18,7 @@ export const builtInBackends: BuiltIn = {
     ])
     return (options, place) => {
       refuseUnknown('ssh', options, sshOptionNames)
-      return sshBackend({ ...readSshOptions(options), runtimeFor: hostRuntime(place) })
+      return sshBackend({ ...readSshOptions(options), core: dirname(dirname(place.agent)) })
     }
   },
 }

@@ -5,7 +5,6 @@ import { type OpenHost, openHost } from './host.js'
 import type { HostSpec } from './hosts.js'
 import { SshMember, undoOn } from './member.js'
 import { planSsh, type SshHostPlan, type SshMemberPlan, type SshPlan } from './plan.js'
-import type { RuntimeFor } from './runtime.js'
 import type { SshWay } from './ssh-argv.js'
 
 export interface SshBackendOptions {
@@ -13,7 +12,8 @@ export interface SshBackendOptions {
   readonly way: SshWay
   /** Hosts that are logged in to at once. Default 32. */
   readonly fanOut?: number
-  readonly runtimeFor: RuntimeFor
+  /** Folder of the core whose agents are to run there. */
+  readonly core: string
 }
 
 /** Members on hosts that the person's own SSH reaches: no daemon, no root, no shared disk there. */
@@ -50,7 +50,7 @@ async function startOverSsh(
       {
         plan: hostPlan,
         way: options.way,
-        runtimeFor: options.runtimeFor,
+        core: options.core,
         mark,
         rendezvous: bootstrap.rendezvous,
         leaseMs: launcher + linger,
@@ -84,13 +84,12 @@ async function startMember(
   member: SshMemberPlan,
   bootstrap: Bootstrap,
 ): Promise<SshMember> {
-  const { keeper, facts, places, runtime } = host
+  const { keeper, facts, programs } = host
   const told = memberBootstrap(host, plan, member)
-  const node = runtime.node ? `${places.runtime}/${runtime.node}` : facts.node!.path
-  const env = { ...facts.env, ...member.env, GANGFLOW_KEEPER: `${places.runtime}/keeper` }
+  const env = { ...facts.env, ...member.env, GANGFLOW_KEEPER: programs.keeper }
   const agent = await keeper.spawn({
     name: `agent-${member.memberId}`,
-    argv: [node, `${places.runtime}/${runtime.agent}`, `${places.runtime}/compiled`],
+    argv: [programs.node, programs.agent, programs.compiled],
     env,
     cwd: '/',
     stdin: encodeBootstrap({ ...bootstrap, rendezvous: host.socket }, told),
@@ -98,7 +97,7 @@ async function startMember(
     onOwnerGone: { lingerMs: bootstrap.timeouts.linger },
     strays: 'end',
   })
-  return new SshMember(member.memberId, plan.host, agent, () => undoOn(host, node, member.memberId, env))
+  return new SshMember(member.memberId, plan.host, agent, () => undoOn(host, member.memberId, env))
 }
 
 /** What the backend decides for a member; what nobody said is the host's, shared among its members. */

@@ -1,25 +1,45 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { pipeline } from 'node:stream/promises'
+import type { RuntimeLayer } from '../../compile/host-runtime/contract.js'
+import { presentCommand } from '../../compile/host-runtime/present.js'
+import { tarOf } from '../../compile/host-runtime/tar.js'
 import { GangflowError } from '../../errors/base.js'
+import type { HostFacts } from './facts.js'
 import { sshFailure } from './failures.js'
 import type { HostSpec } from './hosts.js'
-import type { HostRuntime } from './runtime.js'
-import { ConnectionFailed } from './session.js'
+import { ConnectionFailed, type HostSession } from './session.js'
 import { type SshWay, sshArgv } from './ssh-argv.js'
 
 /** Characters that no login shell reads as anything but themselves. */
 const PLAIN = /^[A-Za-z0-9_/.,:@%+-]+$/
 
-/** Fills a folder on the host with a runtime, by a connection of its own: the other one carries the talk. */
-export async function sendRuntime(
+/** Makes sure that a layer of the runtime is on the host. */
+export async function deliver(
+  way: { readonly plan: HostSpec; readonly way: SshWay },
+  session: HostSession,
+  facts: HostFacts,
+  layer: RuntimeLayer,
+  signal: AbortSignal,
+): Promise<void> {
+  const present = presentCommand(facts.runtime, layer)
+  if (await session.check(present, signal)) return
+  const folder = await session.receive(signal)
+  await fill(way, folder, layer, signal)
+  await session.keep(layer.name, signal)
+  if (!(await session.check(present, signal)))
+    throw undelivered(way.plan.host, facts.runtime, `${layer.name} is not whole after it was sent`)
+}
+
+/** Fills a folder on the host with a layer, by a connection of its own: the other one carries the talk. */
+async function fill(
   { plan, way }: { readonly plan: HostSpec; readonly way: SshWay },
   folder: string,
-  runtime: HostRuntime,
+  layer: RuntimeLayer,
   signal: AbortSignal,
 ): Promise<void> {
   if (!PLAIN.test(folder)) throw undelivered(plan.host, folder, 'its path has characters that a shell reads')
-  const argv = sshArgv(plan, way, { command: ['tar', '-x', '-f', '-', '-C', folder] })
+  const argv = sshArgv(plan, way, { command: ['tar', '-x', '-z', '-f', '-', '-C', folder] })
   const child = spawn(argv[0]!, argv.slice(1), { stdio: ['pipe', 'ignore', 'pipe'], detached: true, signal })
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => {
@@ -27,9 +47,16 @@ export async function sendRuntime(
   })
   const ended = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
   ended.catch(() => {})
+  let own: unknown
   // A host that takes no more says why by its exit code.
-  await pipeline(runtime.tar(), child.stdin).catch(() => {})
+  await pipeline(tarOf(layer), child.stdin).catch((error: unknown) => {
+    own = error
+  })
   signal.throwIfAborted()
+  if (GangflowError.is(own)) {
+    child.kill()
+    throw own
+  }
   const [code, killed] = await ended
   if (code === 0) return
   if (code === 255) throw new ConnectionFailed(sshFailure(plan.host, said, 'exit code 255'))
@@ -37,7 +64,7 @@ export async function sendRuntime(
 }
 
 /** What the person is told when a host cannot take what it needs. */
-export const undelivered = (host: string, folder: string, why: string): GangflowError =>
+const undelivered = (host: string, folder: string, why: string): GangflowError =>
   new GangflowError({
     code: 'E_SSH_DELIVERY',
     what: `host ${host}: what gangflow needs there could not be put into ${folder}: ${why}`,

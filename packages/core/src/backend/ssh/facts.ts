@@ -3,7 +3,7 @@ import { GangflowError } from '../../errors/base.js'
 /** What a host told of itself. */
 export interface HostFacts {
   /** As Node names them: `linux`, `x64`. */
-  readonly platform: string
+  readonly os: string
   readonly arch: string
   /** `glibc 2.36`, `musl`, or empty. */
   readonly libc: string
@@ -16,6 +16,8 @@ export interface HostFacts {
   readonly address?: string
   /** Absolute path of the folder for what is delivered. */
   readonly work: string
+  /** The folder in it of the runtime's layers. */
+  readonly runtime: string
   readonly node?: { readonly path: string; readonly version: string }
   readonly env: Readonly<Record<string, string>>
 }
@@ -36,7 +38,7 @@ export function readFacts(host: string, told: ReadonlyMap<string, string>): Host
   }
   const [, , server] = text('peer').split(' ')
   return {
-    platform: text('os').toLowerCase(),
+    os: text('os').toLowerCase(),
     arch: arches[text('arch')] ?? text('arch'),
     libc: text('libc'),
     kernel: text('kernel'),
@@ -46,6 +48,7 @@ export function readFacts(host: string, told: ReadonlyMap<string, string>): Host
     gpus: text('gpus').split(/\s+/).filter(Boolean),
     ...(server ? { address: server } : {}),
     work,
+    runtime: text('runtime'),
     ...(text('node') === '' ? {} : { node: { path: text('node'), version: text('version') } }),
     env: envOf(text('env')),
   }
@@ -59,10 +62,4 @@ function envOf(hex: string): Record<string, string> {
       return at > 0 ? [[entry.slice(0, at), entry.slice(at + 1)] as const] : []
     }),
   )
-}
-
-/** Whether core runs on a Node of this version (`engines` of its package). */
-export function fitNode(version: string): boolean {
-  const [, major, minor] = /^v(\d+)\.(\d+)\./.exec(version) ?? []
-  return Number(major) > 20 || (Number(major) === 20 && Number(minor) >= 19)
 }

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
+import type { HostRuntime } from '../../compile/host-runtime/contract.js'
+import { runtimeFiles } from '../../compile/host-runtime/runtime-files.js'
+import { GangflowError } from '../../errors/base.js'
 import { keeperOver } from '../../process/keeper.js'
 import type { NativeKeeper } from '../../process/native.js'
-import { sendRuntime, undelivered } from './deliver.js'
+import { deliver } from './deliver.js'
 import type { HostFacts } from './facts.js'
 import type { SshHostPlan } from './plan.js'
-import type { HostRuntime, RuntimeFor } from './runtime.js'
-import { ConnectionFailed, type HostPlaces, HostSession, type SessionStart } from './session.js'
+import { ConnectionFailed, type HostPlaces, HostSession } from './session.js'
 import { type SshWay, sshArgv } from './ssh-argv.js'
 
 /** Milliseconds before the second attempt to log in; doubled for each further one, with a random part. */
@@ -15,7 +17,8 @@ const ATTEMPTS = 6
 export interface HostOrder {
   readonly plan: SshHostPlan
   readonly way: SshWay
-  readonly runtimeFor: RuntimeFor
+  /** Folder of the core whose agents are to run there. */
+  readonly core: string
   /** Of everything that runs there: the keeper's marker. */
   readonly mark: string
   /** The launcher's socket that the members shall reach there. */
@@ -25,12 +28,21 @@ export interface HostOrder {
   readonly graceMs: number
 }
 
+/** Absolute paths on the host. */
+export interface HostPrograms {
+  readonly node: string
+  readonly agent: string
+  readonly keeper: string
+  /** Folder for the compiled form of core's files. */
+  readonly compiled: string
+}
+
 /** A host on which members can be started: its keeper hangs on one SSH connection. */
 export interface OpenHost {
   readonly keeper: NativeKeeper
   readonly facts: HostFacts
   readonly places: HostPlaces
-  readonly runtime: HostRuntime
+  readonly programs: HostPrograms
   /** Where the launcher's rendezvous is on the host. */
   readonly socket: string
   /** Ends everything there and the connection. */
@@ -59,23 +71,12 @@ async function openOnce(order: HostOrder, signal: AbortSignal): Promise<OpenHost
   const session = new HostSession(plan.host, argv, { workdir: plan.workdir, node: plan.node, socket })
   try {
     const facts = await session.facts(signal)
-    const runtime = await order.runtimeFor(plan.host, facts)
-    const start: SessionStart = {
-      hash: runtime.hash,
-      mark,
-      leaseMs,
-      graceMs,
-      members: plan.members.map(({ memberId }) => memberId),
-    }
-    let places = await session.start(start, signal)
-    if (!places) {
-      const folder = await session.receive(runtime.hash, signal)
-      await sendRuntime(order, folder, runtime, signal)
-      await session.keep(runtime.hash, signal)
-      places = await session.start(start, signal)
-    }
-    if (!places) throw undelivered(plan.host, facts.work, 'it was not there after it had been sent')
-    const keeper = await keeperOver(session.child, `${places.runtime}/keeper on ${plan.host}`, {
+    const runtime = await runtimeFor(order, facts)
+    for (const layer of runtime.layers) await deliver(order, session, facts, layer, signal)
+    const helper = `${runtime.layers[0]!.name}/${keeperIn(runtime)}`
+    const members = plan.members.map(({ memberId }) => memberId)
+    const places = await session.start({ keeper: helper, mark, leaseMs, graceMs, members }, signal)
+    const keeper = await keeperOver(session.child, `${facts.runtime}/${helper} on ${plan.host}`, {
       mark,
       root: true,
       elsewhere: true,
@@ -86,9 +87,43 @@ async function openOnce(order: HostOrder, signal: AbortSignal): Promise<OpenHost
       await keeper.close({ graceMs })
       session.close()
     }
-    return { keeper, facts, places, runtime, socket, close }
+    const own = (path: string) => `${facts.runtime}/${path}`
+    const programs = {
+      agent: own(runtime.agent),
+      keeper: own(helper),
+      node: runtime.node ? own(runtime.node) : facts.node!.path,
+      compiled: own(`${runtime.layers[0]!.name}/compiled`),
+    }
+    return { keeper, facts, places, programs, socket, close }
   } catch (error) {
     session.close()
     throw error
   }
 }
+
+/** What is sent to a host of these facts; throws where core cannot run there. */
+async function runtimeFor({ plan, core }: HostOrder, facts: HostFacts): Promise<HostRuntime> {
+  const { os, arch, libc, node } = facts
+  const platform = { os, cpu: arch, ...(libc === '' ? {} : { libc: libc === 'musl' ? 'musl' : 'glibc' }) } as const
+  const runtime = await runtimeFiles(core, { platform, ...(node ? { node: node.version } : {}) }).catch(
+    (error: unknown) => {
+      if (!GangflowError.is(error)) throw error
+      throw new GangflowError({
+        code: error.code,
+        what: `host ${plan.host}: ${error.what}`,
+        fix: error.fix,
+        host: plan.host,
+      })
+    },
+  )
+  if (runtime.keeper) return runtime
+  throw new GangflowError({
+    code: 'E_SSH_HOST_UNFIT',
+    what: `host ${plan.host} is ${os} ${arch}, and no native helper for it is installed here`,
+    fix: `npm install @gangflow/keeper-${os}-${arch}`,
+    host: plan.host,
+  })
+}
+
+const keeperIn = ({ layers }: HostRuntime): string =>
+  layers[0]!.files.find(({ path }) => path.endsWith('/gangflow-keeper'))!.path

@@ -47,8 +47,8 @@ export class SshMember implements Member {
 }
 
 /** Performs on the host what the member has declared by `atEnd` and its agent could not; mostly there is nothing. */
-export async function undoOn(host: OpenHost, node: string, member: string, env: Readonly<Record<string, string>>) {
-  const { places, runtime, keeper } = host
+export async function undoOn(host: OpenHost, member: string, env: Readonly<Record<string, string>>) {
+  const { places, programs, keeper } = host
   const home = `${places.run}/${member}`
   const child = await keeper.spawn({
     name: `undo-${member}`,
@@ -57,9 +57,9 @@ export async function undoOn(host: OpenHost, node: string, member: string, env: 
       '-c',
       '[ ! -s "$5/undo.jsonl" ] || exec "$@"',
       'sh',
-      node,
-      `${places.runtime}/${runtime.agent}`,
-      `${places.runtime}/compiled`,
+      programs.node,
+      programs.agent,
+      programs.compiled,
       'undo',
       home,
     ],

@@ -15,12 +15,11 @@ export interface HostPlaces {
   readonly run: string
   readonly temp: string
   readonly spool: string
-  /** The delivered runtime. */
-  readonly runtime: string
 }
 
 export interface SessionStart {
-  readonly hash: string
+  /** Path of the keeper's binary in the runtime's folder. */
+  readonly keeper: string
   readonly mark: string
   readonly leaseMs: number
   readonly graceMs: number
@@ -78,27 +77,32 @@ export class HostSession {
     return readFacts(this.#host, await this.#until(['told'], signal))
   }
 
-  /** Makes the host's keeper start; undefined when the runtime is not there yet. */
-  async start(request: SessionStart, signal: AbortSignal): Promise<HostPlaces | undefined> {
-    const { hash, mark, leaseMs, graceMs, members } = request
-    this.child.stdin!.write(`start ${hash} ${mark} ${Math.ceil(leaseMs)} ${Math.ceil(graceMs)} ${members.join(' ')}\n`)
-    const told = await this.#until(['need', 'ready'], signal)
-    if (told.has('need')) return undefined
+  /** Makes the host's keeper start; what the connection says from now on is the keeper's. */
+  async start(request: SessionStart, signal: AbortSignal): Promise<HostPlaces> {
+    const { keeper, mark, leaseMs, graceMs, members } = request
+    this.#say(`start ${keeper} ${mark} ${Math.ceil(leaseMs)} ${Math.ceil(graceMs)} ${members.join(' ')}`)
+    const told = await this.#until(['ready'], signal)
     const place = (name: string) => told.get(name) ?? ''
     this.child.stdout!.off('data', this.#pump).pause()
     if (this.#rest.length > 0) this.child.stdout!.unshift(this.#rest)
-    return { run: place('run'), temp: place('temp'), spool: place('spool'), runtime: place('runtime') }
+    return { run: place('run'), temp: place('temp'), spool: place('spool') }
   }
 
-  /** Makes a folder for a runtime that another connection then fills. */
-  async receive(hash: string, signal: AbortSignal): Promise<string> {
-    this.child.stdin!.write(`receive ${hash}\n`)
+  /** Whether a command of one line ends well there. */
+  async check(command: string, signal: AbortSignal): Promise<boolean> {
+    this.#say(`check ${command}`)
+    return (await this.#until(['have', 'lack'], signal)).has('have')
+  }
+
+  /** Makes a folder for a layer that another connection then fills. */
+  async receive(signal: AbortSignal): Promise<string> {
+    this.#say('receive')
     return (await this.#until(['into'], signal)).get('into') ?? ''
   }
 
   /** Gives what was received its name. */
-  async keep(hash: string, signal: AbortSignal): Promise<void> {
-    this.child.stdin!.write(`keep ${hash}\n`)
+  async keep(layer: string, signal: AbortSignal): Promise<void> {
+    this.#say(`keep ${layer}`)
     await this.#until(['kept'], signal)
   }
 
@@ -106,6 +110,10 @@ export class HostSession {
   close(): void {
     this.child.stdin!.destroy()
     this.child.kill('SIGTERM')
+  }
+
+  #say(line: string): void {
+    this.child.stdin!.write(`${line}\n`)
   }
 
   async #until(last: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, string>> {

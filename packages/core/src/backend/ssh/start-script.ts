@@ -1,3 +1,6 @@
+/** Days for which a layer of a runtime is kept that no run has used. */
+const KEPT_DAYS = 30
+
 /** What the script on the host is told. */
 export interface ScriptFacts {
   /** Begins each line that is ours: a login shell may print what it likes. */
@@ -10,9 +13,9 @@ export interface ScriptFacts {
 
 /**
  * The script that `sh -s` runs on a host (POSIX sh, coreutils or busybox). It tells what the host has, then obeys
- * lines from the launcher: `start HASH MARK LEASE GRACE MEMBER…` makes the directories and becomes the parent of the
- * host's keeper, which speaks on the same two pipes, or answers `need` where the runtime of that hash is not there yet;
- * `receive HASH` makes a folder for it, and `keep HASH` gives that its name.
+ * lines from the launcher: `check COMMAND` says whether a layer of the runtime is there, `receive` makes a folder that
+ * another connection fills, `keep LAYER` gives that its name, and `start KEEPER MARK LEASE GRACE MEMBER…` makes the
+ * directories and becomes the parent of the host's keeper, which speaks on the same two pipes.
  * Read whole before it runs, since what follows on stdin is no script any more.
  */
 export function startScript({ nonce, workdir, node, socket }: ScriptFacts): string {
@@ -35,25 +38,33 @@ say cpus "$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1
 say gpus "$(ls /dev 2>/dev/null | sed -n 's/^nvidia\\([0-9][0-9]*\\)$/\\1/p' | sort -n | tr '\\n' ' ')"
 say peer "\${SSH_CONNECTION:-}"
 say work "$work"
+say runtime "$work/runtime"
 say node "$node"
 [ -z "$node" ] || say version "$("$node" --version 2>&1 | head -n 1)"
 say env "$(env -0 2>/dev/null | od -An -v -tx1 | tr -d ' \\n')"
 say told
-while read -r verb hash mark lease grace members; do
-  runtime=$work/runtime/$hash
+runtime=$work/runtime
+while read -r verb rest; do
   case $verb in
+  check)
+    if (eval "$rest"); then say have; else say lack; fi
+    continue ;;
   receive)
-    new=$(umask 077; mkdir -p "$work/runtime" && mktemp -d "$work/runtime/.new-XXXXXX") || { say fault "$work cannot be written"; exit 73; }
+    new=$(umask 077; mkdir -p "$runtime" && mktemp -d "$runtime/.new-XXXXXX") || { say fault "$runtime cannot be written"; exit 73; }
     say into "$new"
     continue ;;
   keep)
-    mkdir "$new/compiled" && : > "$new/.complete" || { say fault "$new cannot be written"; exit 73; }
-    [ -f "$runtime/.complete" ] || { rm -rf "$runtime"; mv "$new" "$runtime" 2>/dev/null; }
-    rm -rf "$new"
+    mkdir "$new/compiled" && [ -f "$new/.complete" ] || { say fault "what was sent to $new is not whole"; exit 73; }
+    rm -rf "$runtime/$rest"
+    mv "$new" "$runtime/$rest" 2>/dev/null
+    rm -rf "$new" "$runtime/$rest"/.new-*
+    find "$runtime" -mindepth 1 -maxdepth 1 -mtime +${KEPT_DAYS} -exec rm -rf {} + 2>/dev/null
     say kept
     continue ;;
   esac
-  [ -f "$runtime/.complete" ] || { say need; continue; }
+  set -- $rest
+  keeper=$runtime/$1 mark=$2 lease=$3 grace=$4
+  shift 4
   spool=$work/spool/$mark
   run=
   for parent in "\${XDG_RUNTIME_DIR:-}" /tmp "\${TMPDIR:-}"; do
@@ -64,16 +75,15 @@ while read -r verb hash mark lease grace members; do
   temp=\${TMPDIR:-/tmp}
   # What a log still waits in stays; the agents' own output and what is empty goes.
   trap 'rm -rf "$run"${socket === undefined ? '' : ` ${socket}`}; rm -f "$spool"/*/agent-*.spool "$spool"/*/undo-*.spool; rmdir "$spool"/* 2>/dev/null; cd "$work/spool" && rmdir -p "$mark" 2>/dev/null' EXIT
-  for member in $members; do
+  for member; do
     (umask 077; mkdir -p "$spool/$member" "$run/$member") || { say fault "$spool cannot be made"; exit 73; }
   done
   say run "$run"
   say temp "$temp"
   say spool "$spool"
-  say runtime "$runtime"
   say ready
   cd /
-  GANGFLOW_MARK=$mark "$runtime/keeper" serve "--mark=$mark" --adopt=kill "--lease-ms=$lease" "--grace-ms=$grace"
+  GANGFLOW_MARK=$mark "$keeper" serve "--mark=$mark" --adopt=kill "--lease-ms=$lease" "--grace-ms=$grace"
   exit
 done
 }

@@ -3,7 +3,7 @@ import { pipeline, Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import { GangflowError } from '../../errors/base.js'
 import type { RuntimeFile, RuntimeLayer } from './contract.js'
-import { completeMark } from './unpack.js'
+import { completeMark } from './present.js'
 
 const BLOCK = 512
 
