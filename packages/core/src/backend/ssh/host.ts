@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { HostRuntime } from '../../compile/host-runtime/contract.js'
 import { runtimeFiles } from '../../compile/host-runtime/runtime-files.js'
+import type { HostPlatform } from '../../compile/package/host-platform.js'
 import { GangflowError } from '../../errors/base.js'
 import { keeperOver } from '../../process/keeper.js'
 import type { NativeKeeper } from '../../process/native.js'
@@ -104,7 +105,11 @@ async function openOnce(order: HostOrder, signal: AbortSignal): Promise<OpenHost
 /** What is sent to a host of these facts; throws where core cannot run there. */
 async function runtimeFor({ plan, core }: HostOrder, facts: HostFacts): Promise<HostRuntime> {
   const { os, arch, libc, node } = facts
-  const platform = { os, cpu: arch, ...(libc === '' ? {} : { libc: libc === 'musl' ? 'musl' : 'glibc' }) } as const
+  const platform: HostPlatform = {
+    os,
+    cpu: arch,
+    ...(libc === '' ? {} : { libc: libc === 'musl' ? 'musl' : 'glibc' }),
+  }
   const runtime = await runtimeFiles(core, { platform, ...(node ? { node: node.version } : {}) }).catch(
     (error: unknown) => {
       if (!GangflowError.is(error)) throw error
