@@ -2,14 +2,17 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
+import { readFaults } from './faults.js'
 import { livingHosts, startHosts, TestHosts } from './index.js'
+import { inject } from './inject.js'
 import { startSet } from './up.js'
 
 const help = `Hosts on this machine, out of namespaces: each with its own address, name, files and OpenSSH server.
 
-  npm run hosts -- up N [options]        starts N hosts (host1, host2, …), which stay until \`down\`
+  npm run hosts -- up N [options]        starts N hosts (host1, host2, …), which stay until 'down'
   npm run hosts -- list                  what runs
   npm run hosts -- exec HOST command…    runs a command there over ssh (--root: as root, past ssh)
+  npm run hosts -- fault HOST FAULT      makes something wrong there, below
   npm run hosts -- down [SET] [--all]    ends the newest set, the named one, or all of this user
 
 up:
@@ -21,6 +24,18 @@ up:
   --disk MIB          each host's disk (default 1024)
   --max-startups M    sshd's MaxStartups (default 10:30:100)
   --foreground        stay, and end the hosts on Ctrl-C
+fault HOST:
+  cable down|up       pulls the cable, or puts it back
+  drop [in|out]       loses every frame to (in) or from (out) the host
+  delay MS [in|out]   each frame comes later; with loss: 'delay 200 loss 5%'
+  loss 5% [in|out]    loses this share of the frames
+  apart NAMES         does not hear these hosts (a,b,c; launcher is this machine), nor they it
+  heal                takes all of these away
+  disk full|free      the host's disk: home, /tmp, /var
+  clock SECONDS       shifts the wall clock of what starts there; 0 ends it
+  rename NAME         another hostname
+  forget              no host finds its name any more; 'fault all remember': all are found again
+  kill                ends all its processes; crash: silently, as a lost power would
 all:
   --set SET           which set, where several run (default: the newest)
   --json              for programs
@@ -44,9 +59,9 @@ const options = {
   help: { type: 'boolean', short: 'h' },
 } as const
 
-/** The command of `exec` begins at its second word and is nobody's option. */
+/** What follows the host of `exec` and `fault` is nobody's option. */
 function split(argv: readonly string[]): { own: string[]; rest: string[] } {
-  const at = argv.indexOf('exec')
+  const at = argv.findIndex((word) => word === 'exec' || word === 'fault')
   if (at < 0) return { own: [...argv], rest: [] }
   let first = at + 1
   while (argv[first]?.startsWith('-')) first += argv[first] === '--set' ? 2 : 1
@@ -107,6 +122,12 @@ async function main(): Promise<number> {
       const [code] = (await once(child, 'exit')) as [number | null]
       return code ?? 1
     }
+    case 'fault': {
+      const hosts = pick(values.set)
+      const done = await inject(hosts, [...words, ...rest])
+      say(readFaults(hosts.state), done)
+      return 0
+    }
     default:
       throw new Error(`${command} is no command\n  fix: npm run hosts -- --help`)
   }
@@ -133,11 +154,19 @@ function pick(id: string | undefined): TestHosts {
   return found
 }
 
-function table({ state }: TestHosts): string {
-  const rows = state.hosts.map(({ name, ipv4, ipv6, init }) => [name, ipv4 ?? '', ipv6 ?? '', String(init.pid)])
+function table({ state, hosts }: TestHosts): string {
+  const rows = hosts.map(({ name, alive, state: { ipv4, ipv6, init } }) => {
+    return [name, ipv4 ?? '', ipv6 ?? '', alive ? String(init.pid) : 'dead']
+  })
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)))
   const line = (row: string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')
-  return [`${state.id}  user ${state.user}  ${state.machine.link}`, ...rows.map((row) => `  ${line(row)}`)].join('\n')
+  const faults = Object.entries(readFaults(state)).filter(([, fault]) => Object.keys(fault).length > 0)
+  const wrong = faults.map(([name, fault]) => `  ${name}: ${JSON.stringify(fault)}`)
+  return [
+    `${state.id}  user ${state.user}  ${state.machine.link}`,
+    ...rows.map((row) => `  ${line(row)}`),
+    ...wrong,
+  ].join('\n')
 }
 
 main().then(

@@ -3,63 +3,13 @@
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { HostsOptions } from './plan.js'
+import { changeLinks } from './faults.js'
+import { TestHost } from './host.js'
+import { type HostsOptions, hostsFile } from './plan.js'
 import { lives } from './processes.js'
-import { must, type Ran, type RunOptions, run } from './run.js'
-import { type HostState, livingSets, type SetState } from './state.js'
+import { type Ran, type RunOptions, run } from './run.js'
+import { livingSets, type SetState } from './state.js'
 import { startSet } from './up.js'
-
-export interface ExecOptions extends RunOptions {
-  /** Who runs it; default root. Both work without any network. */
-  readonly as?: 'root' | 'user'
-}
-
-/** One test host. */
-export class TestHost {
-  constructor(
-    readonly state: HostState,
-    private readonly set: SetState,
-  ) {}
-
-  get name(): string {
-    return this.state.name
-  }
-  get address(): string {
-    return this.state.address
-  }
-
-  /** The command line of this machine that runs `argv` on the host, past its network and its sshd. */
-  enter(argv: readonly string[], as: 'root' | 'user' = 'root'): string[] {
-    const { user, uid } = this.set
-    const home = as === 'root' ? '/root' : `/home/${user}`
-    const who = as === 'root' ? [] : ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups']
-    const env = [
-      'env',
-      '-i',
-      `--chdir=${home}`,
-      `HOME=${home}`,
-      `USER=${as === 'root' ? 'root' : user}`,
-      `TERM=${process.env['TERM'] ?? 'dumb'}`,
-    ]
-    const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-    const pid = String(this.state.init.pid)
-    return ['nsenter', '-t', pid, '-m', '-n', '-p', '-u', '-i', ...who, ...env, path, ...argv]
-  }
-
-  /** Runs a command on the host and gives its end, whatever it is. */
-  exec(argv: readonly string[], { as, ...options }: ExecOptions = {}): Promise<Ran> {
-    return run(this.enter(argv, as), options)
-  }
-
-  /** Runs a command on the host that must succeed; gives its output. */
-  must(argv: readonly string[], { as, ...options }: ExecOptions = {}): Promise<string> {
-    return must(this.enter(argv, as), options)
-  }
-
-  get alive(): boolean {
-    return lives(this.state.init)
-  }
-}
 
 /** A set of test hosts that lives. */
 export class TestHosts {
@@ -90,6 +40,31 @@ export class TestHosts {
   /** Runs a command on a host through OpenSSH, as a person would. */
   ssh(name: string, command: string, options: RunOptions = {}): Promise<Ran> {
     return run(['ssh', '-F', this.config, name, command], options)
+  }
+
+  /** No host of one group hears one of the other; `launcher` is this machine. Adds to what is apart already. */
+  async partition(one: readonly string[], other: readonly string[]): Promise<void> {
+    const known = new Set([...this.names, 'launcher'])
+    for (const name of [...one, ...other])
+      if (!known.has(name)) throw new Error(`there is no test host ${name}\n  fix: one of ${[...known].join(', ')}`)
+    // A cable that drops the frames is enough on one side; the launcher has none.
+    const [near, far] = one.includes('launcher') ? [other, one] : [one, other]
+    await changeLinks(this.state, (host, now) =>
+      near.includes(host) ? { ...now, apart: [...new Set([...(now.apart ?? []), ...far])] } : now,
+    )
+  }
+
+  /** Takes every fault off every cable. */
+  async heal(): Promise<void> {
+    await changeLinks(this.state, () => ({}))
+  }
+
+  /** No host finds these names any more (its own neither); an empty list brings all back. */
+  async forget(names: readonly string[]): Promise<void> {
+    const input = hostsFile(this.state, names)
+    await Promise.all(
+      this.hosts.filter(({ alive }) => alive).map((host) => host.must(['sh', '-c', 'cat > /etc/hosts'], { input })),
+    )
   }
 
   /** Ends every process of every host and removes all that was made; resolves when nothing is left. */

@@ -33,9 +33,12 @@ export interface HostPlan {
 export interface SetPlan {
   readonly hosts: readonly HostPlan[]
   /** This machine on the bridge. */
-  readonly machine: { readonly link: string; readonly ipv4?: string; readonly ipv6?: string }
+  readonly machine: { readonly link: string; readonly mac: string; readonly ipv4?: string; readonly ipv6?: string }
   readonly user: string
   readonly uid: number
+  /** MiB. */
+  readonly disk: number
+  readonly shm: number
 }
 
 const uid = 1000
@@ -44,20 +47,20 @@ const prefix4 = process.env['GANGFLOW_HOSTS_NET'] ?? '10.231'
 const prefix6 = 'fd67:6600:0'
 
 export function planSet(options: HostsOptions, number: number): SetPlan {
-  const network = options.network ?? 'both'
+  const { network = 'both', user = 'gf', disk = 1024, shm = 256 } = options
   const at = (index: number) => ({
     ...(network === 'ipv6' ? {} : { ipv4: `${prefix4}.${number}.${index}` }),
     ...(network === 'ipv4' ? {} : { ipv6: `${prefix6}:${number}::${index.toString(16)}` }),
   })
   const hosts = namesOf(options).map((name, index): HostPlan => {
     const addresses = at(index + 11)
-    const mac = `02:67:66:${hex(number)}:00:${hex(index + 11)}`
-    return { name, address: (addresses.ipv4 ?? addresses.ipv6)!, ...addresses, mac }
+    return { name, address: (addresses.ipv4 ?? addresses.ipv6)!, ...addresses, mac: mac(number, index + 11) }
   })
-  return { hosts, machine: { link: `gfh${number}`, ...at(1) }, user: options.user ?? 'gf', uid }
+  return { hosts, machine: { link: `gfh${number}`, mac: mac(number, 1), ...at(1) }, user, uid, disk, shm }
 }
 
 const hex = (value: number) => value.toString(16).padStart(2, '0')
+const mac = (set: number, index: number) => `02:67:66:${hex(set)}:00:${hex(index)}`
 
 function namesOf(options: HostsOptions): readonly string[] {
   const { count, names = Array.from({ length: count }, (_, index) => `host${index + 1}`) } = options

@@ -59,7 +59,19 @@ async function reserve(options: HostsOptions): Promise<SetPlan> {
   for (let tried = 0; tried < 254; tried++) {
     const plan = plans.planSet(options, ((first + tried) % 254) + 1)
     const { link } = plan.machine
-    const made = await run(['ip', 'link', 'add', link, 'type', 'veth', 'peer', 'name', `${link}p`])
+    const made = await run([
+      'ip',
+      'link',
+      'add',
+      link,
+      'address',
+      plan.machine.mac,
+      'type',
+      'veth',
+      'peer',
+      'name',
+      `${link}p`,
+    ])
     if (made.code === 0) return plan
     if (!made.stderr.includes('File exists'))
       throw new Error(`this machine makes no virtual cable\n${made.stderr}  fix: run as root, with CAP_NET_ADMIN`)
@@ -89,7 +101,7 @@ async function writeFolder(folder: string, plan: SetPlan, options: HostsOptions)
   write('ssh_config', plans.sshConfig(plan, folder))
   for (const { name } of plan.hosts) giveHome(folder, plan, join(folder, 'hosts', name, 'home', plan.user))
   write('set.batch', plans.setBatch(plan))
-  write('settings', settings(plan, options))
+  write('settings', `disk=${plan.disk}\nshm=${plan.shm}\nuser=${plan.user}\n`)
   write('show', lines([...nodeBeside(), ...(options.show ?? [])]))
   write('hide', lines(options.hide ?? []))
   write('nothing', '')
@@ -98,9 +110,6 @@ async function writeFolder(folder: string, plan: SetPlan, options: HostsOptions)
 }
 
 const lines = (paths: readonly string[]) => paths.map((path) => `${path}\n`).join('')
-
-const settings = (plan: SetPlan, { disk = 1024, shm = 256 }: HostsOptions) =>
-  `disk=${disk}\nshm=${shm}\nuser=${plan.user}\n`
 
 /** The running Node, where it is not below /usr: hosts have a Node unless it is hidden. */
 function nodeBeside(): string[] {
