@@ -90,10 +90,12 @@ async function main(): Promise<number> {
         ...(values.disk === undefined ? {} : { disk: Number(values.disk) }),
         ...(values['max-startups'] === undefined ? {} : { maxStartups: values['max-startups'] }),
       }
+      // Also while hosts come up: what has begun is finished, then ended.
+      const asked = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), forever()])
       const hosts = values.foreground ? await startHosts(wanted) : new TestHosts(await startSet(wanted, true))
       say(hosts.state, `${table(hosts)}\n\nssh -F ${hosts.config} ${hosts.names[0]}`)
       if (!values.foreground) return 0
-      await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), forever()])
+      await asked
       await hosts.down()
       return 0
     }

@@ -40,13 +40,24 @@ export const livingSets = (): SetState[] =>
     })
     .sort((a, b) => a.init.start - b.init.start)
 
-/** Removes folders of sets whose processes are gone; never one that somebody holds or still makes. */
+/** Who makes a set, and once it has begun the process whose end is the set's. */
+export interface Maker {
+  readonly maker: ProcessId
+  readonly set?: ProcessId
+}
+
+export const writeMaker = (folder: string, maker: Maker): void =>
+  writeFileSync(join(folder, 'maker.json'), JSON.stringify(maker))
+
+/** Ends sets whose maker died while making them, and removes folders of ended ones; never what somebody holds or makes. */
 export function sweep(): void {
   for (const folder of folders()) {
-    const maker = readJson<ProcessId>(join(folder, 'maker.json'))
+    const { maker, set } = readJson<Maker>(join(folder, 'maker.json')) ?? {}
     const state = readState(folder)
-    if (state === undefined ? maker !== undefined && !lives(maker) : !lives(state.init))
-      rmSync(folder, { recursive: true, force: true })
+    const made = state !== undefined
+    if (made ? lives(state.init) : maker === undefined || lives(maker)) continue
+    if (!made && set !== undefined && lives(set)) process.kill(set.pid, 'SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
   }
 }
 

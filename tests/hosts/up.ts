@@ -23,7 +23,7 @@ import type { HostPlan, HostsOptions, SetPlan } from './plan.js'
 import * as plans from './plan.js'
 import { all, lives, look, type ProcessId, words } from './processes.js'
 import { must, run } from './run.js'
-import { type SetState, sweep, writeState } from './state.js'
+import { type SetState, sweep, writeMaker, writeState } from './state.js'
 
 /** Milliseconds within which all hosts must answer on port 22. */
 const upTimeout = 30_000
@@ -37,7 +37,7 @@ export async function startSet(options: HostsOptions, detached = false): Promise
   sweep()
   const owner = look(process.pid)!
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'gf-hosts-')))
-  writeFileSync(join(folder, 'maker.json'), JSON.stringify(owner))
+  writeMaker(folder, { maker: owner })
   try {
     const plan = await reserve(options)
     try {
@@ -138,6 +138,7 @@ async function launch(folder: string, plan: SetPlan, owner: ProcessId, detached:
   const hold = detached ? await openHold(folder) : 'pipe'
   const child = spawn('unshare', argv, { stdio: [hold, 'pipe', 'pipe'], detached: true })
   if (typeof hold === 'number') closeSync(hold)
+  if (child.pid !== undefined) writeMaker(folder, { maker: owner, set: look(child.pid)! })
   let said = ''
   let complaints = ''
   child.stdout!.setEncoding('utf8').on('data', (text: string) => (said += text))
