@@ -70,6 +70,15 @@ describe('current.torch.run', () => {
     expect(left).toEqual([])
   })
 
+  it("gives that rank's last lines, whoever prints more meanwhile", async () => {
+    // Two ranks a member: rank 3 is not the first of its node, and its node not the control.
+    const args = ['3:raise', '*:chatter']
+    const { verdict } = await train({ args, members: 2, nproc: 2 })
+    expect(verdict!.first).toMatchObject({ node: 1, rank: 3, process: 'rank3' })
+    expect(verdict!.first!.lastLines!.at(0)).toBe('Traceback (most recent call last):')
+    expect(verdict!.first!.lastLines!.at(-1)).toBe('ValueError: bad batch')
+  })
+
   it.each([
     ['exit7', { exitCode: 7, lastLines: expect.arrayContaining(['leaving']) }, 'user'],
     [

@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { planLocal } from '../../src/backend/local/plan.js'
+import type { Casualty } from '../../src/errors/verdict.js'
 import type { StepDescription } from '../../src/flow/description.js'
-import type { GangRequest, Member } from '../../src/gang/contract.js'
+import type { GangAttempt, GangRequest, GangTimeouts, Member } from '../../src/gang/contract.js'
 import { needsOf } from '../../src/gang/needs.js'
+import { OwnedGang } from '../../src/gang/owner/gang.js'
 import { watchLeases } from '../../src/gang/owner/lease.js'
 import { OwnedMember } from '../../src/gang/owner/members.js'
 import { refusal } from '../../src/gang/owner/rendezvous.js'
+import type { Report } from '../../src/gang/protocol.js'
 
 const slack = Number(process.env['GANGFLOW_SLACK'] ?? 4)
 const backed = (look?: Member['look']): Member => ({
@@ -21,6 +24,26 @@ const member = (look?: Member['look']) => {
   made.lease = { isClosed: false } as never
   return made
 }
+
+describe('the last lines of a casualty', () => {
+  const report = (casualty: Pick<Casualty, 'kind' | 'process'>) => {
+    const attempt = { signal: new AbortController().signal, emit: () => {} } as unknown as GangAttempt
+    const gang = new OwnedGang(attempt, {} as GangTimeouts)
+    const lines = ['rank0', 'rank1'].map((process) => ({ process, stream: 'stdout' as const, text: `by ${process}` }))
+    const one = member()
+    gang.lines(one, lines)
+    gang.reported(one, { kind: 'failed', ageMs: 0, failure: { cause: 'user', weight: 'own', casualty } } as Report)
+    gang.lose(one, { at: 0, code: 'E_GANG_AGENT_LOST' })
+    return gang.failures.map((failure) => failure.casualty.lastLines)
+  }
+
+  it('are its own, or those of a lost member by name', () => {
+    expect(report({ kind: 'process', process: 'rank0' })[0]).toEqual(['by rank0'])
+    const [silent, lost] = report({ kind: 'body' })
+    expect(silent).toBeUndefined()
+    expect(lost).toEqual(['rank1: by rank1'])
+  })
+})
 
 describe('who knocks at the rendezvous', () => {
   const known = new OwnedMember(backed())

@@ -33,6 +33,10 @@ elif verb == "big":
     block = "".join(f"line {index:06d} {'x' * 86}\n" for index in range(10_000))
     for _ in range(50):
         sys.stdout.write(block)
+elif verb == "chatter":
+    while True:
+        print(f"rank {rank} goes on", flush=True)
+        time.sleep(0.001)
 elif verb == "wait":
     time.sleep(600)
 with open(os.path.join(os.environ["GANGFLOW_OUTPUT_DIR"], "made.txt"), "w") as file:

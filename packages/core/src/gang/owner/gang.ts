@@ -87,7 +87,7 @@ export class OwnedGang {
       this.progressed()
     } else if (report.failure) {
       const { casualty } = report.failure
-      const lastLines = casualty.lastLines?.length ? casualty.lastLines : member.lastLines(casualty.process)
+      const lastLines = casualty.lastLines?.length ? casualty.lastLines : member.saidBy(casualty.process)
       this.state(member, 'failed')
       this.fail(
         { ...report.failure, casualty: { ...casualty, ...(lastLines.length > 0 ? { lastLines } : {}) } },

@@ -57,8 +57,15 @@ export class OwnedMember {
     if (tail.length > 20) tail.shift()
   }
 
-  lastLines(process = 'body'): readonly string[] {
-    return this.tails.get(process) ?? [...this.tails.values()].at(-1) ?? []
+  /** What one process said last: never another's lines. */
+  saidBy(process = 'body'): readonly string[] {
+    return this.tails.get(process) ?? []
+  }
+
+  /** What a lost member said last: its body, else what came up last, with its name before each line. */
+  lastLines(): readonly string[] {
+    const [process, tail] = [...this.tails].at(-1) ?? ['body', []]
+    return this.tails.get('body') ?? tail.map((line) => `${process}: ${line}`)
   }
 
   /**
