@@ -1,4 +1,5 @@
 // What is known of the sets of this machine: one folder each, whose `set.json` says who holds it.
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -43,6 +44,8 @@ export const livingSets = (): SetState[] =>
 /** Who makes a set, and once it has begun the process whose end is the set's. */
 export interface Maker {
   readonly maker: ProcessId
+  /** The machine's end of the set's cable, which goes by itself only once its other end lies in the set. */
+  readonly link?: string
   readonly set?: ProcessId
 }
 
@@ -52,11 +55,12 @@ export const writeMaker = (folder: string, maker: Maker): void =>
 /** Ends sets whose maker died while making them, and removes folders of ended ones; never what somebody holds or makes. */
 export function sweep(): void {
   for (const folder of folders()) {
-    const { maker, set } = readJson<Maker>(join(folder, 'maker.json')) ?? {}
+    const { maker, set, link } = readJson<Maker>(join(folder, 'maker.json')) ?? {}
     const state = readState(folder)
     const made = state !== undefined
     if (made ? lives(state.init) : maker === undefined || lives(maker)) continue
     if (!made && set !== undefined && lives(set)) process.kill(set.pid, 'SIGKILL')
+    if (!made && link !== undefined) spawnSync('ip', ['link', 'del', link])
     rmSync(folder, { recursive: true, force: true })
   }
 }

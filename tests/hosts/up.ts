@@ -40,6 +40,7 @@ export async function startSet(options: HostsOptions, detached = false): Promise
   writeMaker(folder, { maker: owner })
   try {
     const plan = await reserve(options)
+    writeMaker(folder, { maker: owner, link: plan.machine.link })
     try {
       await writeFolder(folder, plan, options)
       return await launch(folder, plan, owner, detached)
@@ -138,7 +139,7 @@ async function launch(folder: string, plan: SetPlan, owner: ProcessId, detached:
   const hold = detached ? await openHold(folder) : 'pipe'
   const child = spawn('unshare', argv, { stdio: [hold, 'pipe', 'pipe'], detached: true })
   if (typeof hold === 'number') closeSync(hold)
-  if (child.pid !== undefined) writeMaker(folder, { maker: owner, set: look(child.pid)! })
+  if (child.pid !== undefined) writeMaker(folder, { maker: owner, set: look(child.pid)!, link: plan.machine.link })
   let said = ''
   let complaints = ''
   child.stdout!.setEncoding('utf8').on('data', (text: string) => (said += text))
