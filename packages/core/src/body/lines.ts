@@ -44,6 +44,8 @@ export class LineFeed {
   readonly #last: Held[] = []
   #unshown = 0
   #gapped = false
+  /** True while nothing that follows the gap has been shown. */
+  #gapUnshown = false
   #tokens: number
   #filledAt: number
   #now = 0
@@ -107,14 +109,14 @@ export class LineFeed {
     const spooled = new LineFeed(() => {}, { tail: this.#options.tail })
     for (const chunk of chunks) spooled.push(chunk)
     spooled.end()
-    // What follows the gap and was shown is at the end of it, too.
-    const shownAfter = this.#last.length > 0 || this.#partial.stdout.length + this.#partial.stderr.length > 0
+    for (const parts of [this.#partial.stdout, this.#partial.stderr]) if (parts.length > 0) this.#unshown += 1
     this.#last.splice(0, this.#last.length, ...spooled.#last)
-    if (shownAfter) this.#unshown = 0
-    else this.#unshown = Math.max(this.#unshown, this.#last.length)
+    // Else what was shown after the gap stands before the unshown end of them.
+    if (this.#gapUnshown) this.#unshown = Math.max(this.#unshown, this.#last.length)
     this.#partial.stdout = []
     this.#partial.stderr = []
     this.#gapped = false
+    this.#gapUnshown = false
   }
 
   /** What comes now is another task's: ends what there is and forgets it. */
@@ -163,6 +165,7 @@ export class LineFeed {
     this.#tokens -= 1
     this.#emit({ stream, text: textOf(bytes), ...(this.#unshown > 0 ? { skipped: this.#unshown } : {}) })
     this.#unshown = 0
+    this.#gapUnshown = false
   }
 
   /** Holds the beginning of a line; shows it when it overwrites itself or gets too long. */
@@ -215,6 +218,7 @@ export class LineFeed {
     // What is held is not next to what follows any more.
     this.#last.splice(0)
     this.#gapped = true
+    this.#gapUnshown = true
   }
 }
 

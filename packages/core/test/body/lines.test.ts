@@ -77,6 +77,34 @@ describe('LineFeed', () => {
     ])
   })
 
+  it.each([
+    ['nothing', '', ['a 3', 'a 4', 'end']],
+    ['a line that was not shown', 'end\n', ['a 3', 'a 4', 'end']],
+    ['the beginning of a line', 'end', ['a 3', 'a 4', 'end']],
+  ])('shows the end of an output that came with a gap before %s', (_, after, expected) => {
+    const { out, lineFeed, lines, texts } = feed({ burst: 3, rate: 0, tail: 3 })
+    const whole = [0, 1, 2, 3, 4].map((i) => `a ${i}\n`).join('')
+    out(whole.slice(0, 12))
+    lineFeed.push({ stream: 'stdout', data: Buffer.from(after), skipped: 160 })
+    expect(lineFeed.gapped).toBe(true)
+    lineFeed.recall([{ stream: 'stdout', data: Buffer.from(`${whole}end\n`) }])
+    lineFeed.end()
+    expect(texts()).toEqual(['a 0', 'a 1', 'a 2', ...expected])
+    expect(lines[3]!.skipped ?? 0).toBeLessThanOrEqual(2)
+    expect(lineFeed.tail()).toEqual(expected)
+  })
+
+  it('shows no line twice that was shown after a gap', () => {
+    const { out, clock, lineFeed, texts } = feed({ burst: 2, rate: 1, tail: 4 })
+    out('a\nb\n')
+    clock.ms += 1000
+    lineFeed.push({ stream: 'stdout', data: Buffer.from('y\n'), skipped: 160 })
+    out('z\n')
+    lineFeed.recall([{ stream: 'stdout', data: Buffer.from('a\nb\nw\nx\ny\nz\n') }])
+    lineFeed.end()
+    expect(texts()).toEqual(['a', 'b', 'y', 'z'])
+  })
+
   it('takes 50 MB of lines in little time', () => {
     const { lineFeed, lines } = feed()
     const data = Buffer.from('0123456789abcdef\n'.repeat(3855))

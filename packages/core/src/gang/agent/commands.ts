@@ -1,5 +1,6 @@
 import { basename } from 'node:path'
 import { LineFeed } from '../../body/lines.js'
+import { spoolTail } from '../../body/spool-tail.js'
 import type { LogSink } from '../../datastore/logs/sink.js'
 import { GangflowError, messageOf } from '../../errors/base.js'
 import type { Casualty } from '../../errors/verdict.js'
@@ -115,6 +116,7 @@ export class Commands {
       asked: false,
       ended: child.exited.then(async (exit) => {
         running.exit = exit
+        if (feed.gapped) feed.recall(await spoolTail(spoolFile(spool, name)))
         feed.end()
         watch.end()
         const output = await kept.text(spoolFile(spool, name)).catch(() => ({ stdout: '', stderr: '' }))
