@@ -7,6 +7,7 @@ import { keeperOver } from '../../process/keeper.js'
 import type { NativeKeeper } from '../../process/native.js'
 import { deliver } from './deliver.js'
 import type { HostFacts } from './facts.js'
+import type { HostSpec } from './hosts.js'
 import type { SshHostPlan } from './plan.js'
 import { ConnectionFailed, type HostPlaces, HostSession } from './session.js'
 import { type SshWay, sshArgv } from './ssh-argv.js'
@@ -71,9 +72,7 @@ async function openOnce(order: HostOrder, signal: AbortSignal): Promise<OpenHost
   const argv = sshArgv(plan, way, { forward: { there: socket, here: order.rendezvous } })
   const session = new HostSession(plan.host, argv, { workdir: plan.workdir, node: plan.node, socket })
   try {
-    const facts = await session.facts(signal)
-    const runtime = await runtimeFor(order, facts)
-    for (const layer of runtime.layers) await deliver(order, session, facts, layer, signal)
+    const { facts, runtime } = await equip(order, session, signal)
     const helper = `${runtime.layers[0]!.name}/${keeperIn(runtime)}`
     const members = plan.members.map(({ memberId }) => memberId)
     const places = await session.start({ keeper: helper, mark, leaseMs, graceMs, members }, signal)
@@ -92,7 +91,7 @@ async function openOnce(order: HostOrder, signal: AbortSignal): Promise<OpenHost
     const programs = {
       agent: own(runtime.agent),
       keeper: own(helper),
-      node: runtime.node ? own(runtime.node) : facts.node!.path,
+      node: nodeOn(facts, runtime),
       compiled: own(`${runtime.layers[0]!.name}/compiled`),
     }
     return { keeper, facts, places, programs, socket, close }
@@ -102,8 +101,27 @@ async function openOnce(order: HostOrder, signal: AbortSignal): Promise<OpenHost
   }
 }
 
+/** What is needed to make a host ready for agents. */
+type Equipment = Pick<HostOrder, 'way' | 'core'> & { readonly plan: HostSpec }
+
+/** Asks what the host has and delivers what an agent needs there and is not there yet. */
+export async function equip(
+  order: Equipment,
+  session: HostSession,
+  signal: AbortSignal,
+): Promise<{ facts: HostFacts; runtime: HostRuntime }> {
+  const facts = await session.facts(signal)
+  const runtime = await runtimeFor(order, facts)
+  for (const layer of runtime.layers) await deliver(order, session, facts, layer, signal)
+  return { facts, runtime }
+}
+
+/** Absolute path of the Node that runs agents there. */
+export const nodeOn = (facts: HostFacts, runtime: HostRuntime): string =>
+  runtime.node ? `${facts.runtime}/${runtime.node}` : facts.node!.path
+
 /** What is sent to a host of these facts; throws where core cannot run there. */
-async function runtimeFor({ plan, core }: HostOrder, facts: HostFacts): Promise<HostRuntime> {
+async function runtimeFor({ plan, core }: Equipment, facts: HostFacts): Promise<HostRuntime> {
   const { os, arch, libc, node } = facts
   const platform: HostPlatform = {
     os,
