@@ -3,19 +3,22 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { GangflowError } from '../errors/base.js'
 import type { Datastore } from './contract.js'
 import { type DirectoryOptions, openDirectory } from './directory/store.js'
+import { openRelay } from './relay/body-store.js'
 
 export type OpenOptions = DirectoryOptions
 
 /**
  * Opens a datastore: `dir:/abs/path`, a plain path (relative to the working directory), or what `Datastore.location`
- * gave. Nothing is made before the first write. Throws E_DATASTORE_SHARED for a directory that others may write.
+ * gave; `relay:/abs/path.sock`, what another process of this host serves there. Nothing is made before the first write.
+ * Throws E_DATASTORE_SHARED for a directory that others may write.
  */
 export async function openDatastore(location: string, options: OpenOptions = {}): Promise<Datastore> {
   return openDatastoreSync(location, options)
 }
 
-/** As `openDatastore`, for a store whose opening needs no waiting: a directory. */
+/** As `openDatastore`: no store that there is needs waiting to be opened. */
 export function openDatastoreSync(location: string, options: OpenOptions = {}): Datastore {
+  if (location.startsWith('relay:/')) return openRelay(location.slice('relay:'.length))
   const { path, ...flags } = parseLocation(location)
   return openDirectory(path, { ...flags, ...options })
 }

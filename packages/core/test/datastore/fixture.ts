@@ -7,8 +7,8 @@ import { build } from 'esbuild'
 import { tempDirectory } from './helpers.js'
 
 /** Compiles one of `fixtures/` with the sources that it imports; gives the script's path. */
-export async function fixture(name: string): Promise<string> {
-  const outfile = join(tempDirectory(), `${name}.mjs`)
+export async function fixture(name: string, directory = tempDirectory()): Promise<string> {
+  const outfile = join(directory, `${name}.mjs`)
   await build({
     entryPoints: [new URL(`./fixtures/${name}.ts`, import.meta.url).pathname],
     outfile,
@@ -35,6 +35,10 @@ export async function runFixture(
   return output
 }
 
-export function startFixture(script: string, args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+export function startFixture(
+  script: string,
+  args: readonly string[],
+  stdin: 'ignore' | 'pipe' = 'ignore',
+): ChildProcess {
+  return spawn(process.execPath, [script, ...args], { stdio: [stdin, 'pipe', 'inherit'] })
 }

@@ -1,0 +1,58 @@
+import type { Duplex } from 'node:stream'
+import { encodeRelay, type RelayFrame, type RelayMessage, RelayReader } from './wire.js'
+
+/** Frames over a stream, either side. What was received before the end is given before the end is told. */
+export class RelayConnection {
+  readonly #stream: Duplex
+  readonly #reader = new RelayReader()
+  readonly #take: (frame: RelayFrame) => void
+  readonly #ended: (error: unknown) => void
+  #over = false
+
+  constructor(stream: Duplex, take: (frame: RelayFrame) => void, ended: (error: unknown) => void) {
+    this.#stream = stream
+    this.#take = take
+    this.#ended = ended
+    stream.on('error', (error) => this.close(error))
+    stream.on('end', () => this.close())
+    stream.on('close', () => this.close())
+    stream.on('data', (chunk: Uint8Array) => this.#receive(chunk))
+  }
+
+  get isOver(): boolean {
+    return this.#over
+  }
+
+  send(message: RelayMessage, bytes?: Uint8Array): void {
+    if (this.#over) return
+    const pieces = encodeRelay(message, bytes)
+    if (pieces.length > 1) this.#stream.cork()
+    for (const piece of pieces) this.#stream.write(piece)
+    if (pieces.length > 1) this.#stream.uncork()
+  }
+
+  /** Whether the connection alone keeps this process alive. */
+  hold(on: boolean): void {
+    const socket = this.#stream as Duplex & { ref?(): void; unref?(): void }
+    if (on) socket.ref?.()
+    else socket.unref?.()
+  }
+
+  /** Ends it at once: whatever was not answered is asked again, or not wanted any more. */
+  close(error?: unknown): void {
+    if (this.#over) return
+    this.#over = true
+    this.#stream.destroy()
+    this.#ended(error)
+  }
+
+  #receive(chunk: Uint8Array): void {
+    if (this.#over) return
+    try {
+      this.#reader.push(chunk)
+      for (let frame = this.#reader.next(); frame && !this.#over; frame = this.#reader.next()) this.#take(frame)
+    } catch (error) {
+      this.close(error)
+    }
+  }
+}
