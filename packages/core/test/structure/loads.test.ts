@@ -61,3 +61,11 @@ describe.each(['body.cjs', 'agent.cjs', 'describe.js', 'index.js', 'cli.js'])(
     })
   },
 )
+
+it('a body loads neither cryptography nor asynchronous files before it needs them', () => {
+  const script = `require(${JSON.stringify(`${dist}shared.cjs`)}); console.log(process.moduleLoadList.join())`
+  const loaded = execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' }).trim().split(',')
+  expect(loaded).toContain('NativeModule net')
+  expect(loaded).not.toContain('NativeModule crypto')
+  expect(loaded).not.toContain('NativeModule internal/fs/promises')
+})

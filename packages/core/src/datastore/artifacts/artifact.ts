@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
 import { GangflowError } from '../../errors/base.js'
 import type { ArtifactCodec } from '../../flow/values.js'
 import type { BlobReader } from '../contract.js'
+import { Sha256 } from '../sha256.js'
 import { wordFor } from './classify.js'
 import { codecNamed, decodeCbor } from './decode.js'
 import { encodeCbor } from './encode.js'
@@ -60,7 +60,7 @@ export function decodeArtifact(
 
 /** SHA-256 in hex. Large data gives the event loop a turn now and then. */
 export async function digestOf(parts: readonly Uint8Array[]): Promise<string> {
-  const sum = createHash('sha256')
+  const sum = new Sha256()
   let since = 0
   for (const part of parts) {
     for (let offset = 0; offset < part.length; offset += 4 << 20) {
@@ -72,7 +72,7 @@ export async function digestOf(parts: readonly Uint8Array[]): Promise<string> {
       await turn()
     }
   }
-  return sum.digest('hex')
+  return sum.digest()
 }
 
 const isAtom = (value: unknown): boolean =>

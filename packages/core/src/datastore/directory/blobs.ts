@@ -1,9 +1,9 @@
-import { createHash, type Hash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { type FileHandle, open, opendir, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { BlobReader, BlobRef, PutBlobOptions, StoredBlob } from '../contract.js'
 import { corrupt, isAbsent, missingBlob, storeFailure } from '../failures.js'
+import { Sha256, sha256 } from '../sha256.js'
 import type { Durability } from './durable.js'
 import type { StorePaths } from './paths.js'
 
@@ -26,7 +26,7 @@ export class DirectoryBlobs {
     const { signal, durable = true } = options
     signal?.throwIfAborted()
     if (data instanceof Uint8Array && data.length <= PIECE) {
-      const ref = { hash: createHash('sha256').update(data).digest('hex'), size: data.length }
+      const ref = { hash: sha256(data), size: data.length }
       if (await this.keep(ref)) return ref
       return data.length <= SMALL
         ? await this.#writeSmall(data, ref, durable)
@@ -63,7 +63,7 @@ export class DirectoryBlobs {
     const path = this.paths.blob(hash)
     const file = await this.#open(hash, path)
     try {
-      const sum = createHash('sha256')
+      const sum = new Sha256()
       for (;;) {
         signal?.throwIfAborted()
         const { bytesRead, buffer } = await file.read(Buffer.allocUnsafeSlow(1 << 20), 0, 1 << 20, null)
@@ -86,7 +86,7 @@ export class DirectoryBlobs {
     const file = await this.#open(hash, path)
     try {
       const bytes = Buffer.allocUnsafeSlow((await file.stat()).size)
-      const sum = createHash('sha256')
+      const sum = new Sha256()
       let offset = 0
       while (offset < bytes.length) {
         signal?.throwIfAborted()
@@ -114,7 +114,7 @@ export class DirectoryBlobs {
     } catch (error) {
       throw isAbsent(error) ? missingBlob(hash, path) : storeFailure(error, 'reading a blob', path)
     }
-    const sum = createHash('sha256')
+    const sum = new Sha256()
     const size = fstatSync(file).size
     let position = 0
     if (size === 0) verify(sum, hash, path)
@@ -258,7 +258,7 @@ async function writeAll(
   hashed: boolean,
   sync: boolean,
 ): Promise<{ hash: string; size: number }> {
-  const sum = createHash('sha256')
+  const sum = new Sha256()
   let size = 0
   try {
     for await (const part of data) {
@@ -276,9 +276,9 @@ async function writeAll(
   } finally {
     await handle.close()
   }
-  return { hash: sum.digest('hex'), size }
+  return { hash: sum.digest(), size }
 }
 
-function verify(sum: Hash, hash: string, path: string): void {
-  if (sum.digest('hex') !== hash) throw corrupt(`blob ${hash.slice(0, 12)}`, path)
+function verify(sum: Sha256, hash: string, path: string): void {
+  if (sum.digest() !== hash) throw corrupt(`blob ${hash.slice(0, 12)}`, path)
 }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { closeSync, constants, fsync, mkdirSync, openSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -21,7 +20,8 @@ export class Durability {
   #counter = 0
   #disk: Disk | undefined
   #breathed = 0
-  readonly #prefix = `${process.pid}-${randomBytes(4).toString('hex')}`
+  /** Of this process alone, also where hosts share the disk. */
+  readonly #prefix = `${process.pid}-${process.hrtime.bigint().toString(36)}-${Math.random().toString(36).slice(2)}`
 
   constructor(
     readonly temp: string,
