@@ -38,7 +38,8 @@ backendConformance('local', async () => {
         .filter((pid) => {
           try {
             const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-            return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === keeper.pid
+            const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+            return parent === keeper.pid && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('agent.cjs')
           } catch {
             return false
           }

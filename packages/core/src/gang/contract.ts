@@ -97,8 +97,11 @@ export interface Member {
   readonly memberId: string
   readonly host: string
   readonly agentExited: Promise<ProcessExit>
-  /** Where its processes' output is spooled, when that is on this machine: committed from here after its death. */
-  readonly spool?: string
+  /**
+   * After its end: the directory on this machine with the spools of its processes that it had not stored, brought from
+   * its host where that is another; committed and removed by the caller. Undefined when there are none.
+   */
+  spools?(): Promise<string | undefined>
   /** The agent's own last lines, where the backend sees them. */
   lastLines?(): readonly string[]
   /** What is to be seen of its agent from outside, where the backend sees it; `text` is a clause for the verdict. */

@@ -100,7 +100,6 @@ class LocalMember implements Member {
   readonly memberId: string
   readonly host: string
   readonly agentExited: Member['agentExited']
-  readonly spool: string
   readonly #agent: KeptProcess
   readonly #feed = new LineFeed(() => {})
   readonly #place: Place
@@ -109,11 +108,14 @@ class LocalMember implements Member {
   constructor(plan: LocalMemberPlan, agent: KeptProcess, place: Place) {
     this.memberId = plan.memberId
     this.host = plan.host
-    this.spool = place.spool
     this.#agent = agent
     this.#place = place
     this.agentExited = agent.exited
     agent.onOutput((chunk) => this.#feed.push(chunk))
+  }
+
+  async spools(): Promise<string> {
+    return this.#place.spool
   }
 
   lastLines(): readonly string[] {

@@ -1,6 +1,7 @@
 import pLimit from 'p-limit'
 import { encodeBootstrap } from '../../gang/agent/bootstrap.js'
 import type { Allocation, Bootstrap, GangBackend, MemberBootstrap } from '../../gang/contract.js'
+import { fetchSpools } from './fetch-spools.js'
 import { type OpenHost, openHost } from './host.js'
 import type { HostSpec } from './hosts.js'
 import { SshMember, undoOn } from './member.js'
@@ -59,7 +60,8 @@ async function startOverSsh(
       either,
     )
     hosts.push(host)
-    for (const member of hostPlan.members) members.push(await startMember(host, hostPlan, member, bootstrap))
+    for (const member of hostPlan.members)
+      members.push(await startMember(host, hostPlan, member, bootstrap, options.way))
   }
   try {
     const opened = await Promise.allSettled(
@@ -83,6 +85,7 @@ async function startMember(
   plan: SshHostPlan,
   member: SshMemberPlan,
   bootstrap: Bootstrap,
+  way: SshWay,
 ): Promise<SshMember> {
   const { keeper, facts, programs } = host
   const told = memberBootstrap(host, plan, member)
@@ -97,7 +100,10 @@ async function startMember(
     onOwnerGone: { lingerMs: bootstrap.timeouts.linger },
     strays: 'end',
   })
-  return new SshMember(member.memberId, plan.host, agent, () => undoOn(host, member.memberId, env))
+  return new SshMember(member.memberId, plan.host, agent, {
+    undo: () => undoOn(host, member.memberId, env),
+    spools: () => fetchSpools(host, plan, way, told.spool),
+  })
 }
 
 /** What the backend decides for a member; what nobody said is the host's, shared among its members. */

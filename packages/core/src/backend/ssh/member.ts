@@ -6,6 +6,13 @@ import type { OpenHost } from './host.js'
 /** Milliseconds that a host has for ending what is left of a member. */
 const REAP_MS = 20_000
 
+/** What is done on the host once a member's agent has ended. */
+export interface AfterMember {
+  undo(): Promise<void>
+  /** Brings the spools that are left into a directory of this machine. */
+  spools(): Promise<string | undefined>
+}
+
 /** A member on a host: its agent hangs below the host's keeper. */
 export class SshMember implements Member {
   readonly memberId: string
@@ -13,20 +20,24 @@ export class SshMember implements Member {
   readonly agentExited: Member['agentExited']
   readonly #feed = new LineFeed(() => {})
   readonly #agent: KeptProcess
-  readonly #cleanUp: () => Promise<void>
+  readonly #after: AfterMember
   #reaped: Promise<void> | undefined
 
-  constructor(memberId: string, host: string, agent: KeptProcess, cleanUp: () => Promise<void>) {
+  constructor(memberId: string, host: string, agent: KeptProcess, after: AfterMember) {
     this.memberId = memberId
     this.host = host
     this.#agent = agent
-    this.#cleanUp = cleanUp
+    this.#after = after
     this.agentExited = agent.exited
     agent.onOutput((chunk) => this.#feed.push(chunk))
   }
 
   lastLines(): readonly string[] {
     return this.#feed.tail()
+  }
+
+  spools(): Promise<string | undefined> {
+    return this.#after.spools()
   }
 
   reap(): Promise<void> {
@@ -40,7 +51,7 @@ export class SshMember implements Member {
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, REAP_MS)
     })
-    const done = this.#agent.stop({ graceMs: 0, signal: 'SIGKILL' }).then(() => this.#cleanUp())
+    const done = this.#agent.stop({ graceMs: 0, signal: 'SIGKILL' }).then(() => this.#after.undo())
     await Promise.race([done.catch(() => {}), late])
     clearTimeout(timer)
   }

@@ -29,7 +29,7 @@ const settings = (way: SshWay): readonly string[] => [
   'RequestTTY=no',
 ]
 
-/** A command line that runs `command` on the host: plain words only, so that every login shell reads them alike. */
+/** A command line that runs `command` on the host, whose words every login shell reads alike. */
 export function sshArgv(
   spec: Pick<HostSpec, 'host' | 'user' | 'port'>,
   way: SshWay,
@@ -48,6 +48,9 @@ export function sshArgv(
     ...(spec.user === undefined ? [] : ['-l', spec.user]),
     '-T',
     spec.host,
-    ...command,
+    ...command.map(word),
   ]
 }
+
+/** In single quotes where a shell would read it as anything but itself: sh, bash, zsh, csh and fish agree on these. */
+const word = (text: string): string => (/^[\w/.,:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)

@@ -10,6 +10,7 @@ export const sshCodes = {
   E_SSH_HOSTS: 'the list or file of hosts has a mistake, or is missing',
   E_SSH_NAME: 'the name of a host cannot be resolved',
   E_SSH_REFUSED: 'no SSH server listens at a host',
+  E_SSH_SPOOLS: "the last lines of a member's processes could not be brought from its host",
   E_SSH_TOO_FEW_HOSTS: 'a step asks for more members than hosts are given',
   E_SSH_UNREACHABLE: 'a host cannot be reached',
 } as const

@@ -95,11 +95,12 @@ export async function commitVerdict(
 
 /** What the member's processes said last, where it could not store that itself. */
 async function recoverLogs(gang: OwnedGang, member: OwnedMember): Promise<void> {
-  if (member.backed.spool === undefined) return
+  const spools = await member.backed.spools?.()
+  if (spools === undefined) return
   const { datastore, request } = gang.attempt
   const node = { address: request.address, epoch: Math.max(1, gang.epoch), node: member.node }
-  await commitSpoolDirectory(datastore, node, member.backed.spool)
-  await rm(member.backed.spool, { recursive: true, force: true })
+  await commitSpoolDirectory(datastore, node, spools)
+  await rm(spools, { recursive: true, force: true })
 }
 
 /**
