@@ -42,7 +42,8 @@ export async function compileFlow(request: CompileRequest, datastore: Datastore)
     script.catch(() => {})
     if (!unchanged) await last.keep(bundle, begun)
     const key = await descriptionKey(stored.ref.hash, core, bundle.pins, execArgv)
-    const compiled = { file, bundle: stored.path, ref: stored.ref, core: core.folder }
+    const uses = { pinned: [...new Set(bundle.pins.map((pin) => pin.path))], sources: bundle.sources }
+    const compiled = { file, bundle: stored.path, ref: stored.ref, core: core.folder, uses }
     const kept = await readDescription(stored.folder, key)
     if (kept !== undefined) {
       await script

@@ -12,6 +12,16 @@ export interface CompiledFlow {
   /** Absolute path of the folder of `@gangflow/core` that the flow resolves: bodies load its `dist/body.js`. */
   readonly core: string
   readonly description: FlowDescription
+  /** What the bundle is made of: for a package of it. */
+  readonly uses: BundleUses
+}
+
+/** Absolute paths of this machine. */
+export interface BundleUses {
+  /** Files of packages to which its imports are pinned. */
+  readonly pinned: readonly string[]
+  /** The project's own files in it. */
+  readonly sources: readonly string[]
 }
 
 export interface CompileRequest {

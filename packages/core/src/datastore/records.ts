@@ -10,6 +10,7 @@ import type { ArtifactRef, BlobRef } from './contract.js'
  *   flows/FLOW/RUN/end                                          RunEndRecord, create-if-absent
  *   flows/FLOW/RUN/owner/N                                      OwnerRecord
  *   flows/FLOW/RUN/tags                                         string[]
+ *   flows/FLOW/RUN/packages/HASH                                PackageRecord: code that was sent to hosts
  *   flows/FLOW/RUN/tasks/STEP/TASK/spec                         TaskRecord, created when scheduled
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/start             AttemptRecord
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/failed            AttemptFailedRecord, create-if-absent
@@ -45,6 +46,12 @@ export interface BundleRef {
   readonly hash: string
   readonly code: BlobRef
   readonly map: BlobRef
+}
+
+/** A flow's package by the hash of its manifest; names every blob that belongs to it, so that `gc` spares them. */
+export interface PackageRecord {
+  readonly package: BlobRef
+  readonly blobs: readonly string[]
 }
 
 export type RunStatus = 'running' | 'done' | 'failed' | 'cancelled' | 'lost'
@@ -178,6 +185,7 @@ export const keys = {
   owners: (flow: string, run: string) => `${keys.runRoot(flow, run)}/owner`,
   owner: (flow: string, run: string, n: number) => `${keys.owners(flow, run)}/${String(n).padStart(6, '0')}`,
   tags: (flow: string, run: string) => `${keys.runRoot(flow, run)}/tags`,
+  package: (flow: string, run: string, hash: string) => `${keys.runRoot(flow, run)}/packages/${safe(hash)}`,
   tasks: (flow: string, run: string) => `${keys.runRoot(flow, run)}/tasks`,
   step: (flow: string, run: string, step: string) => `${keys.tasks(flow, run)}/${safe(step)}`,
   taskRoot: (t: TaskAddress) => `${keys.step(t.flow, t.run, t.step)}/${safe(t.task)}`,

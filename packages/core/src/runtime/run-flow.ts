@@ -108,7 +108,14 @@ async function loaded(
     const none = { hash: '', size: 0 }
     return {
       flowClass: flow,
-      compiled: { file: '', bundle: '', core: '', description, ref: { hash: '', code: none, map: none } },
+      compiled: {
+        file: '',
+        bundle: '',
+        core: '',
+        description,
+        ref: { hash: '', code: none, map: none },
+        uses: { pinned: [], sources: [] },
+      },
     }
   }
   const compiled = await compileFlow({ file: flow instanceof URL ? flow.pathname : flow }, store)

@@ -11,6 +11,12 @@ export const compileCodes = {
   E_FLOW_LOAD_TIMEOUT: 'a flow file that takes too long to load',
   E_NO_FLOW: 'a file that exports no flow',
   E_SEVERAL_FLOWS: 'a file that exports several flows and none as its default',
+  E_CODE_LIMIT: 'a flow that, with its packages and files, is larger than what is sent to hosts',
+  E_CODE_UNREADABLE: 'a file of the project that is to be sent to hosts and cannot be read',
+  E_CODE_CHANGED: 'a file of the project that was cut short while it was read for the hosts',
+  E_CODE_PLATFORM: 'packages of a flow that were installed for another platform than that of a host',
+  E_CODE_CACHE: 'a host whose directory for delivered code cannot be used',
+  E_CODE_BROKEN: 'delivered code that is not what it says',
   E_RUNTIME_NODE: 'a host without a Node that serves, where the Node of this machine cannot be sent',
   E_RUNTIME_CHANGED: 'a file of core or of Node that changed while it was sent to a host',
 } as const

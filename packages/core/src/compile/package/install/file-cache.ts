@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { chmod, lstat, mkdir, open, rename, rm, utimes } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import type { Datastore } from '../../../datastore/contract.js'
+import { GangflowError } from '../../../errors/base.js'
+import type { FileEntry, Pack, PartIndex } from '../manifest.js'
+import type { CodeCache } from './cache-folder.js'
+
+/** The time that all files have: who writes to one gives it another. Seconds since 1970. */
+export const UNTOUCHED = 1_000_000_000
+
+/** Blobs that are fetched at once; each is at most 8 MiB, unpacked. */
+const AT_ONCE = 4
+
+export const cachedPath = ({ files }: CodeCache, [, , hash, mode]: FileEntry): string =>
+  join(files, hash.slice(0, 2), `${hash.slice(2)}${mode ?? ''}`)
+
+/** Whether a file looks as it was made: its size and time. */
+export async function looksUntouched(path: string, [, size]: FileEntry): Promise<boolean> {
+  const facts = await lstat(path).catch(() => undefined)
+  return facts?.isFile() === true && facts.size === size && facts.mtimeMs === UNTOUCHED * 1000
+}
+
+/** Whether a file has the content that it should have. */
+export async function isSound(path: string, entry: FileEntry): Promise<boolean> {
+  if (!(await looksUntouched(path, entry))) return false
+  const hash = createHash('sha256')
+  try {
+    for await (const piece of createReadStream(path, { highWaterMark: 1 << 18 })) hash.update(piece as Buffer)
+  } catch {
+    return false
+  }
+  return hash.digest('hex') === entry[2]
+}
+
+/** Runs `work` on each, some at once, in order of begin. After a failure none is begun; it is thrown when all have ended. */
+export async function each<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
+  let next = 0
+  const failures: unknown[] = []
+  const worker = async () => {
+    while (failures.length === 0 && next < items.length) {
+      await work(items[next++]!).catch((error: unknown) => failures.push(error))
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker))
+  if (failures.length > 0) throw failures[0]
+}
+
+/** Fetches what the cache lacks of these files; every file of it is then there, verified by its hash. */
+export async function fetchFiles(
+  cache: CodeCache,
+  store: Datastore,
+  index: PartIndex,
+  signal: AbortSignal,
+  moved: (bytes: number) => void,
+): Promise<void> {
+  const missing = new Set<number>()
+  await each([...index.files.entries()], 16, async ([at, entry]) => {
+    signal.throwIfAborted()
+    if (!(await isSound(cachedPath(cache, entry), entry))) missing.add(at)
+  })
+  await each(jobsOf(index, missing), AT_ONCE, async (packs) => {
+    signal.throwIfAborted()
+    const [{ first, count }] = packs as [Pack]
+    const read = async function* () {
+      for (const { blob, gzip } of packs) {
+        const bytes = await store.getBlob(blob.hash, { signal })
+        moved(blob.size)
+        yield gzip ? await promisify(gunzip)(bytes) : bytes
+      }
+    }
+    if (count === 1) return writeFile(cache, index.files[first]!, read())
+    for await (const bytes of read()) {
+      let at = 0
+      for (const [offset, entry] of index.files.slice(first, first + count).entries()) {
+        const own = bytes.subarray(at, at + entry[1])
+        at += entry[1]
+        if (missing.has(first + offset)) await writeFile(cache, entry, [own])
+      }
+    }
+  })
+}
+
+/** The packs to fetch; the pieces of a large file together, in their order. */
+function jobsOf({ packs }: PartIndex, missing: ReadonlySet<number>): Pack[][] {
+  const jobs = new Map<number, Pack[]>()
+  for (const pack of packs) {
+    const wanted = Array.from({ length: pack.count }, (_, at) => pack.first + at).some((at) => missing.has(at))
+    if (wanted) jobs.set(pack.first, [...(jobs.get(pack.first) ?? []), pack])
+  }
+  return [...jobs.values()]
+}
+
+/** Whole and verified, or not at all. */
+async function writeFile(
+  cache: CodeCache,
+  entry: FileEntry,
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const [place, size, wanted, mode] = entry
+  const temporary = join(cache.temp, `file-${process.pid}-${Math.random().toString(36).slice(2)}`)
+  const hash = createHash('sha256')
+  const handle = await open(temporary, 'wx', 0o600)
+  try {
+    let written = 0
+    try {
+      for await (const piece of pieces) {
+        hash.update(piece)
+        await handle.writeFile(piece)
+        written += piece.length
+      }
+    } finally {
+      await handle.close()
+    }
+    if (written !== size || hash.digest('hex') !== wanted) throw broken(place)
+    await utimes(temporary, UNTOUCHED, UNTOUCHED)
+    await chmod(temporary, mode === 'x' ? 0o555 : 0o444)
+    const path = cachedPath(cache, entry)
+    await rename(temporary, path).catch(async () => {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      await rename(temporary, path)
+    })
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}
+
+const broken = (place: string) =>
+  new GangflowError({
+    code: 'E_CODE_BROKEN',
+    what: `the package of the flow does not have what it says of ${place}`,
+    fix: 'run it again; if it stays, remove the packed/ folder in the scratch directory of the datastore',
+  })

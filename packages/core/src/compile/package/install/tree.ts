@@ -1,0 +1,175 @@
+import { constants } from 'node:fs'
+import {
+  chmod,
+  copyFile,
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Datastore } from '../../../datastore/contract.js'
+import { GangflowError } from '../../../errors/base.js'
+import { bundleName } from '../../bundle-flow.js'
+import { scriptName } from '../../load-script.js'
+import type { LocalFlow } from '../contract.js'
+import type { FileEntry, Manifest, PartIndex, Template } from '../manifest.js'
+import { fill } from '../template.js'
+import type { CodeCache } from './cache-folder.js'
+import { cachedPath, each, isSound, looksUntouched, UNTOUCHED } from './file-cache.js'
+
+/** A copy on disk: `root/` has the places, `flow/` the bundle, `tree.json` what is in it. */
+interface TreeFacts {
+  readonly flow: string
+  readonly core: string
+  readonly files: readonly FileEntry[]
+  readonly bundle: FileEntry
+}
+
+export interface LaidPart {
+  readonly index: PartIndex
+  /** Steps may write in it: it gets files of its own. */
+  readonly own: boolean
+}
+
+const AT_ONCE = 16
+
+/** The newest copy of this package in which nobody has changed what was delivered; once a boot by content. */
+export async function soundTree({ trees }: CodeCache, id: string): Promise<LocalFlow | undefined> {
+  for (const folder of (await copiesOf(trees, id)).reverse()) {
+    const tree = join(trees, folder)
+    try {
+      const facts = JSON.parse(await readFile(join(tree, 'tree.json'), 'utf8')) as TreeFacts
+      const boot = await bootId()
+      const verified = boot !== '' && (await readFile(join(tree, 'verified'), 'utf8').catch(() => '')) === boot
+      const sound = verified ? looksUntouched : isSound
+      const all = [facts.bundle, ...facts.files]
+      let whole = true
+      await each(all, AT_ONCE, async (entry) => {
+        if (whole && !(await sound(join(tree, entry[0]), entry))) whole = false
+      })
+      if (!whole) continue
+      if (!verified) await writeFile(join(tree, 'verified'), boot)
+      await use(tree)
+      return flowIn(tree, facts)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' && !(error instanceof SyntaxError)) throw error
+    }
+  }
+  return undefined
+}
+
+/** Makes a new copy from the cache's files; it is there whole or not at all. */
+export async function makeTree(
+  cache: CodeCache,
+  id: string,
+  manifest: Manifest,
+  parts: readonly LaidPart[],
+  store: Datastore,
+  signal: AbortSignal,
+): Promise<LocalFlow> {
+  const last = Number((await copiesOf(cache.trees, id)).at(-1)?.split('.')[1] ?? 0)
+  const tree = join(cache.trees, `${id}.${last + 1}`)
+  const making = join(cache.temp, `tree-${process.pid}-${Math.random().toString(36).slice(2)}`)
+  try {
+    const root = join(making, 'root')
+    for (const { index } of parts) await layFolders(root, index)
+    for (const { index, own } of parts) {
+      await each(index.files, AT_ONCE, async (entry) => {
+        signal.throwIfAborted()
+        await layFile(cachedPath(cache, entry), join(root, entry[0]), entry, own)
+      })
+      for (const [place, target] of index.links) await symlink(target, join(root, place))
+    }
+    const bundle = await layBundle(making, tree, manifest, store, signal)
+    const files = parts.flatMap(({ index }) =>
+      index.files.map(([place, ...rest]) => [`root/${place}`, ...rest] as unknown as FileEntry),
+    )
+    const facts: TreeFacts = { flow: manifest.flow, core: manifest.core, files, bundle }
+    await writeFile(join(making, 'tree.json'), JSON.stringify(facts))
+    await writeFile(join(making, 'verified'), await bootId())
+    await use(making)
+    await rename(making, tree)
+    return flowIn(tree, facts)
+  } finally {
+    await rm(making, { recursive: true, force: true })
+  }
+}
+
+/** Numbers count up; in order. */
+async function copiesOf(trees: string, id: string): Promise<string[]> {
+  const names = (await readdir(trees)).filter((name) => name.startsWith(`${id}.`))
+  return names.sort((a, b) => Number(a.split('.')[1]) - Number(b.split('.')[1]))
+}
+
+/** Says that it is in use, for whoever makes room. */
+export const use = async (tree: string): Promise<void> => writeFile(join(tree, 'used'), '')
+
+const flowIn = (tree: string, { flow, core }: Pick<TreeFacts, 'flow' | 'core'>): LocalFlow => ({
+  file: join(tree, 'root', flow),
+  bundle: join(tree, 'flow', bundleName),
+  core: join(tree, 'root', core),
+})
+
+async function layFolders(root: string, { files, links, folders }: PartIndex): Promise<void> {
+  const places = [...files.map(([place]) => place), ...links.map(([place]) => place)]
+  for (const place of [...places, ...folders]) {
+    if (place.startsWith('/') || place.split('/').includes('..')) throw outside(place)
+  }
+  const needed = new Set([...places.map((place) => dirname(place)), ...folders])
+  await each([...needed].sort(), AT_ONCE, async (folder) => void (await mkdir(join(root, folder), { recursive: true })))
+}
+
+async function layFile(cached: string, path: string, [, , , mode]: FileEntry, own: boolean): Promise<void> {
+  if (!own) {
+    try {
+      return await link(cached, path)
+    } catch (error) {
+      // Too many links, or a disk that has none.
+      if (!['EMLINK', 'EPERM', 'ENOTSUP', 'ENOSYS', 'EXDEV'].includes((error as NodeJS.ErrnoException).code ?? ''))
+        throw error
+    }
+  }
+  await copyFile(cached, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+  await chmod(path, mode === 'x' ? 0o755 : 0o644)
+  await utimes(path, UNTOUCHED, UNTOUCHED)
+  // In use, for whoever makes room: the time of the last change of its facts.
+  await utimes(cached, UNTOUCHED, UNTOUCHED)
+}
+
+async function layBundle(
+  making: string,
+  tree: string,
+  { code, script, map }: Manifest,
+  store: Datastore,
+  signal: AbortSignal,
+): Promise<FileEntry> {
+  const { createHash } = await import('node:crypto')
+  const filled = async ({ blob, slots }: Template) =>
+    Buffer.from(
+      fill(Buffer.from(await store.getBlob(blob.hash, { signal })).toString('utf8'), slots, join(tree, 'root')),
+    )
+  const path = join(making, 'flow', bundleName)
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(`${path}.map`, await store.getBlob(map.hash, { signal }))
+  await writeFile(scriptName(path), script ? await filled(script) : '')
+  const text = await filled(code)
+  await writeFile(path, text)
+  await utimes(path, UNTOUCHED, UNTOUCHED)
+  return [`flow/${bundleName}`, text.length, createHash('sha256').update(text).digest('hex')]
+}
+
+const bootId = async (): Promise<string> =>
+  (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim()
+
+const outside = (place: string) =>
+  new GangflowError({
+    code: 'E_CODE_BROKEN',
+    what: `the package of the flow has a place outside of itself: ${place}`,
+    fix: 'see who may write to the datastore',
+  })

@@ -1,0 +1,132 @@
+import { readFile } from 'node:fs/promises'
+import { relative } from 'node:path'
+import type { BlobRef, Datastore } from '../../datastore/contract.js'
+import { keys, type PackageRecord } from '../../datastore/records.js'
+import type { Json } from '../../flow/values.js'
+import type { CompiledFlow } from '../contract.js'
+import { scriptName } from '../load-script.js'
+import type { PackageRef, PackFlowOptions } from './contract.js'
+import { type Gathered, gather } from './gather.js'
+import { thisPlatform } from './host-platform.js'
+import { encode, type Manifest, type Template } from './manifest.js'
+import { nativesOf } from './natives.js'
+import { bytesOf, type Part } from './parts.js'
+import { hasAll, type StoredPart, storePart } from './store-part.js'
+import { type PlaceOf, slotsOf } from './template.js'
+
+/** Parts that are read and stored at once. */
+const AT_ONCE = 4
+
+/** What is needed of a compiled flow. */
+export type PackedFlow = Pick<CompiledFlow, 'file' | 'bundle' | 'core' | 'ref' | 'uses'>
+
+/**
+ * Stores a flow with all that it needs (its bundle, core, whole packages by dependency, the project's own files) as
+ * blobs of the datastore; what is there from an earlier run is not stored again. Throws E_CODE_LIMIT before anything is read,
+ * E_CODE_UNREADABLE and E_CODE_CHANGED with the file's name.
+ */
+export async function packFlow(
+  flow: PackedFlow,
+  store: Datastore,
+  options: PackFlowOptions = {},
+  signal?: AbortSignal,
+): Promise<PackageRef> {
+  const bundle = await readBundle(flow)
+  const gathered = await gather(flow, bundle.addons, options, signal)
+  for (let again = false; ; again = true) {
+    const packed = await storeAll(flow, bundle, gathered, store, options, signal)
+    // A collection may have taken what was found there before the record named it.
+    if (again || (await hasAll(store, packed.blobs))) return packed.ref
+  }
+}
+
+interface Bundle {
+  readonly code: string
+  readonly script: string
+  /** Native addons that it names by their paths. */
+  readonly addons: readonly string[]
+}
+
+async function readBundle({ bundle }: PackedFlow): Promise<Bundle> {
+  const [code, script] = await Promise.all([
+    readFile(bundle, 'utf8'),
+    readFile(scriptName(bundle), 'utf8').catch(() => ''),
+  ])
+  const addons = [...code.matchAll(/\brequire\(("\/[^"\n]+\.node")\)/g)].map(([, text]) => JSON.parse(text!) as string)
+  return { code, script, addons }
+}
+
+async function storeAll(
+  flow: PackedFlow,
+  bundle: Bundle,
+  { parts, base, has }: Gathered,
+  store: Datastore,
+  { run, progress }: PackFlowOptions,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly ref: PackageRef; readonly blobs: readonly string[] }> {
+  const files = parts.reduce((sum, part) => sum + part.files.length, 0)
+  const bytes = parts.reduce((sum, part) => sum + bytesOf(part), 0)
+  const placeOf = (path: string) => relative(base, path)
+  let moved = 0
+  const tell = () => progress?.({ phase: 'pack', files, bytes, moved })
+  tell()
+  const stored = await inTurns(parts, async (part) => {
+    const done = await storePart(part, store, { placeOf, ...(signal && { signal }) })
+    moved += done.moved
+    if (done.moved > 0) tell()
+    return done
+  })
+  const named: PlaceOf = (path) => (has(path) ? placeOf(path) : undefined)
+  const code = await templateOf(bundle.code, 'module', named, store)
+  const script = bundle.script === '' ? undefined : await templateOf(bundle.script, 'script', named, store)
+  const manifest: Manifest = {
+    version: 1,
+    flow: placeOf(flow.file),
+    core: placeOf(flow.core),
+    code,
+    map: flow.ref.map,
+    ...(script ? { script } : {}),
+    parts: stored.map(({ ref }) => ref),
+    natives: await nativesOf(parts),
+    packedOn: thisPlatform(),
+  }
+  // Durable, and with it all that was put before.
+  const blob = await store.putBlob(await encode(manifest))
+  const own = [blob, code.blob, flow.ref.map, ...(script ? [script.blob] : [])].map(({ hash }) => hash)
+  const blobs = [...new Set([...own, ...stored.flatMap((part) => part.blobs)])]
+  if (run) await keep(store, run, blob, blobs)
+  return { ref: { package: blob, files, bytes }, blobs }
+}
+
+async function templateOf(
+  code: string,
+  type: 'module' | 'script',
+  placeOf: PlaceOf,
+  store: Datastore,
+): Promise<Template> {
+  const [blob, slots] = await Promise.all([
+    store.putBlob(Buffer.from(code), { durable: false }),
+    slotsOf(code, type, placeOf),
+  ])
+  return { blob, slots }
+}
+
+async function keep(
+  store: Datastore,
+  { flow, run }: { flow: string; run: string },
+  blob: BlobRef,
+  blobs: readonly string[],
+): Promise<void> {
+  const record: PackageRecord = { package: blob, blobs }
+  await store.createRecord(keys.package(flow, run, blob.hash), record as unknown as Json)
+}
+
+async function inTurns(parts: readonly Part[], work: (part: Part) => Promise<StoredPart>): Promise<StoredPart[]> {
+  const done: StoredPart[] = []
+  let next = 0
+  const worker = async () => {
+    for (let index = next++; index < parts.length; index = next++) done[index] = await work(parts[index]!)
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  return done
+}
