@@ -9,7 +9,7 @@ import type { GangNeeds } from '../flow/description.js'
  * What agents and the owner say to each other, in the frames of body/frames.ts. On the lease connection (from the
  * agent): call `join` (Joining → Work), events `beat`, `report` (Report); (from the owner) event `beat`, calls `form`
  * (Formation), `stop` (StopOrder → Account), `commit` ({key, value} → boolean), `finish` (→ Account). On the data
- * connection: events `lines`, `progress`, `state`. Peers call each other's services (agent/services.ts).
+ * connection, numbered and answered: calls `lines`, `progress`, `state`, `drained` ({seq, data}). Peers call each other's services (agent/services.ts).
  */
 
 /** What an agent says of itself when it joins. */

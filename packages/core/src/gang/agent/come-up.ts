@@ -9,6 +9,7 @@ import type { Keeper } from '../../process/contract.js'
 import type { Transport } from '../contract.js'
 import { answer } from '../handshake.js'
 import type { Joining, Work } from '../protocol.js'
+import { DataLink } from './data-link.js'
 import { failureOfKeeper } from './failures.js'
 import { Live } from './live.js'
 import type { OwnerLink } from './owner-link.js'
@@ -44,7 +45,7 @@ export async function comeUp(
   starting.catch(() => {})
   const [lease, data, listener, raw, datastore] = await Promise.all([
     owner.open(),
-    dialData(state, tools.transport),
+    openData(state, owner, tools.transport),
     tools.transport.listen(`agent-${member.memberId}`),
     openRawPort(join(member.directory, 'raw.sock')),
     tools.openDatastore(location),
@@ -68,11 +69,17 @@ export async function comeUp(
   return parts
 }
 
-async function dialData({ boot, key }: MemberState, transport: Transport): Promise<Peer> {
-  const signal = AbortSignal.timeout(boot.timeouts.start)
-  const { stream } = await transport.connect(boot.rendezvous, { signal })
-  await answer(stream, key, { member: boot.member.memberId, purpose: 'data', epoch: 0 }, signal)
-  return new Peer(stream, { name: 'the launcher' })
+async function openData({ boot, key }: MemberState, owner: OwnerLink, transport: Transport): Promise<DataLink> {
+  const { rendezvous, timeouts, member } = boot
+  const dial = async (limitMs: number) => {
+    const signal = AbortSignal.timeout(limitMs)
+    const { stream } = await transport.connect(rendezvous, { signal })
+    await answer(stream, key, { member: member.memberId, purpose: 'data', epoch: owner.epoch }, signal)
+    return new Peer(stream, { name: 'the launcher' })
+  }
+  const link = new DataLink({ dial, leaseMs: timeouts.lease })
+  await link.open(timeouts.start)
+  return link
 }
 
 function watchKeeper(state: MemberState, keeper: Keeper, reports: Reports): void {

@@ -1,5 +1,5 @@
-import type { Peer } from '../../body/peer.js'
 import type { LiveLine } from '../protocol.js'
+import type { DataLink } from './data-link.js'
 
 /** Lines that are kept for the owner while it does not read. */
 const HELD = 5000
@@ -7,13 +7,13 @@ const FLUSH_MS = 20
 
 /** The live view's lines, in batches on the data connection; what the owner cannot take in time is counted. */
 export class Live {
-  readonly #data: Peer
+  readonly #data: DataLink
   #batch: LiveLine[] = []
   #skipped = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
   #busy = false
 
-  constructor(data: Peer) {
+  constructor(data: DataLink) {
     this.#data = data
   }
 
@@ -35,7 +35,7 @@ export class Live {
       if ((await Promise.race([this.flush().then(() => this.#data.flushed()), late.then(() => 'late')])) === 'late')
         return
     }
-    this.#data.event('drained')
+    this.#data.tell('drained')
   }
 
   async flush(): Promise<void> {
@@ -45,7 +45,7 @@ export class Live {
     this.#busy = true
     const lines = this.#batch
     this.#batch = []
-    this.#data.event('lines', lines as never)
+    this.#data.tell('lines', lines)
     await this.#data.flushed()
     this.#busy = false
     if (this.#batch.length > 0) this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS)

@@ -76,8 +76,8 @@ function tell({ live, data }: Parts, event: BodyEvent): void {
   if (event.type === 'line') {
     const { stream, text, skipped } = event
     live.line({ process: 'body', stream, text, ...(skipped ? { skipped } : {}) })
-  } else if (event.type === 'state') data.event('state', { state: event.state })
-  else if (event.type === 'progress') data.event('progress', event.data)
+  } else if (event.type === 'state') data.tell('state', { state: event.state })
+  else if (event.type === 'progress') data.tell('progress', event.data)
   else if (event.type === 'inspect')
     live.line({ process: 'body', stream: 'stderr', text: `Debugger listening on ${event.url}` })
 }

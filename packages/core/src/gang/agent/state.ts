@@ -9,6 +9,7 @@ import type { Formation, Work } from '../protocol.js'
 import type { AgentBootstrap } from './bootstrap.js'
 import type { Channels } from './channels.js'
 import type { Commands } from './commands.js'
+import type { DataLink } from './data-link.js'
 import { memberEnvironment } from './environment.js'
 import type { Place } from './failures.js'
 import type { Live } from './live.js'
@@ -23,7 +24,7 @@ export interface Parts {
   readonly work: Work
   readonly listener: Listener
   readonly raw: RawPort
-  readonly data: Peer
+  readonly data: DataLink
   readonly live: Live
 }
 

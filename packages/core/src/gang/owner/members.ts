@@ -24,6 +24,8 @@ export class OwnedMember {
   /** We ended it, or told it to go: its end is no failure. */
   released = false
   account: Account | undefined
+  /** Number of the last thing that it told over its data connection. */
+  told = 0
   /** Its last line has come. */
   readonly drained = deferred<void>()
   /** Last lines by process, for a member that cannot tell them any more. */

@@ -1,4 +1,4 @@
-import { Peer } from '../../body/peer.js'
+import { type Method, Peer } from '../../body/peer.js'
 import type { ErrorFacts } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
 import type { Listener } from '../contract.js'
@@ -106,15 +106,22 @@ function dataPeer(
   member: OwnedMember,
   stream: ConstructorParameters<typeof Peer>[0],
 ): Peer {
-  const peer = new Peer(stream, {
+  // What came over a connection that broke before the answer comes again over the next one.
+  const once =
+    (take: (data: Json) => void): Method =>
+    (params) => {
+      const { seq, data } = params as { seq: number; data: Json }
+      if (seq <= member.told) return
+      member.told = seq
+      take(data)
+    }
+  return new Peer(stream, {
     name: `the data connection of member '${member.memberId}'`,
-    onEvent: (event, data) => {
-      if (event === 'lines') options.lines(member, data as unknown as LiveLine[])
-      else if (event === 'state') options.state(member, (data as { state: string }).state)
-      else if (event === 'progress') options.progress(member, data ?? null)
-      else if (event === 'drained') member.drained.resolve()
+    methods: {
+      lines: once((lines) => options.lines(member, lines as unknown as LiveLine[])),
+      state: once((data) => options.state(member, (data as { state: string }).state)),
+      progress: once((data) => options.progress(member, data)),
+      drained: once(() => member.drained.resolve()),
     },
   })
-  void peer.closed.then(() => member.drained.resolve())
-  return peer
 }
