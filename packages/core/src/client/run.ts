@@ -12,7 +12,7 @@ import type { Artifacts } from '../flow/types.js'
 import { lazyArtifacts } from './artifacts.js'
 import { notFound } from './find.js'
 import type { LogFilter, TaskLine } from './logs.js'
-import { ownerOf, runStatus } from './status.js'
+import { type Elsewhere, elsewhere, ownerOf, runStatus } from './status.js'
 import { Step } from './step.js'
 import type { Task, TaskStatus } from './task.js'
 import { readSync, type View } from './view.js'
@@ -80,6 +80,11 @@ export class Run<F = Record<string, unknown>> {
 
   get status(): RunStatus {
     return runStatus(this.#view, this.flow, this.id)
+  }
+
+  /** For a run whose `running` cannot be verified from here: the host of its launcher, and its last sign of life. */
+  get elsewhere(): Elsewhere | undefined {
+    return elsewhere(this.#view, this.flow, this.id)
   }
 
   get endedAt(): Date | undefined {

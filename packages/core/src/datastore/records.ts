@@ -9,6 +9,7 @@ import type { ArtifactRef, BlobRef } from './contract.js'
  *   flows/FLOW/RUN/run                                          RunRecord, created at start
  *   flows/FLOW/RUN/end                                          RunEndRecord, create-if-absent
  *   flows/FLOW/RUN/owner/N                                      OwnerRecord
+ *   flows/FLOW/RUN/seen                                         SeenRecord, put by the owner every 30 s
  *   flows/FLOW/RUN/tags                                         string[]
  *   flows/FLOW/RUN/packages/HASH                                PackageRecord: code that was sent to hosts
  *   flows/FLOW/RUN/tasks/STEP/TASK/spec                         TaskRecord, created when scheduled
@@ -70,6 +71,11 @@ export interface OwnerRecord {
   readonly pid: number
   /** Start time of the process as the kernel gives it, so that a reused pid is not taken for it. */
   readonly pidStart: string
+  readonly at: number
+}
+
+/** The owner's last sign of life; the owner's record tells its first. */
+export interface SeenRecord {
   readonly at: number
 }
 
@@ -184,6 +190,7 @@ export const keys = {
   end: (flow: string, run: string) => `${keys.runRoot(flow, run)}/end`,
   owners: (flow: string, run: string) => `${keys.runRoot(flow, run)}/owner`,
   owner: (flow: string, run: string, n: number) => `${keys.owners(flow, run)}/${String(n).padStart(6, '0')}`,
+  seen: (flow: string, run: string) => `${keys.runRoot(flow, run)}/seen`,
   tags: (flow: string, run: string) => `${keys.runRoot(flow, run)}/tags`,
   package: (flow: string, run: string, hash: string) => `${keys.runRoot(flow, run)}/packages/${safe(hash)}`,
   tasks: (flow: string, run: string) => `${keys.runRoot(flow, run)}/tasks`,

@@ -24,6 +24,7 @@ import { copyReused, findOrigin } from './resume.js'
 import type { ResumePlan } from './reuse.js'
 import { newRunId } from './run-id.js'
 import { claimRun, createRun, endRun } from './run-record.js'
+import { keepSeen } from './seen.js'
 import { withVerdict } from './verdict.js'
 
 /** What a run is made with: each made once, for one run, by `composition/`. */
@@ -156,10 +157,13 @@ async function perform(
     const error = withVerdict('timeout', { code: 'E_RUN_TIMEOUT', what, fix: "raise the run's timeout" })
     loop.stop(reason, { status: 'failed', error })
   }
+  const { flow, run } = context.record
+  const endSeen = keepSeen(context.datastore, flow, run)
   const timer = timeoutMs === undefined ? undefined : setTimeout(late, Math.min(timeoutMs, 2 ** 31 - 1))
   try {
     return await loop.run(ready)
   } finally {
+    endSeen()
     clearTimeout(timer)
   }
 }

@@ -5,6 +5,7 @@ import { describe, expect, expectTypeOf, it } from 'vitest'
 import { Client } from '../../src/client/client.js'
 import { openDatastoreSync } from '../../src/datastore/open.js'
 import { keys } from '../../src/datastore/records.js'
+import { keepSeen } from '../../src/runtime/seen.js'
 import { tempDirectory } from '../datastore/helpers.js'
 import { SampleRun } from './sample.js'
 
@@ -80,6 +81,27 @@ describe('Client', () => {
     await run.addTags('kept', 'old')
     await run.removeTags('old')
     expect(run.tags).toEqual(['kept'])
+  })
+
+  it('says where a run runs that cannot be looked at from here, and when it was last seen', async () => {
+    const store = open()
+    await SampleRun.start(store, 'Train', '1')
+    const far = await SampleRun.start(store, 'Train', '2')
+    const owner = { host: 'elsewhere', pid: 1, pidStart: '1', at: 1_000 }
+    await store.putRecord(keys.owner('Train', '2', 2), owner)
+    const client = new Client(store)
+    expect(client.run('Train/1').elsewhere).toBeUndefined()
+    expect(client.run('Train/2')).toMatchObject({ status: 'running' })
+    expect(client.run('Train/2').elsewhere).toEqual({ host: 'elsewhere', lastSeenAt: new Date(1_000) })
+    const end = keepSeen(store, 'Train', '2', 20)
+    const begun = Date.now()
+    await expect
+      .poll(() => client.run('Train/2').elsewhere?.lastSeenAt.getTime(), { timeout: 20_000 })
+      .toBeGreaterThanOrEqual(begun)
+    end()
+    await far.end('done')
+    expect(client.run('Train/2')).toMatchObject({ status: 'done' })
+    expect(client.run('Train/2').elsewhere).toBeUndefined()
   })
 
   it('names what it does not find, and what there is', async () => {

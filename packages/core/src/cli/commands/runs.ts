@@ -27,7 +27,7 @@ export const command: CommandModule['command'] = async (args) => {
     const style = styleOf(process.stdout, args)
     const rows = runs.map((run) => [
       run.pathspec,
-      coloured(run.status, style),
+      standing(run, style),
       dateTime(run.startedAt.getTime()),
       run.endedAt === undefined ? '' : prettyMs(run.endedAt.getTime() - run.startedAt.getTime()),
       run.user,
@@ -42,6 +42,7 @@ const facts = (run: Run) => ({
   flow: run.flow,
   run: run.id,
   status: run.status,
+  elsewhere: run.elsewhere,
   startedAt: run.startedAt.toISOString(),
   endedAt: run.endedAt?.toISOString(),
   user: run.user,
@@ -51,6 +52,13 @@ const facts = (run: Run) => ({
   origin: run.origin,
   failed: run.failed,
 })
+
+/** Of a run on another host nobody here can tell whether it still runs: what is known is said. */
+function standing(run: Run, style: Style): string {
+  const { elsewhere, status } = run
+  if (elsewhere === undefined) return coloured(status, style)
+  return `${coloured(status, style)} on ${elsewhere.host}, last seen ${dateTime(elsewhere.lastSeenAt.getTime())}`
+}
 
 function coloured(status: RunStatus, style: Style): string {
   return { done: style.green, failed: style.red, lost: style.red, cancelled: style.yellow, running: style.cyan }[
