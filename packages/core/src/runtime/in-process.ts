@@ -109,10 +109,13 @@ function environment(env: Readonly<Record<string, string>>): () => void {
   }
 }
 
-export const needsProcess = (step: string): GangflowError =>
-  new GangflowError({
+/** `plugins` of the step, without the @. A setup on a gang of one in this process would prove little and leak much. */
+export function needsProcess(step: string, plugins: readonly string[] = []): GangflowError {
+  const is = plugins.length > 0 ? `has ${plugins.map((name) => `@${name}`).join(' and ')}` : 'is a gang step'
+  return new GangflowError({
     code: 'E_TEST_GANG',
-    what: `step '${step}' is a gang step or has a plugin: it needs processes of its own, which runFlow() does not start`,
-    fix: 'test it with run() of @gangflow/core, or the step alone with runStep()',
+    what: `step '${step}' ${is}: it needs processes of its own, which runFlow() does not start`,
+    fix: 'test the flow with run() of @gangflow/core (a gang of a few members on this machine), or the step alone with runStep(), which takes what the plugin gives in `current`',
     step,
   })
+}

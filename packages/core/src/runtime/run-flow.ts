@@ -64,7 +64,12 @@ export async function runFlow<F extends FlowSpec>(
 ): Promise<FlowResult<F>> {
   const store = openDatastoreSync(options.datastore ?? temporaryDirectory(), { sync: false })
   const { flowClass, compiled } = await loaded(flow, store)
-  for (const step of compiled.description.steps) if (step.gang || step.plugins.length > 0) throw needsProcess(step.name)
+  for (const { name, gang, plugins } of compiled.description.steps)
+    if (gang || plugins.length > 0)
+      throw needsProcess(
+        name,
+        plugins.map((use) => use.name),
+      )
   const thrown = new Map<string, unknown>()
   const services = {
     datastore: store,

@@ -12,6 +12,7 @@ import {
   step,
   timeout,
 } from '../../src/index.js'
+import { defineStepDecorator } from '../../src/plugin.js'
 import { runFlow } from '../../src/testing.js'
 
 class Sums extends FlowSpec {
@@ -130,5 +131,22 @@ describe('runFlow', () => {
       code: 'E_PARAMETER_UNKNOWN',
     })
     await expect(runFlow(Ganged)).rejects.toMatchObject({ code: 'E_TEST_GANG', step: 'many' })
+  })
+
+  it('refuses a step with a plugin, and names it and the other ways', async () => {
+    const timed = defineStepDecorator({ name: 'timed', apiVersion: 1, needs: () => ({ gang: false }) })
+    class Timed extends FlowSpec {
+      @timed()
+      @step
+      start() {
+        this.next(this.end)
+      }
+      @step end() {}
+    }
+    await expect(runFlow(Timed)).rejects.toMatchObject({
+      code: 'E_TEST_GANG',
+      what: expect.stringMatching(/^step 'start' has @timed: /),
+      fix: expect.stringMatching(/run\(\).*runStep\(\)/),
+    })
   })
 })
