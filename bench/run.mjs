@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { interleave } from './lib/measure.mjs'
+import { interleave, ratioOf } from './lib/measure.mjs'
 import { metaflowEnv, metaflowPython } from './lib/metaflow.mjs'
 import { byHand, figures, torchContestants } from './lib/torch.mjs'
 
@@ -96,7 +96,7 @@ const rows = {
     ],
   },
   torch: {
-    title: `four ranks of a gloo all-reduce on one host
+    title: `four ranks of a gloo all-reduce on one host; ratios are medians of each round's
 ${Object.entries(figures)
   .map(([name, what]) => `  ${name}: ${what}`)
   .join('\n')}`,
@@ -114,18 +114,21 @@ try {
     if (row === undefined) throw new Error(`no row '${name}': there are ${Object.keys(rows).join(', ')}`)
     const say = values.verbose || row.isSlow ? console.error : () => {}
     const measured = await interleave(row.of, { rounds: Number(values.rounds ?? row.rounds ?? 5), say })
-    const of = (who, figure = 'time') => measured.find((one) => one.name === who && one.figure === figure)?.median
+    const find = (who, figure) => measured.find((one) => one.name === who && one.figure === figure)
+    const of = (who, figure = 'time') => find(who, figure)?.median
     const base = of(row.base)
     results[name] = { base: row.base, measured }
     const gang = name === 'gang' ? of('gangflow') - of('gangflow without') : undefined
     console.log(`\n${row.title}`)
     for (const figure of new Set(measured.map((one) => one.figure))) {
       if (figure !== 'time') console.log(` ${figure}`)
-      for (const { name: who, median, times } of measured.filter((one) => one.figure === figure)) {
-        const against = of(row.base, figure)
-        const ratio = against === undefined ? '' : `  ${(median / against).toFixed(3)} of ${row.base}`
+      const against = find(row.base, figure)
+      for (const one of measured.filter((each) => each.figure === figure)) {
+        const { name: who, median, times } = one
+        const ratio = against && (row.isSlow ? ratioOf(one, against) : median / against.median)
+        const told = ratio === undefined ? '' : `  ${ratio.toFixed(3)} of ${row.base}`
         console.log(
-          `  ${who.padEnd(18)} ${median.toFixed(1).padStart(9)} ms${ratio}  (${Math.min(...times).toFixed(1)} to ${Math.max(...times).toFixed(1)})`,
+          `  ${who.padEnd(18)} ${median.toFixed(1).padStart(9)} ms${told}  (${Math.min(...times).toFixed(1)} to ${Math.max(...times).toFixed(1)})`,
         )
       }
     }

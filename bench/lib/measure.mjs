@@ -60,3 +60,9 @@ export function median(numbers) {
   const middle = Math.floor(sorted.length / 2)
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
+
+/** The median of the ratios round by round: on a drifting machine neighbours compare best. Of medians where rounds differ. */
+export function ratioOf(one, base) {
+  if (one.times.length !== base.times.length) return one.median / base.median
+  return median(one.times.map((time, round) => time / base.times[round]))
+}
