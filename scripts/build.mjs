@@ -16,7 +16,7 @@ const types = !process.argv.includes('--no-types')
  * files for another (a file costs a body a millisecond or two of its start).
  */
 const rows = {
-  core: [['describe', 'testing'], ['vite'], ['launcher', 'help']],
+  core: [['describe', 'testing'], ['vite'], ['parallel'], ['launcher', 'help']],
 }
 /**
  * These give what is in one file, `shared.cjs`: a flow and the body that runs it must see the same core. It is
@@ -24,6 +24,13 @@ const rows = {
  */
 const together = { core: ['index', 'plugin'] }
 const alsoShared = { core: "export { startBody } from './composition/body.ts'" }
+/** What a worker of the parallel map runs: a text in `parallel.js`, so that a worker starts without reading a file. */
+const poolWorker = async (folder, { target, define, external }) => {
+  const entryPoints = [join(folder, 'src/parallel-map/worker/entry.ts')]
+  const flags = { bundle: true, format: 'cjs', platform: 'node', minify: true, write: false }
+  const { outputFiles } = await build({ ...flags, entryPoints, target, define, external })
+  return outputFiles[0].text
+}
 /** What an entry takes from the source beside it; types are gone by then. */
 const takenBy = (entry) =>
   [
@@ -140,8 +147,12 @@ for (const name of readdirSync('packages')) {
   const listed = rows[name] ?? [all]
   const forgotten = all.filter((entry) => !listed.flat().includes(entry))
   for (const row of [...listed, ...(forgotten.length > 0 ? [forgotten] : [])]) {
+    const define = row.includes('parallel')
+      ? { __POOL_WORKER__: JSON.stringify(await poolWorker(folder, options)) }
+      : {}
     await build({
       ...options,
+      define: { ...options.define, ...define },
       entryPoints: row.map(entry),
       plugins: row.includes('launcher') ? [] : [launcherOutside],
     })

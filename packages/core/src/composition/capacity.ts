@@ -1,4 +1,4 @@
-import { availableCpus } from '../process/cpus.js'
+import { availableCpus } from '../errors/cpus.js'
 import { assignedGpus } from '../process/gpus.js'
 import type { Capacity } from '../runtime/admission.js'
 

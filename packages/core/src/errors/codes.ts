@@ -6,6 +6,7 @@ import { flowCodes } from './codes/flow.js'
 import { gangCodes } from './codes/gang.js'
 import { meshCodes } from './codes/mesh.js'
 import { pluginCodes } from './codes/plugin.js'
+import { poolCodes } from './codes/pool.js'
 import { processCodes } from './codes/process.js'
 import { runtimeCodes } from './codes/runtime.js'
 import { sshCodes } from './codes/ssh.js'
@@ -23,6 +24,7 @@ export const codes = {
   ...sshCodes,
   ...pluginCodes,
   ...cliCodes,
+  ...poolCodes,
 } as const
 
 export type ErrorCode = keyof typeof codes

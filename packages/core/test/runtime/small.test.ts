@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { availableCpus } from '../../src/process/cpus.js'
+import { availableCpus } from '../../src/errors/cpus.js'
 import { Admission } from '../../src/runtime/admission.js'
 import { commandLine } from '../../src/runtime/command.js'
 import { retryDelay } from '../../src/runtime/retry.js'

@@ -42,13 +42,15 @@ console.log(JSON.stringify({ files: [...seen], builtins: [...builtins] }))`,
 /** Heavy packages, by a mark that esbuild leaves in what it bundles. */
 const heavy = /\/\/ (?:\.\.\/)*node_modules\/(?:execa|yargs|tsyringe|reflect-metadata|ssh2|acorn|esbuild|log-update)\//
 
-describe.each(['body.cjs', 'agent.cjs', 'describe.js', 'index.js', 'cli.js'])(
+describe.each(['body.cjs', 'agent.cjs', 'describe.js', 'index.js', 'cli.js', 'parallel.js'])(
   'what the entry %s loads at start',
   (entry) => {
     const { files, builtins, text } = loads(entry)
 
     it('is few files', () =>
-      expect(files.map((file) => file.slice(dist.length)).length).toBeLessThanOrEqual(entry === 'cli.js' ? 1 : 8))
+      expect(files.map((file) => file.slice(dist.length)).length).toBeLessThanOrEqual(
+        /cli|parallel/.test(entry) ? 1 : 8,
+      ))
 
     it('is nothing heavy', () => {
       const own = entry === 'describe.js' ? ['acorn'] : ['@gangflow/keeper']

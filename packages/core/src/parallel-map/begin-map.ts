@@ -1,0 +1,128 @@
+import { GangflowError } from '../errors/base.js'
+import { capture } from './capture/capture.js'
+import type { Items, IterOptions } from './contract.js'
+import type { Crew } from './crew/crew.js'
+import { IterSink } from './job/iter-sink.js'
+import { Job, type Sink } from './job/job.js'
+import { ListSink } from './job/list-sink.js'
+import { Sizing } from './job/sizing.js'
+import { sourceOf } from './job/source.js'
+import { type MapSettings, mapSettings } from './options.js'
+
+export type AnyFunction = (item: never, index: number, context: never) => unknown
+
+/** All results, in order. */
+export async function mapAll(
+  crew: Crew,
+  items: Items<unknown>,
+  fn: AnyFunction,
+  options: IterOptions,
+): Promise<unknown[]> {
+  const settings = mapSettings(options)
+  return await new Promise<unknown[]>((resolve, reject) => {
+    const sink = new ListSink(settings.collect, (error) => (error ? reject(error.error) : resolve(sink.results)))
+    begin(crew, items, fn, settings, options.signal, new Sizing(settings.batch), sink).catch(reject)
+  })
+}
+
+/** Results one by one; what of the map is under way when the reader leaves is ended. */
+export async function* mapLazily(
+  crew: Crew,
+  items: Items<unknown>,
+  fn: AnyFunction,
+  options: IterOptions,
+  ordered: boolean,
+): AsyncGenerator<unknown, void, undefined> {
+  const settings = mapSettings(options)
+  const sizing = new Sizing(settings.batch)
+  const ahead = (): number => settings.ahead ?? aheadFor(crew.size * settings.concurrency, sizing.cost)
+  const sink = new IterSink({ ordered, collect: settings.collect, ahead })
+  const job = await begin(crew, items, fn, settings, options.signal, sizing, sink)
+  try {
+    for (let next = await sink.next(); next !== undefined; next = await sink.next()) {
+      yield next.value
+      // Asked once the reader has worked off half of what it may be behind: a message each time would cost more.
+      if (sink.waiting <= ahead() / 2) crew.pump()
+    }
+  } finally {
+    if (!job.over) {
+      crew.stop(job, new Error('the reader of this map has left'))
+      await sink.ended()
+    }
+  }
+}
+
+/** What lanes need to be busy for 50 ms at this cost an item. */
+function aheadFor(lanes: number, cost: number | undefined): number {
+  const busy = cost === undefined ? 0 : (50 / cost) * lanes
+  return Math.max(4 * lanes, Math.min(1024, Math.ceil(busy)))
+}
+
+async function begin(
+  crew: Crew,
+  items: Items<unknown>,
+  fn: AnyFunction,
+  settings: MapSettings,
+  signal: AbortSignal | undefined,
+  sizing: Sizing,
+  sink: Sink,
+): Promise<Job> {
+  checkFunction(fn)
+  signal?.throwIfAborted()
+  const called = callers()
+  let job: Job | undefined
+  const source = sourceOf(items, {
+    wake: () => {
+      if (!job) return
+      crew.pump()
+      crew.settle(job)
+    },
+    failed: (error) => job && crew.stop(job, error),
+  })
+  // While the function is being looked at, its workers start.
+  crew.warm(source.total)
+  const { program, writes } = await capture(fn, crew.options.isolation)
+  const abort = (): void => {
+    if (job) crew.stop(job, signal!.reason)
+  }
+  const watched: Sink = {
+    room: (taken) => sink.room(taken),
+    value: (index, value) => sink.value(index, value),
+    failure: (index, error) => sink.failure(index, error),
+    end: (error) => {
+      signal?.removeEventListener('abort', abort)
+      sink.end(error)
+    },
+  }
+  const spec = {
+    program,
+    writes,
+    called,
+    timeout: settings.timeout,
+    options: { lanes: settings.concurrency, collect: settings.collect, moveResults: settings.moveResults },
+  }
+  job = new Job(spec, source, sizing, watched)
+  signal?.addEventListener('abort', abort)
+  if (signal?.aborted) job.fail(signal.reason)
+  crew.add(job)
+  return job
+}
+
+/** The lines of the stack of whoever called a map. */
+export function callers(): string {
+  const at: { stack?: string } = {}
+  Error.captureStackTrace(at)
+  const lines = (at.stack ?? '').split('\n').slice(1)
+  return lines.filter((line) => !line.includes(ownFile) && !/^ {4}at new Promise|node:internal/.test(line)).join('\n')
+}
+
+const ownFile = import.meta.url.endsWith('/parallel.js') ? import.meta.url : '/parallel-map/'
+
+export function checkFunction(fn: unknown): void {
+  if (typeof fn === 'function') return
+  throw new GangflowError({
+    code: 'E_MAP_OPTION',
+    what: `the function of a map is ${fn === null ? 'null' : typeof fn}`,
+    fix: 'parallelMap(items, fn): give the items first, then a function of one item',
+  })
+}

@@ -1,0 +1,319 @@
+import { isModuleNamespaceObject, isProxy } from 'node:util/types'
+import { GangflowError } from '../../errors/base.js'
+import type { Node, Program, Property, Ref } from '../protocol.js'
+import { partsOf } from '../views.js'
+import { type Analysis, analyse } from './analyse.js'
+import { builtinPlace, isAddedGlobal } from './builtins.js'
+import { flowSelf } from './flow-self.js'
+import type { Inspection, Sight } from './inspect.js'
+import { judgeObject } from './judge.js'
+import { ownName } from './own.js'
+import type { Packages } from './packages.js'
+import { isPlainTree } from './plain-tree.js'
+import { refuse } from './refuse.js'
+import type { FreeName } from './scopes.js'
+import { checkWrites } from './writes.js'
+
+const plainFunctionKeys = new Set(['length', 'name', 'prototype', 'arguments', 'caller'])
+
+/** Turns a function and all that it leads to into nodes. */
+export class Encoder {
+  readonly #nodes: Node[] = []
+  readonly #seen = new Map<unknown, number>()
+  readonly #writes = new Set<string>()
+  #root: unknown
+
+  constructor(
+    readonly acorn: typeof import('acorn'),
+    readonly inspection: Inspection,
+    readonly packages: Packages,
+    readonly isolation: 'thread' | 'process',
+  ) {}
+
+  program(fn: unknown): { program: Program; writes: string[] } {
+    this.#root = fn
+    const name = (fn as { name?: string }).name || 'the function'
+    const ref = this.#value(fn, name) as { n: number }
+    return { program: { nodes: this.#nodes, root: ref.n }, writes: [...this.#writes] }
+  }
+
+  /** `path` names the value in errors. */
+  #value(value: unknown, path: string): Ref {
+    if (typeof value === 'symbol') return this.#symbol(value, path)
+    if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return { v: value }
+    const known = this.#seen.get(value)
+    if (known !== undefined) return { n: known }
+    // Taken before its parts are looked at: they may lead back to it.
+    const number = this.#nodes.push({ k: 'data', value: undefined }) - 1
+    this.#seen.set(value, number)
+    this.#nodes[number] = this.#node(value, path)
+    return { n: number }
+  }
+
+  #node(value: object, path: string): Node {
+    const own = ownName(value)
+    if (own !== undefined) return { k: 'own', name: own }
+    const builtin = builtinPlace(value)
+    if (builtin) return { k: 'builtin', ...builtin }
+    const place = this.packages.commonJsPlace(value)
+    if (place) return { k: 'module', ...place }
+    return typeof value === 'function' ? this.#function(value, path) : this.#object(value, path)
+  }
+
+  #symbol(symbol: symbol, path: string): Ref {
+    const registered = Symbol.keyFor(symbol)
+    const known = Object.getOwnPropertyNames(Symbol).find(
+      (key) => (Symbol as unknown as Record<string, unknown>)[key] === symbol,
+    )
+    if (registered === undefined && known === undefined)
+      refuse(this.#name(), path, 'it is a symbol that only this thread has', 'make it with Symbol.for(…)')
+    return { n: this.#nodes.push({ k: 'symbol', key: registered ?? known!, registered: registered !== undefined }) - 1 }
+  }
+
+  #function(fn: object, path: string): Node {
+    const text = Function.prototype.toString.call(fn)
+    if (/\{\s*\[native code\]\s*\}$/.test(text)) {
+      const bound = (fn as { name?: string }).name?.startsWith('bound ')
+      if (bound)
+        refuse(this.#name(), path, 'it is a bound function, whose parts nobody can see', 'write an arrow that calls it')
+      refuse(this.#name(), path, 'it is native', "load the add-on inside the function or in the pool's `init`")
+    }
+    const sight = this.inspection.sight(fn)
+    const url = this.inspection.urlOf(sight.script)
+    const place = url === undefined ? undefined : this.packages.modulePlace(fn, url)
+    if (place) return { k: 'module', ...place }
+    if (isRequire(fn)) return { k: 'require', file: url ?? process.cwd() }
+    return this.#text(fn, path, text, sight, url)
+  }
+
+  #text(fn: object, path: string, text: string, sight: Sight, url: string | undefined): Node {
+    const analysis = this.#analyse(text, path)
+    const { finding, at } = analysis
+    if (finding.refused !== undefined) {
+      const why =
+        finding.refused === 'import.meta'
+          ? 'compute what you need of it outside, into a variable'
+          : 'write it as a function or class that stands by itself'
+      refuse(this.#name(), path, `it uses ${finding.refused}, which means something only where it was written`, why)
+    }
+    if (finding.ownThis && fn === this.#root)
+      refuse(
+        this.#name(),
+        `\`this\` of ${path}`,
+        'it is called with no `this`',
+        'write an arrow, and pass what it needs by variables',
+      )
+    return {
+      k: 'function',
+      source: analysis.source,
+      strict: analysis.strict,
+      isClass: analysis.isClass,
+      file: url,
+      line: sight.line - at.line,
+      column: (at.line === 0 ? Math.max(0, sight.column - at.column) : 0) - analysis.lead,
+      names: this.#names(finding.free, sight, fn === this.#root ? '' : ` (used by ${path})`),
+      self: finding.self && this.#self(finding.self, text, path),
+      props: this.#props(fn, path, (key) => !plainFunctionKeys.has(key) && !isMethodOf(fn, key, analysis)),
+      prototype: analysis.isClass || analysis.isArrow ? [] : this.#prototypeOf(fn, path),
+    }
+  }
+
+  #analyse(text: string, path: string): Analysis {
+    try {
+      return analyse(text, this.acorn)
+    } catch (error) {
+      throw new GangflowError(
+        {
+          code: 'E_MAP_CAPTURE',
+          what: `cannot send ${path} to a worker: its text cannot be read`,
+          fix: 'write it as a plain function or arrow',
+        },
+        { cause: error },
+      )
+    }
+  }
+
+  #names(free: ReadonlyMap<string, FreeName>, sight: Sight, user: string): [string, Ref][] {
+    const names: [string, Ref][] = []
+    for (const [name, use] of free) {
+      const scope =
+        sight.scopes.find((one) => Object.hasOwn(one, name)) ?? (isAddedGlobal(name) ? globalThis : undefined)
+      if (scope === undefined) {
+        if (name === 'arguments')
+          refuse(
+            this.#name(),
+            `arguments${user}`,
+            'it belongs to the function around',
+            'copy what you need of it into a variable',
+          )
+        continue
+      }
+      const value = (scope as Record<string, unknown>)[name]
+      if (use.assigned !== undefined) {
+        refuse(
+          this.#name(),
+          `${name}${user}`,
+          `the function assigns to it (\`${use.assigned}\`), and the variable here would not change`,
+          'return the value from the function, or write into an array from shared.*',
+        )
+      }
+      for (const write of use.writes) if (checkWrites(this.#name(), name, write, value)) this.#writes.add(name)
+      names.push([name, this.#used(value, use, name + user)])
+    }
+    return names
+  }
+
+  /** Of a module only the members that are used travel: what else it holds is nobody's business. */
+  #used(value: unknown, use: FreeName, path: string): Ref {
+    const bag = typeof value === 'object' && value !== null && ownName(value) === undefined
+    if (
+      !bag ||
+      use.members === undefined ||
+      !(isModuleNamespaceObject(value) || isProxy(value) || this.packages.isOwnExports(value))
+    )
+      return this.#value(value, path)
+    return this.#members(value as object, use.members, path)
+  }
+
+  #members(value: object, members: Iterable<string>, path: string): Ref {
+    const props: Property[] = []
+    const number = this.#nodes.push({ k: 'data', value: undefined }) - 1
+    for (const key of members) {
+      if (key in value)
+        props.push({
+          key,
+          value: this.#value((value as Record<string, unknown>)[key], `${path}.${key}`),
+          enumerable: true,
+        })
+    }
+    this.#nodes[number] = { k: 'object', proto: undefined, props, frozen: true }
+    return { n: number }
+  }
+
+  #self(use: FreeName, text: string, path: string): Ref {
+    const self = flowSelf(text)
+    const fix = 'copy what you need of `this` into a variable before the map'
+    if (self === undefined)
+      refuse(this.#name(), `\`this\` of ${path}`, "an arrow's `this` cannot be seen from outside", fix)
+    if (use.members === undefined)
+      refuse(this.#name(), '`this`', 'the whole flow cannot be sent, only the members that are used', fix)
+    for (const write of use.writes) checkWrites(this.#name(), 'this', write, self)
+    return this.#members(self, use.members, 'this')
+  }
+
+  #object(value: object, path: string): Node {
+    const parts = partsOf(value)
+    if (parts) return this.#view(value, parts, path)
+    if (isModuleNamespaceObject(value)) return this.#namespace(value, path)
+    const kind = judgeObject(value, path, this.#name())
+    if (kind === 'data') return { k: 'data', value }
+    if (kind === 'shared' && this.isolation === 'process') this.#noSharing(path)
+    if (kind === 'shared') return { k: 'data', value }
+    if ((kind === 'array' || kind === 'object') && isPlainTree(value)) return { k: 'tree', value }
+    if (kind === 'array')
+      return {
+        k: 'array',
+        items: (value as unknown[]).map((each, index) => this.#value(each, `${path}[${index}]`)),
+        frozen: true,
+      }
+    if (kind === 'map') {
+      const entries = [...(value as Map<unknown, unknown>)].map(
+        ([key, each]) =>
+          [this.#value(key, `a key of ${path}`), this.#value(each, `${path}.get(${String(key)})`)] as const,
+      )
+      return { k: 'map', entries, frozen: true }
+    }
+    if (kind === 'set')
+      return {
+        k: 'set',
+        items: [...(value as Set<unknown>)].map((each) => this.#value(each, `a value of ${path}`)),
+        frozen: true,
+      }
+    const proto = Object.getPrototypeOf(value) as object | null
+    const plain = proto === Object.prototype || proto === null
+    return {
+      k: 'object',
+      proto: plain ? (proto === null ? null : undefined) : this.#prototype(proto!, path),
+      props: this.#props(value, path, () => true),
+      // An instance has methods of its own that may write to it; each worker has its copy.
+      frozen: plain,
+    }
+  }
+
+  #namespace(value: object, path: string): Node {
+    return { k: 'object', proto: undefined, props: this.#props(value, path, () => true), frozen: true }
+  }
+
+  #prototype(proto: object, path: string): Ref {
+    const type: unknown = Object.hasOwn(proto, 'constructor')
+      ? (proto as { constructor: unknown }).constructor
+      : undefined
+    if (typeof type !== 'function' || type.prototype !== proto) return this.#value(proto, `the prototype of ${path}`)
+    const of = this.#value(type, `${type.name}, the class of ${path},`)
+    return { n: this.#nodes.push({ k: 'prototype', of }) - 1 }
+  }
+
+  #view(value: object, parts: NonNullable<ReturnType<typeof partsOf>>, path: string): Node {
+    const { type, buffer, at, length } = parts
+    const kind = Buffer.isBuffer(value) ? 'Buffer' : type
+    if (buffer instanceof SharedArrayBuffer) {
+      if (this.isolation === 'process') this.#noSharing(path)
+      return { k: 'view', type: kind, buffer, at, length }
+    }
+    const bytes = (value as ArrayBufferView).byteLength
+    const copy = this.isolation === 'process' ? new ArrayBuffer(bytes) : new SharedArrayBuffer(bytes)
+    new Uint8Array(copy).set(new Uint8Array(buffer, at, bytes))
+    return { k: 'view', type: kind, buffer: copy, at: 0, length }
+  }
+
+  #noSharing(path: string): never {
+    refuse(
+      this.#name(),
+      path,
+      'it is shared memory, which processes do not share',
+      "use isolation: 'thread', or a plain typed array",
+    )
+  }
+
+  #props(value: object, path: string, wanted: (key: string) => boolean): Property[] {
+    const props: Property[] = []
+    for (const key of Reflect.ownKeys(value)) {
+      if (typeof key === 'string' && !wanted(key)) continue
+      const descriptor = Object.getOwnPropertyDescriptor(value, key)!
+      const inner = typeof key === 'string' ? `${path}.${key}` : `${path}[${String(key)}]`
+      const name = typeof key === 'string' ? key : this.#symbol(key, inner)
+      const enumerable = descriptor.enumerable === true
+      if ('value' in descriptor) props.push({ key: name, value: this.#value(descriptor.value, inner), enumerable })
+      else {
+        const { get, set } = descriptor
+        props.push({
+          key: name,
+          enumerable,
+          ...(get && { get: this.#value(get, inner) }),
+          ...(set && { set: this.#value(set, inner) }),
+        })
+      }
+    }
+    return props
+  }
+
+  #prototypeOf(fn: object, path: string): Property[] {
+    const proto: unknown = (fn as { prototype?: unknown }).prototype
+    if (typeof proto !== 'object' || proto === null) return []
+    return this.#props(proto, `${path}.prototype`, (key) => key !== 'constructor')
+  }
+
+  #name(): string {
+    return (this.#root as { name?: string }).name || 'the function'
+  }
+}
+
+/** What a class' own text makes is not sent beside it; what its static fields hold now is. */
+function isMethodOf(fn: object, key: string, { isClass }: Analysis): boolean {
+  const descriptor = Object.getOwnPropertyDescriptor(fn, key)!
+  return isClass && (!('value' in descriptor) || typeof descriptor.value === 'function')
+}
+
+function isRequire(fn: object): boolean {
+  return (fn as { name?: string }).name === 'require' && 'resolve' in fn && 'cache' in fn
+}

@@ -1,0 +1,119 @@
+import type * as Inspector from 'node:inspector'
+
+/** The variables that a function sees, innermost scope first, and where V8 says that its text stands. */
+export interface Sight {
+  readonly scopes: readonly Record<string, unknown>[]
+  readonly script: string
+  /** Counted from 0; of a function's parameters, of an arrow's and a class' beginning. */
+  readonly line: number
+  readonly column: number
+}
+
+/** URLs of scripts, for as long as the process lives; empty where even the debugger does not know one. */
+const urls = new Map<string, string>()
+
+/** A connection of this thread's inspector with itself: it stops nothing and shows nothing to a debugger. */
+export class Inspection {
+  readonly #session: Inspector.Session
+  /** Scripts whose URL was asked for in vain. */
+  #unknown = false
+
+  /** Learns whose code called, so it is to be made before anything is awaited. Not async: importing would lose the callers. */
+  constructor() {
+    const inspector = process.getBuiltinModule('node:inspector') as typeof Inspector
+    this.#session = new inspector.Session()
+    this.#session.connect()
+    this.#session.on('Runtime.consoleAPICalled', ({ params }) => {
+      for (const { scriptId, url } of params.stackTrace?.callFrames ?? []) urls.set(scriptId, url)
+    })
+    this.#post('Runtime.enable', {})
+    inspector.console.debug('')
+    this.#post('Runtime.disable', {})
+  }
+
+  end(): void {
+    this.#session.disconnect()
+  }
+
+  sight(fn: unknown): Sight {
+    const key = Symbol.for('@gangflow/core.capture')
+    const hand = globalThis as unknown as Record<symbol, { fn: unknown; scopes: { object: object }[] } | undefined>
+    hand[key] = { fn, scopes: [] }
+    const at = `globalThis[Symbol.for('@gangflow/core.capture')]`
+    try {
+      const { result } = this.#post('Runtime.evaluate', { expression: `${at}.fn`, objectGroup: 'capture' })
+      const { internalProperties } = this.#post('Runtime.getProperties', {
+        objectId: result.objectId,
+        ownProperties: true,
+      })
+      const internal = (name: string) =>
+        internalProperties?.find((one: { name: string }) => one.name === name)?.value as never
+      const list = internal('[[Scopes]]') as { objectId: string } | undefined
+      const place = (
+        internal('[[FunctionLocation]]') as
+          | { value: { scriptId: string; lineNumber: number; columnNumber: number } }
+          | undefined
+      )?.value
+      if (list) {
+        this.#post('Runtime.callFunctionOn', {
+          objectId: list.objectId,
+          functionDeclaration: `function () { const to = ${at}.scopes; for (let i = 0; i < this.length; i++) to.push(this[i]) }`,
+        })
+      }
+      // The last scope is the global object, and maybe a script's before it: both are there in a worker, or missed by name.
+      const scopes = hand[key].scopes.map(({ object }) => object as Record<string, unknown>)
+      return {
+        scopes: scopes.filter((scope) => scope !== globalThis),
+        script: place?.scriptId ?? '',
+        line: place?.lineNumber ?? 0,
+        column: place?.columnNumber ?? 0,
+      }
+    } finally {
+      hand[key] = undefined
+      this.#post('Runtime.releaseObjectGroup', { objectGroup: 'capture' })
+    }
+  }
+
+  /** The file or URL of a script; undefined where V8 does not say so cheaply. */
+  urlOf(script: string): string | undefined {
+    if (!urls.has(script)) this.#learnByCoverage()
+    if (!urls.has(script)) {
+      urls.set(script, '')
+      this.#unknown = true
+    }
+    return urls.get(script) || undefined
+  }
+
+  /** Asks the debugger, at fifty times the cost. False where there is nothing to learn by it. */
+  learnAll(): boolean {
+    if (!this.#unknown) return false
+    this.#unknown = false
+    const learn = ({ params }: { params: { scriptId: string; url: string } }): void => {
+      urls.set(params.scriptId, params.url)
+    }
+    this.#session.on('Debugger.scriptParsed', learn)
+    this.#post('Debugger.enable', {})
+    this.#post('Debugger.disable', {})
+    this.#session.off('Debugger.scriptParsed', learn)
+    return true
+  }
+
+  /** Knows the scripts of which a function has run. */
+  #learnByCoverage(): void {
+    this.#post('Profiler.enable', {})
+    for (const { scriptId, url } of this.#post('Profiler.getBestEffortCoverage', {}).result) urls.set(scriptId, url)
+    this.#post('Profiler.disable', {})
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: the protocol's answers
+  #post(method: string, params: object): any {
+    let answer: unknown
+    let failure: Error | null = null
+    this.#session.post(method, params, (error, result) => {
+      failure = error
+      answer = result
+    })
+    if (failure) throw failure
+    return answer
+  }
+}

@@ -1,0 +1,61 @@
+import * as types from 'node:util/types'
+import { builtinPlace } from './builtins.js'
+import { refuse } from './refuse.js'
+
+const exact = new Map<unknown, 'array' | 'map' | 'set'>([
+  [Array.prototype, 'array'],
+  [Map.prototype, 'map'],
+  [Set.prototype, 'set'],
+])
+
+/** How an object is to be sent; refuses what cannot be. */
+export function judgeObject(
+  value: object,
+  path: string,
+  name: string,
+): 'array' | 'map' | 'set' | 'object' | 'data' | 'shared' {
+  const open = "open it inside the function or in the pool's `init`"
+  if (types.isProxy(value)) refuse(name, path, 'it is a Proxy', 'pass what it stands for')
+  if (types.isPromise(value)) refuse(name, path, 'it is a Promise', 'await it first')
+  if (types.isGeneratorObject(value) || types.isMapIterator(value) || types.isSetIterator(value))
+    refuse(name, path, 'it is a generator that is under way', 'pass an array of what it gives')
+  if (value instanceof WeakMap || value instanceof WeakSet || value instanceof WeakRef)
+    refuse(name, path, 'its entries cannot be seen', 'pass a Map, a Set or the value itself')
+  if (types.isSharedArrayBuffer(value)) return 'shared'
+  const proto = Object.getPrototypeOf(value) as object | null
+  const listed = exact.get(proto)
+  if (listed) return listed
+  if (types.isDate(value) || types.isRegExp(value) || types.isArrayBuffer(value) || types.isBoxedPrimitive(value))
+    return 'data'
+  if (types.isNativeError(value)) return 'data'
+  if (types.isMap(value) || types.isSet(value) || Array.isArray(value))
+    refuse(name, path, `it is an instance of ${typeOf(value)}, a class that extends a built-in one`, open)
+  if (types.isExternal(value)) refuse(name, path, 'it is a native handle', open)
+  for (let at = proto; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
+    const type: unknown = Object.hasOwn(at, 'constructor') ? at.constructor : undefined
+    const native =
+      typeof type === 'function' && /\{\s*\[native code\]\s*\}$/.test(Function.prototype.toString.call(type))
+    if (native || (type !== undefined && builtinPlace(type)))
+      refuse(name, path, `it is a live handle (${typeOf(value)})`, open)
+    const hidden = typeof type === 'function' && privateIn(Function.prototype.toString.call(type))
+    if (hidden)
+      refuse(name, path, `it is an instance of ${typeOf(value)}, whose private ${hidden} cannot be seen`, open)
+  }
+  if (hasHandle(value)) refuse(name, path, `it is a live handle (${typeOf(value)})`, open)
+  return 'object'
+}
+
+function typeOf(value: object): string {
+  return (value.constructor as { name?: string } | undefined)?.name || 'a class'
+}
+
+/** A private field that a class' text declares. */
+function privateIn(text: string): string | undefined {
+  return /^class\b/.test(text) ? /(?<![\w'"`])#[A-Za-z_$][\w$]*(?=\s*[=;(\n])/.exec(text)?.[0] : undefined
+}
+
+/** Node keeps what it opened behind `_handle`. */
+function hasHandle(value: object): boolean {
+  const handle = Object.getOwnPropertyDescriptor(value, '_handle')?.value as unknown
+  return typeof handle === 'object' && handle !== null
+}

@@ -1,0 +1,145 @@
+import { partsOf, type ViewType, viewOf } from './views.js'
+
+/**
+ * How a row of values travels: what is alike is packed, because cloning many small values one by one costs most of
+ * what a cheap item costs. Packing never changes a value (-0, NaN and key order stay); whether two items of a map share
+ * an object is not kept, as it would hang on where a batch ends.
+ */
+export type Packed =
+  | { readonly k: 'none'; readonly n: number }
+  | { readonly k: 'numbers'; readonly d: Float64Array }
+  | { readonly k: 'vectors'; readonly d: Float64Array; readonly width: number }
+  | { readonly k: 'columns'; readonly n: number; readonly keys: readonly string[]; readonly columns: readonly Packed[] }
+  | { readonly k: 'views'; readonly v: readonly (View | { readonly whole: unknown })[] }
+  | { readonly k: 'values'; readonly v: readonly unknown[] }
+
+/** A view by its parts: as a view over more than 4 GiB it would arrive with a wrong length. */
+interface View {
+  readonly type: ViewType
+  readonly buffer: ArrayBufferLike
+  readonly at: number
+  readonly length: number
+}
+
+const widest = 64
+/** Below this, a column costs more than it saves. */
+const leastRows = 8
+
+/** Packs values as `none` (all undefined), numbers, vectors of one width, records of one shape, or as they are. */
+export function pack(values: readonly unknown[]): Packed {
+  const first = values[0]
+  if (first === undefined) return packNone(values)
+  if (typeof first === 'number') return packNumbers(values) ?? { k: 'values', v: values }
+  if (values.length >= leastRows && typeof first === 'object' && first !== null) {
+    if (Array.isArray(first)) return packVectors(values, first.length) ?? { k: 'values', v: values }
+    if (isRecord(first)) return packRecords(values, Object.keys(first)) ?? { k: 'values', v: values }
+  }
+  return ArrayBuffer.isView(first) ? packViews(values) : { k: 'values', v: values }
+}
+
+/** The values of a packed row, in order. */
+export function unpack(packed: Packed): readonly unknown[] {
+  switch (packed.k) {
+    case 'none':
+      return new Array(packed.n).fill(undefined)
+    case 'numbers':
+      return Array.from(packed.d)
+    case 'vectors':
+      return vectorsOf(packed.d, packed.width)
+    case 'columns':
+      return recordsOf(packed.n, packed.keys, packed.columns.map(unpack))
+    case 'views':
+      return packed.v.map((one) => ('whole' in one ? one.whole : viewOf(one)))
+    case 'values':
+      return packed.v
+  }
+}
+
+function packNone(values: readonly unknown[]): Packed {
+  for (const value of values) if (value !== undefined) return { k: 'values', v: values }
+  return { k: 'none', n: values.length }
+}
+
+function packNumbers(values: readonly unknown[]): Packed | undefined {
+  const data = new Float64Array(values.length)
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index]
+    if (typeof value !== 'number') return undefined
+    data[index] = value
+  }
+  return { k: 'numbers', d: data }
+}
+
+function packVectors(values: readonly unknown[], width: number): Packed | undefined {
+  if (width === 0 || width > widest) return undefined
+  const data = new Float64Array(values.length * width)
+  let at = 0
+  for (const value of values) {
+    if (!Array.isArray(value) || value.length !== width || Object.getPrototypeOf(value) !== Array.prototype)
+      return undefined
+    for (let column = 0; column < width; column++) {
+      const number = value[column]
+      if (typeof number !== 'number') return undefined
+      data[at++] = number
+    }
+  }
+  return { k: 'vectors', d: data, width }
+}
+
+function packRecords(values: readonly unknown[], keys: readonly string[]): Packed | undefined {
+  if (keys.length === 0 || keys.length > widest || keys.includes('__proto__')) return undefined
+  const columns = keys.map(() => new Array<unknown>(values.length))
+  for (let row = 0; row < values.length; row++) {
+    const value = values[row] as Record<string, unknown>
+    if (typeof value !== 'object' || value === null || !isRecord(value)) return undefined
+    let column = 0
+    for (const key in value) {
+      if (key !== keys[column]) return undefined
+      columns[column++]![row] = value[key]
+    }
+    if (column !== keys.length) return undefined
+  }
+  return { k: 'columns', n: values.length, keys, columns: columns.map(pack) }
+}
+
+/** Cloning a view clones all of its buffer: of a part of one, that part is copied; shared memory is never copied. */
+function packViews(values: readonly unknown[]): Packed {
+  return {
+    k: 'views',
+    v: values.map((value) => {
+      const parts = partsOf(value)
+      if (parts === undefined) return { whole: value }
+      if (parts.buffer instanceof SharedArrayBuffer) return parts
+      const view = value as Float64Array
+      return view.byteLength < view.buffer.byteLength ? { whole: view.slice() } : parts
+    }),
+  }
+}
+
+function isRecord(value: object): boolean {
+  return Object.getPrototypeOf(value) === Object.prototype
+}
+
+function vectorsOf(data: Float64Array, width: number): number[][] {
+  const rows = new Array<number[]>(data.length / width)
+  for (let row = 0, at = 0; row < rows.length; row++) {
+    const vector = new Array<number>(width)
+    for (let column = 0; column < width; column++) vector[column] = data[at++]!
+    rows[row] = vector
+  }
+  return rows
+}
+
+function recordsOf(
+  length: number,
+  keys: readonly string[],
+  columns: readonly (readonly unknown[])[],
+): Record<string, unknown>[] {
+  const rows = new Array<Record<string, unknown>>(length)
+  for (let row = 0; row < length; row++) {
+    const record: Record<string, unknown> = {}
+    for (let column = 0; column < keys.length; column++) record[keys[column]!] = columns[column]![row]
+    rows[row] = record
+  }
+  return rows
+}

@@ -1,0 +1,397 @@
+import { GangflowError } from '../../errors/base.js'
+import { unpack } from '../codec.js'
+import { fromWire, ItemError, itemErrorOf } from '../item-error.js'
+import type { Job } from '../job/job.js'
+import type { Chunk } from '../job/source.js'
+import type { Done, FromWorker, Program } from '../protocol.js'
+import { unsendable } from '../sendable.js'
+import type { Flying } from './flying.js'
+import type { Gone, WorkerEvents, WorkerHandle } from './handle.js'
+import { lossOf } from './loss.js'
+import { Member, type Sentence } from './member.js'
+import { startProcess } from './process.js'
+import { startThread } from './thread.js'
+import { Watch } from './watch.js'
+
+export interface CrewOptions {
+  readonly size: number
+  readonly isolation: 'thread' | 'process'
+  readonly heap: number | undefined
+  /** Bytes. */
+  readonly maxMemory: number | undefined
+  readonly init: Program | undefined
+}
+
+/** Batches that a worker has at most: while it works on one, the next is there already. */
+const depth = 2
+/** Workers that may die one after the other without a single item done, before the crew gives up. */
+const mostStillborn = 3
+
+/** The workers of a pool: starts and replaces them, keeps all of them busy, and gives each job what it asked for. */
+export class Crew {
+  readonly members = new Set<Member>()
+  readonly jobs = new Set<Job>()
+  readonly #watch: Watch
+  readonly #waiting = new Set<{ resolve: () => void; reject: (error: unknown) => void }>()
+  #size: number
+  #wanted = 0
+  #stillborn = 0
+  #turn = 0
+  #pumping = false
+  #again = false
+
+  constructor(readonly options: CrewOptions) {
+    this.#size = options.size
+    this.#watch = new Watch(this)
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  add(job: Job): void {
+    this.jobs.add(job)
+    this.warm(Math.min(this.#size, job.source.total ?? this.#size))
+    for (const member of this.members) member.handle.keepAlive(true)
+    this.#watch.start()
+    this.pump()
+    this.settle(job)
+  }
+
+  /** Starts workers up to a number, at most the crew's size. */
+  warm(count: number | undefined = this.#size): void {
+    this.#wanted = Math.max(this.#wanted, Math.min(count, this.#size))
+    const taken = new Set([...this.members].filter((member) => !member.leaving).map((member) => member.worker))
+    for (let worker = 0; taken.size < this.#wanted; worker++) {
+      if (taken.has(worker)) continue
+      taken.add(worker)
+      this.#start(worker)
+    }
+  }
+
+  /** Another number of workers; those too many end once what they have is done. */
+  resize(size: number): void {
+    this.#size = size
+    if (this.jobs.size > 0) this.warm()
+    this.#wanted = Math.min(this.#wanted, size)
+    const staying = [...this.members].filter((member) => !member.leaving)
+    for (const member of staying.slice(size)) {
+      member.leaving = true
+      this.#reclaim(member, () => true)
+      this.#letGo(member)
+    }
+    this.pump()
+  }
+
+  /** Resolves when all workers that were asked for can work; rejects with what keeps them from it. */
+  async ready(): Promise<void> {
+    while ([...this.members].some((member) => !member.ready)) {
+      await new Promise<void>((resolve, reject) => this.#waiting.add({ resolve, reject }))
+    }
+  }
+
+  #tell(error?: unknown): void {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const { resolve, reject } of waiting) error === undefined ? resolve() : reject(error)
+  }
+
+  /** Ends all workers at once; resolves when they are gone. */
+  async end(): Promise<void> {
+    this.#watch.stop()
+    this.#wanted = 0
+    this.#size = 0
+    await Promise.all([...this.members].map((member) => this.kill(member, { why: 'stop' })))
+  }
+
+  async kill(member: Member, sentence: Sentence): Promise<void> {
+    member.sentence ??= sentence
+    member.leaving = true
+    await member.handle.kill()
+  }
+
+  /** Sends what there is to send, first one batch to each, then the next ones. */
+  pump(): void {
+    if (this.#pumping) {
+      this.#again = true
+      return
+    }
+    this.#pumping = true
+    do {
+      this.#again = false
+      this.#fill()
+    } while (this.#again)
+    this.#pumping = false
+  }
+
+  #fill(): void {
+    for (let level = 1; level <= depth; level++) {
+      for (const member of this.members) {
+        if (!member.ready || member.leaving || member.flying.size >= level) continue
+        if (level > 1 && !this.#mayQueue(member)) continue
+        if (!this.#giveNext(member)) {
+          this.#balance()
+          return
+        }
+      }
+    }
+  }
+
+  /** What waits at a process cannot be taken back: nothing waits behind long items there. */
+  #mayQueue(member: Member): boolean {
+    if (this.options.isolation === 'thread') return true
+    const [flying] = member.flying.values()
+    return (flying?.job.sizing.cost ?? Number.POSITIVE_INFINITY) < 5
+  }
+
+  #giveNext(member: Member): boolean {
+    const jobs = [...this.jobs]
+    for (let step = 0; step < jobs.length; step++) {
+      const job = jobs[(this.#turn + step) % jobs.length]!
+      const chunk = job.take(this.#size)
+      if (chunk === undefined) {
+        // An iterator says only when asked that nothing more comes.
+        this.settle(job)
+        continue
+      }
+      this.#turn = (this.#turn + step + 1) % jobs.length
+      this.#send(member, job, chunk)
+      return true
+    }
+    return false
+  }
+
+  #send(member: Member, job: Job, chunk: Chunk): void {
+    try {
+      const lost = chunk.items.findIndex((item) => unsendable(item) !== undefined && !ArrayBuffer.isView(item))
+      if (lost === -1) member.send(job, chunk)
+      else this.#refuse(job, chunk, lost, unsendable(chunk.items[lost])!)
+    } catch (error) {
+      const index = chunk.items.findIndex((item) => !clones(item))
+      // Where every item clones by itself, it is the function's captures that do not.
+      if (index === -1) job.fail(error)
+      else this.#refuse(job, chunk, index, (error as Error).message, error)
+    }
+    this.settle(job)
+  }
+
+  #refuse(job: Job, { first, items }: Chunk, at: number, why: string, cause?: unknown): void {
+    const error = new ItemError(
+      {
+        code: 'E_MAP_SEND',
+        what: `cannot be sent to a worker: ${why}`,
+        fix: 'map over plain data (numbers, text, arrays, objects, Map, Set, typed arrays) and make the rest of it inside the function',
+        index: first + at,
+        item: items[at],
+      },
+      { cause },
+    )
+    job.again({ first, items: items.slice(0, at) })
+    job.again({ first: first + at + 1, items: items.slice(at + 1) })
+    job.itemFailed(first + at, error)
+    this.#again = true
+  }
+
+  /** Nothing is left to send: takes from the busy what the idle can do. */
+  #balance(): void {
+    const members = [...this.members]
+    if (!members.some((member) => member.ready && !member.leaving && member.flying.size === 0)) return
+    for (const member of members) {
+      if (member.flying.size < 2) continue
+      const [running] = member.flying.values()
+      if (this.#reclaim(member, (flying) => flying !== running)) {
+        this.#again = true
+        return
+      }
+    }
+    for (const member of members) this.askBack(member, 1)
+  }
+
+  /** Asks for the unbegun items of the batch that a worker is at, where they are worth this many milliseconds. */
+  askBack(member: Member, worth: number): void {
+    const [running] = member.flying.values()
+    if (running === undefined || running.asked) return
+    const held = member.handle.held().filter(({ batch }) => batch === running.number)
+    const begun = held.length === 0 ? 0 : Math.max(...held.map(({ position }) => position)) + 1
+    const left = running.chunk.items.length - begun
+    const aged = performance.now() - running.sentAt
+    if (left === 0 || (aged < 5 && left * (running.job.sizing.cost ?? worth) < worth)) return
+    running.asked = true
+    member.handle.askBack(running.number)
+  }
+
+  #reclaim(member: Member, of: (flying: Flying) => boolean): boolean {
+    const back = member.takeBack(of)
+    for (const flying of back) {
+      flying.job.again(flying.chunk)
+      flying.job.landed()
+      this.settle(flying.job)
+    }
+    return back.length > 0
+  }
+
+  #start(worker: number): void {
+    const start = this.options.isolation === 'thread' ? startThread : startProcess
+    let member: Member | undefined
+    const events: WorkerEvents = {
+      message: (message) => member && this.#message(member, message),
+      gone: (gone) => member && this.#gone(member, gone),
+    }
+    const handle: WorkerHandle = start({ worker, heap: this.options.heap }, events)
+    member = new Member(worker, handle)
+    this.members.add(member)
+    handle.keepAlive(this.jobs.size > 0)
+    member.begin(this.options.init)
+  }
+
+  #message(member: Member, message: FromWorker): void {
+    switch (message.k) {
+      case 'ready':
+        member.ready = true
+        this.#tell()
+        break
+      case 'refused':
+        this.#refused(fromWire(message.error))
+        break
+      case 'broken': {
+        const job = [...this.jobs].find(({ id }) => id === message.job)
+        if (job) this.#broken(member, job, fromWire(message.error))
+        break
+      }
+      case 'done':
+        this.#done(member, message)
+    }
+    this.pump()
+  }
+
+  #refused(cause: unknown): void {
+    const error = new GangflowError(
+      {
+        code: 'E_POOL_INIT',
+        what: `init failed in a worker: ${cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)}`,
+        fix: 'it runs once in each worker, before any item; what it throws is the cause',
+      },
+      { cause },
+    )
+    for (const job of this.jobs) this.stop(job, error)
+    this.#tell(error)
+  }
+
+  #broken(member: Member, job: Job, cause: unknown): void {
+    for (const flying of member.flying.values()) {
+      if (flying.job !== job) continue
+      member.flying.delete(flying.number)
+      job.landed()
+    }
+    this.stop(
+      job,
+      new GangflowError(
+        {
+          code: 'E_MAP_CAPTURE',
+          what: `the function could not be made anew in a worker: ${cause instanceof Error ? cause.message : String(cause)}`,
+          fix: 'pass what it needs as items, or make it inside the function or in `init`',
+        },
+        { cause },
+      ),
+    )
+  }
+
+  #done(member: Member, done: Done): void {
+    const flying = member.flying.get(done.batch)
+    if (flying === undefined) return
+    this.#stillborn = 0
+    const { job, chunk } = flying
+    const values = unpack(done.values)
+    const failed = new Map(done.errors)
+    for (let index = 0; index < values.length; index++) {
+      const position = typeof done.at === 'number' ? done.at + index : done.at[index]!
+      flying.settle(position)
+      if (!failed.has(position)) job.value(chunk.first + position, values[index])
+    }
+    for (const [position, wire] of failed) {
+      flying.settle(position)
+      const index = chunk.first + position
+      job.itemFailed(index, itemErrorOf(wire, index, chunk.items[position], job.spec.writes))
+    }
+    if (done.end) {
+      const begun = chunk.items.length - done.rest
+      job.sizing.measured(begun, done.spent)
+      member.flying.delete(done.batch)
+      job.again({ first: chunk.first + begun, items: chunk.items.slice(begun) })
+      job.landed()
+    }
+    this.settle(job)
+    this.#letGo(member)
+  }
+
+  #letGo(member: Member): void {
+    if (member.leaving && member.flying.size === 0) void this.kill(member, { why: 'resize' })
+  }
+
+  /** Ends a job with an error: what is not begun comes back now, what runs is given the watch's grace. */
+  stop(job: Job, error: unknown): void {
+    job.fail(error)
+    this.settle(job)
+  }
+
+  /** After anything that may have changed a job: takes its work back when it is stopped, forgets it when it is over. */
+  settle(job: Job): void {
+    if (job.stopped && !job.over) {
+      this.#watch.stopping(job)
+      for (const member of this.members) {
+        if (![...member.flying.values()].some((flying) => flying.job === job)) continue
+        for (const flying of member.takeBack((one) => one.job === job)) {
+          void flying
+          job.landed()
+        }
+        for (const flying of member.flying.values()) if (flying.job === job) member.handle.askBack(flying.number)
+      }
+    }
+    job.check()
+    if (!job.over || !this.jobs.delete(job)) return
+    for (const member of this.members) member.drop(job)
+    if (this.jobs.size > 0) return
+    this.#watch.stop()
+    for (const member of this.members) member.handle.keepAlive(false)
+  }
+
+  #gone(member: Member, gone: Gone): void {
+    this.members.delete(member)
+    const expected = member.sentence?.why === 'stop' || member.sentence?.why === 'resize'
+    let held = 0
+    for (const flying of member.flying.values()) {
+      const loss = lossOf(flying, gone, member.sentence)
+      held += loss.failed.length
+      const { job } = flying
+      for (const { index, error } of loss.failed) job.itemFailed(index, error)
+      for (const chunk of loss.again) job.again(chunk)
+      job.landed()
+      this.settle(job)
+    }
+    member.flying.clear()
+    if (!expected && held === 0 && ++this.#stillborn >= mostStillborn) {
+      const error = new GangflowError(
+        {
+          code: 'E_POOL_START',
+          what: `${mostStillborn} workers died one after the other without an item in work: the last one ${gone.how}`,
+          fix: 'see the cause; a heap or memory ceiling too low, or a limit on threads or processes, can do this',
+        },
+        { cause: gone.cause },
+      )
+      for (const job of this.jobs) this.stop(job, error)
+      this.#tell(error)
+      this.#stillborn = 0
+    } else this.#tell()
+    if (this.jobs.size > 0 || this.#waiting.size > 0) this.warm(this.#wanted)
+    this.pump()
+  }
+}
+
+function clones(item: unknown): boolean {
+  try {
+    structuredClone(item)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,141 @@
+import type { ItemError } from '../item-error.js'
+import type { Program, RunOptions } from '../protocol.js'
+import { sizeOf } from './size-of.js'
+import type { Sizing } from './sizing.js'
+import type { Chunk, Source } from './source.js'
+
+/** Where results go. */
+export interface Sink {
+  /** How many items may be taken from the input, of which `taken` were taken already; 0 makes it wait. */
+  room(taken: number): number
+  value(index: number, value: unknown): void
+  failure(index: number, error: ItemError): void
+  /** Once: all items have their result, or (with an error) the map is over and nothing of it runs any more. */
+  end(error: { error: unknown } | undefined): void
+}
+
+/** What a map is, beside its items. */
+export interface JobSpec {
+  readonly program: Program
+  readonly options: RunOptions
+  /** Milliseconds. */
+  readonly timeout: number | undefined
+  /** Captured names that the function's text writes to. */
+  readonly writes: readonly string[]
+  /** Lines of the stack of who began the map. */
+  readonly called: string
+}
+
+/** Bytes that a batch may take; a first item may be larger. */
+const mostBytes = 1 << 20
+
+let jobs = 0
+
+/** One map on its way: hands out chunks of items, takes results, and knows when it is over. */
+export class Job {
+  readonly id = ++jobs
+  readonly #again: Chunk[] = []
+  #flying = 0
+  #settled = 0
+  #taken = 0
+  #over = false
+  #failure: { error: unknown } | undefined
+
+  constructor(
+    readonly spec: JobSpec,
+    readonly source: Source,
+    readonly sizing: Sizing,
+    readonly sink: Sink,
+  ) {}
+
+  get stopped(): boolean {
+    return this.#failure !== undefined
+  }
+
+  get over(): boolean {
+    return this.#over
+  }
+
+  get settled(): number {
+    return this.#settled
+  }
+
+  /** Items to send now, or undefined. What a worker gave back goes first. */
+  take(workers: number): Chunk | undefined {
+    if (this.stopped) return undefined
+    const { total } = this.source
+    const left = total === undefined ? undefined : total - this.#settled
+    const want = this.sizing.next(left, workers)
+    const given = this.#again.pop()
+    if (given) return this.#cut(given, want)
+    const room = this.sink.room(this.#taken)
+    if (room <= 0) return undefined
+    const chunk = this.source.take(Math.min(room, want))
+    if (chunk === undefined) return undefined
+    this.#taken += chunk.items.length
+    return this.#cut(chunk, want)
+  }
+
+  /** Keeps the first `want` items of a chunk, and no more than its bytes allow; the rest is for the next. */
+  #cut(chunk: Chunk, want: number): Chunk {
+    const { items } = chunk
+    let keep = Math.min(items.length, want)
+    if (typeof items[0] !== 'number') {
+      let bytes = 0
+      for (let index = 0; index < keep; index++) {
+        bytes += sizeOf(items[index])
+        if (bytes > mostBytes) keep = Math.max(1, index)
+      }
+    }
+    if (keep === items.length) return chunk
+    this.again({ first: chunk.first + keep, items: items.slice(keep) })
+    return { first: chunk.first, items: items.slice(0, keep) }
+  }
+
+  /** Items that are to be sent again; the lowest index goes first. */
+  again(chunk: Chunk): void {
+    if (chunk.items.length === 0 || this.stopped) return
+    const at = this.#again.findIndex((other) => other.first < chunk.first)
+    this.#again.splice(at === -1 ? this.#again.length : at, 0, chunk)
+  }
+
+  sent(): void {
+    this.#flying++
+  }
+
+  /** A batch has come to its end, in whatever way. */
+  landed(): void {
+    this.#flying--
+    this.check()
+  }
+
+  value(index: number, value: unknown): void {
+    if (this.stopped) return
+    this.#settled++
+    this.sink.value(index, value)
+  }
+
+  /** An item has no result: the map goes on without it, or ends. */
+  itemFailed(index: number, error: ItemError): void {
+    if (this.stopped) return
+    this.#settled++
+    error.calledFrom(this.spec.called)
+    this.sink.failure(index, error)
+    if (!this.spec.options.collect) this.fail(error)
+  }
+
+  /** Ends the map; `sink.end` follows when nothing of it is in work any more. */
+  fail(error: unknown): void {
+    if (this.stopped || this.#over) return
+    this.#failure = { error }
+    this.#again.length = 0
+    this.source.close()
+  }
+
+  check(): void {
+    if (this.#over || this.#flying > 0) return
+    if (!this.stopped && !(this.source.ended && this.#again.length === 0)) return
+    this.#over = true
+    this.sink.end(this.#failure)
+  }
+}

@@ -1,0 +1,78 @@
+const plain = new Set<unknown>(
+  [
+    Object,
+    Array,
+    Map,
+    Set,
+    Date,
+    RegExp,
+    ArrayBuffer,
+    SharedArrayBuffer,
+    DataView,
+    Boolean,
+    Number,
+    String,
+    BigInt,
+    Error,
+    EvalError,
+    RangeError,
+    ReferenceError,
+    SyntaxError,
+    TypeError,
+    URIError,
+    AggregateError,
+    Int8Array,
+    Uint8Array,
+    Uint8ClampedArray,
+    Int16Array,
+    Uint16Array,
+    Int32Array,
+    Uint32Array,
+    Float32Array,
+    Float64Array,
+    BigInt64Array,
+    BigUint64Array,
+    Buffer,
+    Blob,
+  ].map((type) => type.prototype),
+)
+const mostLooked = 1000
+const largestView = 2 ** 32
+
+/**
+ * What of a value cloning would lose without a word, as a text; undefined where nothing is. Looks at up to a thousand
+ * values in it, which is what a check may cost.
+ */
+export function unsendable(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  return look(value, '', { left: mostLooked, seen: undefined })
+}
+
+interface Looked {
+  left: number
+  seen: Set<object> | undefined
+}
+
+function look(value: object, path: string, looked: Looked): string | undefined {
+  if (looked.left-- <= 0) return undefined
+  const proto = Object.getPrototypeOf(value)
+  if (proto !== null && !plain.has(proto) && Object.prototype.toString.call(value) === '[object Object]')
+    return `${path === '' ? 'it' : path.slice(1)} is an instance of ${proto.constructor?.name || 'a class'}, which would arrive without its methods`
+  if (ArrayBuffer.isView(value)) {
+    if (value.buffer.byteLength > largestView && value.byteLength > 0)
+      return `${path === '' ? 'it' : path.slice(1)} is a view over more than 4 GiB, which would arrive with a wrong length`
+    return undefined
+  }
+  if (!Array.isArray(value) && proto !== Object.prototype && proto !== null) return undefined
+  if (Array.isArray(value) && typeof value[0] !== 'object' && value.length > mostLooked) return undefined
+  looked.seen ??= new Set()
+  if (looked.seen.has(value)) return undefined
+  looked.seen.add(value)
+  for (const key of Object.keys(value)) {
+    const inner = (value as Record<string, unknown>)[key]
+    if (typeof inner !== 'object' || inner === null) continue
+    const found = look(inner, `${path}.${key}`, looked)
+    if (found !== undefined) return found
+  }
+  return undefined
+}

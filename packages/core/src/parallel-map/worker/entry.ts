@@ -1,0 +1,57 @@
+// What a worker runs: a thread, or a process that was given a channel and a pipe for its marks.
+import { writeSync } from 'node:fs'
+import { isMainThread, parentPort, workerData } from 'node:worker_threads'
+import { move } from '../move.js'
+import { type FromWorker, firstLane, laneWords, markPipe, type ToWorker, type WorkerStart } from '../protocol.js'
+import { shared } from '../shared.js'
+import { inWorker } from './in-worker.js'
+import type { Link } from './link.js'
+import { WorkerMain } from './main.js'
+
+function threadLink(board: Int32Array): Link {
+  return {
+    board,
+    post: (message, moved) => parentPort!.postMessage(message, moved),
+    mark: (lane, batch, position) => {
+      const at = firstLane + lane * laneWords
+      board[at] = batch
+      board[at + 1] = position
+    },
+  }
+}
+
+function processLink(): Link {
+  const words = new Int32Array(3)
+  const bytes = new Uint8Array(words.buffer)
+  return {
+    board: undefined,
+    post: (message: FromWorker) => process.send!(message),
+    mark: (lane, batch, position) => {
+      words.set([lane, batch, position])
+      writeSync(markPipe, bytes)
+    },
+  }
+}
+
+function serve(start: WorkerStart, link: Link, listen: (receive: (message: ToWorker) => void) => void): void {
+  inWorker.set()
+  const own = async (name: string): Promise<unknown> => {
+    if (name === 'move') return move
+    if (name === 'shared') return shared
+    return ((await import(start.url)) as Record<string, unknown>)[name]
+  }
+  const main = new WorkerMain(link, start.worker, own)
+  listen((message) => main.receive(message))
+}
+
+if (!isMainThread && parentPort) {
+  const start = workerData as WorkerStart
+  serve(start, threadLink(new Int32Array(start.board!)), (receive) => parentPort!.on('message', receive))
+} else {
+  process.once('disconnect', () => process.exit())
+  process.once('message', (start) =>
+    serve(start as WorkerStart, processLink(), (receive) =>
+      process.on('message', (message) => receive(message as ToWorker)),
+    ),
+  )
+}

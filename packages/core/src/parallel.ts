@@ -1,0 +1,17 @@
+export type { ErrorFacts } from './errors/base.js'
+export { GangflowError } from './errors/base.js'
+export type {
+  Items,
+  IterOptions,
+  MapFunction,
+  MapOptions,
+  MapProgress,
+  ParallelIterOptions,
+  ParallelMapOptions,
+  PoolOptions,
+  WorkerContext,
+} from './parallel-map/contract.js'
+export { move, parallelMap, shared, Vectorizer, WorkerPool } from './parallel-map/exports.js'
+export { ItemError } from './parallel-map/item-error.js'
+export type { ParallelMap } from './parallel-map/parallel-map.js'
+export type { VectorizerOptions } from './parallel-map/vectorizer.js'
