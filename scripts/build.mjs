@@ -49,6 +49,9 @@ const launcherOutside = {
     ),
 }
 
+/** Of ssh2, which does without: Node's own cryptography serves. */
+const nativeParts = ['cpu-features', '*.node']
+
 /** A script of our own cannot import by itself: its `import()` is what loads it (src/body/load-shared.ts). */
 function withImportsAside(text) {
   const places = []
@@ -92,9 +95,13 @@ for (const name of readdirSync('packages')) {
     legalComments: 'inline',
     define: { __CORE_VERSION__: JSON.stringify(manifest.version) },
     // What is published as a dependency stays outside; everything else is built in.
-    external: [...Object.keys(manifest.dependencies ?? {}), ...Object.keys(manifest.peerDependencies ?? {})],
+    external: [
+      ...Object.keys(manifest.dependencies ?? {}),
+      ...Object.keys(manifest.peerDependencies ?? {}),
+      ...nativeParts,
+    ],
     banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;",
     },
     logLevel: 'warning',
   }
@@ -123,6 +130,9 @@ for (const name of readdirSync('packages')) {
       stdin: { contents, resolveDir: join(folder, 'src'), sourcefile: 'shared.ts', loader: 'ts' },
     })
     await compiled('agent-main.cjs', { entryPoints: [join(folder, 'src/composition/agent.ts')] })
+    await compiled('mesh.cjs', {
+      entryPoints: [join(folder, 'src/composition/mesh.ts')],
+    })
     await compiled('cli-main.cjs', { entryPoints: [join(folder, 'src/cli/main.ts')] })
     await build({
       ...options,

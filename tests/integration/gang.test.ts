@@ -14,8 +14,10 @@ import { defineStepDecorator } from '@gangflow/core/plugin'
 const tool = defineStepDecorator({ name: 'tool', apiVersion: 1, needs: () => (${needs})${setup} } as any) as any`
 
 describe('a gang of four', () => {
-  it('has every primitive of current.parallel and of the plugins', async () => {
-    const file = gangFlow(`
+  it.each(['unix', 'ssh'] as const)(
+    'has every primitive of current.parallel and of the plugins, over %s',
+    async (transport) => {
+      const file = gangFlow(`
     const node = p.nodeIndex
     await p.barrier('begin')
     const tensor = await p.broadcast({ of: node, x: new Float32Array([node, 2]) })
@@ -42,62 +44,63 @@ describe('a gang of four', () => {
     await p.barrier('end')
     this.out = { node, numNodes: p.numNodes, isControl: p.isControl, mainIp: p.mainIp, epoch: p.epoch, attempt: p.attempt, roster: p.roster.entries.length,
       tensor: tensor.x, of: tensor.of, last, squares, bytes: bytes.map((b: any) => b[0]), answer, nothing, ran, key, other, port, copied, heard }`)
-    const { gang, outcome } = await runFlowGang(file)
-    const done = doneOf(outcome, gang)
-    expect(done.nodes!.map(({ node, control, memberId }) => [node, control, memberId])).toEqual([
-      [0, true, 'm0'],
-      [1, false, 'm1'],
-      [2, false, 'm2'],
-      [3, false, 'm3'],
-    ])
-    const store = await openDatastore(join(gang.folder, '.gangflow'))
-    // biome-ignore lint/suspicious/noExplicitAny: what the flow put there
-    const outs = done.nodes!.map(({ artifacts }) => artifactSource(store, artifacts).read('out') as any)
-    for (const [node, out] of outs.entries()) {
-      expect(out).toMatchObject({
-        node,
-        numNodes: 4,
-        isControl: node === 0,
-        mainIp: '127.0.0.1',
-        epoch: 1,
-        attempt: 0,
-        roster: 4,
-        tensor: new Float32Array([0, 2]),
-        of: 0,
-        last: 'from 3',
-        squares: [0, 1, 4, 9],
-        bytes: [0, 1, 2, 3],
-        answer: { a: 42 },
-        copied: 3_000_000,
-        key: outs[0].key,
-        port: outs[0].port,
-      })
-      expect(out.nothing).toBeUndefined()
-      expect(artifactSource(store, done.nodes![node]!.artifacts).read('files')).toEqual({
-        'result.txt': Buffer.from(`result ${node}`),
-      })
-    }
-    expect(outs[0].key).toHaveLength(64)
-    expect(outs[0].other).not.toBe(outs[0].key)
-    expect(outs[3].heard).toBe('hello from three')
-    expect(outs[0].ran).toMatchObject(
-      [0, 1, 2, 3].map((node) => ({
-        node,
-        exitCode: node,
-        signal: null,
-        stdout: `out ${node} of 4\n`,
-        stderr: 'err\n',
-      })),
-    )
-    const address = { flow: 'Gang', run: gang.run, step: 'multi', task: '2', attempt: 0 }
-    expect(await store.readRecord(keys.plan(address, 2, 'tool'))).toEqual({ argv: ['tool', 2] })
-    const log: string[] = []
-    for await (const line of readLog(store, address, { node: 2, process: 'sh' })) log.push(line.text)
-    expect(log.sort()).toEqual(['err', 'out 2 of 4'])
-    await store.close()
-    expect(gang.states(3)).toEqual(['starting', 'joined', 'setup', 'running', 'done', 'gone'])
-    expect(processesOf(gang.run)).toEqual([])
-  })
+      const { gang, outcome } = await runFlowGang(file, { transport })
+      const done = doneOf(outcome, gang)
+      expect(done.nodes!.map(({ node, control, memberId }) => [node, control, memberId])).toEqual([
+        [0, true, 'm0'],
+        [1, false, 'm1'],
+        [2, false, 'm2'],
+        [3, false, 'm3'],
+      ])
+      const store = await openDatastore(join(gang.folder, '.gangflow'))
+      // biome-ignore lint/suspicious/noExplicitAny: what the flow put there
+      const outs = done.nodes!.map(({ artifacts }) => artifactSource(store, artifacts).read('out') as any)
+      for (const [node, out] of outs.entries()) {
+        expect(out).toMatchObject({
+          node,
+          numNodes: 4,
+          isControl: node === 0,
+          mainIp: '127.0.0.1',
+          epoch: 1,
+          attempt: 0,
+          roster: 4,
+          tensor: new Float32Array([0, 2]),
+          of: 0,
+          last: 'from 3',
+          squares: [0, 1, 4, 9],
+          bytes: [0, 1, 2, 3],
+          answer: { a: 42 },
+          copied: 3_000_000,
+          key: outs[0].key,
+          port: outs[0].port,
+        })
+        expect(out.nothing).toBeUndefined()
+        expect(artifactSource(store, done.nodes![node]!.artifacts).read('files')).toEqual({
+          'result.txt': Buffer.from(`result ${node}`),
+        })
+      }
+      expect(outs[0].key).toHaveLength(64)
+      expect(outs[0].other).not.toBe(outs[0].key)
+      expect(outs[3].heard).toBe('hello from three')
+      expect(outs[0].ran).toMatchObject(
+        [0, 1, 2, 3].map((node) => ({
+          node,
+          exitCode: node,
+          signal: null,
+          stdout: `out ${node} of 4\n`,
+          stderr: 'err\n',
+        })),
+      )
+      const address = { flow: 'Gang', run: gang.run, step: 'multi', task: '2', attempt: 0 }
+      expect(await store.readRecord(keys.plan(address, 2, 'tool'))).toEqual({ argv: ['tool', 2] })
+      const log: string[] = []
+      for await (const line of readLog(store, address, { node: 2, process: 'sh' })) log.push(line.text)
+      expect(log.sort()).toEqual(['err', 'out 2 of 4'])
+      await store.close()
+      expect(gang.states(3)).toEqual(['starting', 'joined', 'setup', 'running', 'done', 'gone'])
+      expect(processesOf(gang.run)).toEqual([])
+    },
+  )
 
   it('runs the body on the control alone where a plugin wants that; the others carry what they were given', async () => {
     const file = gangFlow(

@@ -4,7 +4,7 @@ import { localBackend } from '../../packages/core/src/backend/local/backend.js'
 import { compileFlow } from '../../packages/core/src/compile/compile-flow.js'
 import { openDatastore } from '../../packages/core/src/datastore/open.js'
 import { keys } from '../../packages/core/src/datastore/records.js'
-import type { StopReason } from '../../packages/core/src/gang/contract.js'
+import type { StopReason, TransportKind } from '../../packages/core/src/gang/contract.js'
 import { runGang } from '../../packages/core/src/gang/run-gang.js'
 import { startKeeper } from '../../packages/core/src/process/start.js'
 
@@ -14,6 +14,7 @@ export interface Plan {
   readonly size: number
   readonly run: string
   readonly attempt?: number
+  readonly transport?: TransportKind
   readonly timeouts?: object
   readonly timeoutMs?: number
   readonly gpus?: readonly string[]
@@ -51,6 +52,7 @@ const began = performance.now()
 const outcome = await runGang({
   request: { address, step, size: plan.size, resources: step.resources },
   backend: localBackend({
+    ...(plan.transport ? { transport: plan.transport } : {}),
     keeper,
     agent: process.env['AGENT'] ?? join(compiled.core, 'dist', 'agent.cjs'),
     machine: { host: 'here', cpus: 2, gpus: plan.gpus ?? [] },

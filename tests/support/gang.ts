@@ -45,9 +45,9 @@ function builtLauncher(): Promise<string> {
       platform: 'node',
       format: 'esm',
       target: 'node20',
-      external: ['esbuild', '@gangflow/keeper'],
+      external: ['esbuild', '@gangflow/keeper', 'cpu-features', '*.node'],
       banner: {
-        js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+        js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;",
       },
     })
     return outfile

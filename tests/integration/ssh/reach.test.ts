@@ -114,7 +114,7 @@ describe('a host over SSH', () => {
     const path = join(folder, 'rendezvous.sock')
     const server = createServer((socket) => socket.end('from the launcher\n')).listen(path)
     onTestFinished(() => void server.close())
-    const { socket, keeper, facts, places, programs } = await open('host1')
+    const { rendezvous: socket, keeper, facts, places, programs } = await open('host1')
     const script = `require('net').connect(${JSON.stringify(socket)}).on('data', (d) => process.exitCode = String(d) === 'from the launcher\\n' ? 0 : 9)`
     const child = await keeper.spawn({
       name: 'dial',

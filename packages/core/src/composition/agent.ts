@@ -1,9 +1,13 @@
 import { openBodyHost } from '../body/host.js'
+import { loadCompiled } from '../body/load-shared.js'
 import { openDatastore } from '../datastore/open.js'
 import { messageOf } from '../errors/base.js'
-import { readBootstrap } from '../gang/agent/bootstrap.js'
+import { type AgentBootstrap, readBootstrap } from '../gang/agent/bootstrap.js'
 import { runMember } from '../gang/agent/member.js'
 import { performUndos } from '../gang/agent/undo.js'
+import type { Transport } from '../gang/contract.js'
+import { deriveKey } from '../gang/keys.js'
+import { sshTransport } from '../gang/transport/ssh.js'
 import { unixTransport } from '../gang/transport/unix.js'
 import { takeUpCertificates } from '../process/extra-certificates.js'
 import { startKeeper } from '../process/start.js'
@@ -16,7 +20,7 @@ export async function startAgent(): Promise<never> {
     if (process.argv[3] === 'undo') await undoAll(process.argv[4] ?? '')
     const boot = await readBootstrap(process.stdin)
     process.exitCode = await runMember(boot, {
-      transport: unixTransport(boot.member.directory),
+      transport: boot.transport === 'ssh' ? meshTransport(boot) : unixTransport(boot.member.directory),
       startKeeper,
       openDatastore,
       openHost: openBodyHost,
@@ -27,6 +31,16 @@ export async function startAgent(): Promise<never> {
   }
   // Whatever is still open belongs to nobody any more.
   process.exit()
+}
+
+/** SSH is loaded by agents alone that are not all on one host. */
+function meshTransport({ member, secret, address }: AgentBootstrap): Transport {
+  const { openMesh } = loadCompiled(__dirname, 'mesh', process.argv[2]) as typeof import('./mesh.js')
+  const mesh = openMesh({ memberId: member.memberId, derive: (label) => deriveKey(secret, address, label) })
+  const { addresses } = member
+  // Who is only ever dialled from its own host need not be open to others.
+  const local = addresses.every((one) => one === '::1' || one.startsWith('127.'))
+  return sshTransport(mesh, { advertise: addresses, ...(local ? { bind: addresses } : {}) })
 }
 
 async function undoAll(directory: string): Promise<never> {

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs'
 import { makeRunDirectory } from '../body/run-directory.js'
 import type { Allocation, RunGang } from './contract.js'
-import { drawSecret } from './keys.js'
+import { deriveKey, drawSecret } from './keys.js'
 import { needsOf } from './needs.js'
 import { OwnedGang } from './owner/gang.js'
 import { watchSilence } from './owner/lease.js'
@@ -10,8 +10,8 @@ import { obtain } from './owner/obtain.js'
 import { openEpoch } from './owner/open-epoch.js'
 import { fail, fault, succeed } from './owner/outcome.js'
 import { takeIn } from './owner/take-in.js'
+import { openWay } from './owner/way.js'
 import { defaultTimeouts } from './timeouts.js'
-import { unixTransport } from './transport/unix.js'
 
 /**
  * One attempt of a gang step, owned by this process (launcher or script): forms the gang, watches over it, ends it.
@@ -24,12 +24,13 @@ export const runGang: RunGang = async (attempt) => {
   let allocation: Allocation | undefined
   let endWatch = () => {}
   try {
-    const listener = await unixTransport(directory).listen('rendezvous')
     const secret = drawSecret()
+    const derive = (label: string) => deriveKey(secret, attempt.request.address, label)
+    const way = await openWay(attempt.backend.transport ?? 'unix', directory, derive)
     try {
-      allocation = await obtain(gang, secret, listener.address)
+      allocation = await obtain(gang, secret, way.listener.address)
       if (allocation) {
-        takeIn(gang, allocation, listener, secret)
+        takeIn(gang, allocation, way.listener, secret)
         endWatch = watchSilence(gang)
         if (await openEpoch(gang)) await gang.until(() => bodies(gang).every((member) => member.done))
       }
@@ -38,7 +39,7 @@ export const runGang: RunGang = async (attempt) => {
     } finally {
       endWatch()
       gang.closed = true
-      await listener.close()
+      await way.close()
       await allocation?.release()
     }
   } catch (error) {

@@ -6,7 +6,7 @@ import { makeRunDirectory } from '../../body/run-directory.js'
 import { openDatastore } from '../../datastore/open.js'
 import { encodeBootstrap } from '../../gang/agent/bootstrap.js'
 import { performUndos } from '../../gang/agent/undo.js'
-import type { Allocation, Bootstrap, GangBackend, Member } from '../../gang/contract.js'
+import type { Allocation, Bootstrap, GangBackend, Member, TransportKind } from '../../gang/contract.js'
 import type { Keeper, KeptProcess } from '../../process/contract.js'
 import { certificatesAside } from '../../process/extra-certificates.js'
 import { nativeHelper } from '../../process/keeper.js'
@@ -17,6 +17,8 @@ export interface LocalBackendOptions {
   readonly keeper: Keeper
   /** Absolute path of the built `agent.cjs`. */
   readonly agent: string
+  /** How members reach each other. Default `unix`; `ssh` as on several hosts. */
+  readonly transport?: TransportKind
   /** Default: what this machine is found to have. */
   readonly machine?: LocalMachine
   /** Environment of the agents, and so of all that they start. Default: this process's. */
@@ -29,6 +31,7 @@ export function localBackend(options: LocalBackendOptions): GangBackend<LocalPla
   const env = definedOnly(options.env ?? process.env)
   return {
     name: 'local',
+    ...(options.transport ? { transport: options.transport } : {}),
     plan: (request) => planLocal(request, machine, [process.execPath, options.agent]),
     start: (plan, bootstrap, signal) => startLocal(plan, bootstrap, { keeper: options.keeper, env, signal }),
   }

@@ -21,6 +21,7 @@ export interface SshBackendOptions {
 export function sshBackend(options: SshBackendOptions): GangBackend<SshPlan> {
   return {
     name: 'ssh',
+    transport: 'ssh',
     plan: (request) => planSsh(request, options.hosts, options.way),
     start: (plan, bootstrap, signal) => startOverSsh(plan, bootstrap, options, signal),
   }
@@ -95,7 +96,7 @@ async function startMember(
     argv: [programs.node, programs.agent, programs.compiled],
     env,
     cwd: '/',
-    stdin: encodeBootstrap({ ...bootstrap, rendezvous: host.socket }, told),
+    stdin: encodeBootstrap({ ...bootstrap, rendezvous: host.rendezvous }, told),
     spool: told.spool,
     onOwnerGone: { lingerMs: bootstrap.timeouts.linger },
     strays: 'end',

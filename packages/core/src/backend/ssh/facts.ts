@@ -12,6 +12,8 @@ export interface HostFacts {
   readonly uid: number
   readonly cpus: number
   readonly gpus: readonly string[]
+  /** This machine's address as the host sees it. */
+  readonly client?: string
   /** The host's own address on the connection that reached it. */
   readonly address?: string
   /** Absolute path of the folder for what is delivered. */
@@ -36,7 +38,7 @@ export function readFacts(host: string, told: ReadonlyMap<string, string>): Host
       host,
     })
   }
-  const [, , server] = text('peer').split(' ')
+  const [client, , server] = text('peer').split(' ')
   return {
     os: text('os').toLowerCase(),
     arch: arches[text('arch')] ?? text('arch'),
@@ -46,7 +48,7 @@ export function readFacts(host: string, told: ReadonlyMap<string, string>): Host
     uid: Number(text('uid')),
     cpus: Math.max(1, Number(text('cpus')) || 1),
     gpus: text('gpus').split(/\s+/).filter(Boolean),
-    ...(server ? { address: server } : {}),
+    ...(client && server ? { client, address: server } : {}),
     work,
     runtime: text('runtime'),
     ...(text('node') === '' ? {} : { node: { path: text('node'), version: text('version') } }),

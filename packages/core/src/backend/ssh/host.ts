@@ -9,6 +9,7 @@ import { deliver } from './deliver.js'
 import type { HostFacts } from './facts.js'
 import type { HostSpec } from './hosts.js'
 import type { SshHostPlan } from './plan.js'
+import { rendezvousOn, socketOf } from './rendezvous.js'
 import { ConnectionFailed, type HostPlaces, HostSession } from './session.js'
 import { type SshWay, sshArgv } from './ssh-argv.js'
 
@@ -23,7 +24,7 @@ export interface HostOrder {
   readonly core: string
   /** Of everything that runs there: the keeper's marker. */
   readonly mark: string
-  /** The launcher's socket that the members shall reach there. */
+  /** The launcher's address, as this machine has it; a unix socket is in it, which is forwarded to the host. */
   readonly rendezvous: string
   /** Milliseconds of silence of this process after which the host's keeper ends everything. */
   readonly leaseMs: number
@@ -45,8 +46,8 @@ export interface OpenHost {
   readonly facts: HostFacts
   readonly places: HostPlaces
   readonly programs: HostPrograms
-  /** Where the launcher's rendezvous is on the host. */
-  readonly socket: string
+  /** The launcher's address as members there have it. */
+  readonly rendezvous: string
   /** Ends everything there and the connection. */
   close(): Promise<void>
 }
@@ -69,7 +70,7 @@ export async function openHost(order: HostOrder, signal: AbortSignal): Promise<O
 async function openOnce(order: HostOrder, signal: AbortSignal): Promise<OpenHost> {
   const { plan, way, mark, leaseMs, graceMs } = order
   const socket = `/tmp/gf-${randomBytes(12).toString('hex')}.sock`
-  const argv = sshArgv(plan, way, { forward: { there: socket, here: order.rendezvous } })
+  const argv = sshArgv(plan, way, { forward: { there: socket, here: socketOf(order.rendezvous) } })
   const session = new HostSession(plan.host, argv, { workdir: plan.workdir, node: plan.node, socket })
   try {
     const { facts, runtime } = await equip(order, session, signal)
@@ -94,7 +95,8 @@ async function openOnce(order: HostOrder, signal: AbortSignal): Promise<OpenHost
       node: nodeOn(facts, runtime),
       compiled: own(`${runtime.layers[0]!.name}/compiled`),
     }
-    return { keeper, facts, places, programs, socket, close }
+    const rendezvous = rendezvousOn(order.rendezvous, { socket, ...(facts.client ? { client: facts.client } : {}) })
+    return { keeper, facts, places, programs, rendezvous, close }
   } catch (error) {
     session.close()
     throw error

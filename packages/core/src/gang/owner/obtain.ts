@@ -9,7 +9,14 @@ export async function obtain(gang: OwnedGang, secret: Uint8Array, rendezvous: st
   try {
     const start = backend.start(
       backend.plan(request),
-      { secret, rendezvous, transport: 'unix', address: request.address, datastore: datastore.location, timeouts },
+      {
+        secret,
+        rendezvous,
+        transport: backend.transport ?? 'unix',
+        address: request.address,
+        datastore: datastore.location,
+        timeouts,
+      },
       AbortSignal.any([signal, AbortSignal.timeout(timeouts.start)]),
     )
     return await start
