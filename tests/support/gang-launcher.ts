@@ -1,10 +1,12 @@
 // A launcher as small as can be: compiles a flow, runs one gang step of it, says every event as a line of JSON.
 import { join } from 'node:path'
 import { localBackend } from '../../packages/core/src/backend/local/backend.js'
+import type { LocalPlan } from '../../packages/core/src/backend/local/plan.js'
 import { compileFlow } from '../../packages/core/src/compile/compile-flow.js'
+import { saveArtifacts } from '../../packages/core/src/datastore/artifacts/save.js'
 import { openDatastore } from '../../packages/core/src/datastore/open.js'
 import { keys } from '../../packages/core/src/datastore/records.js'
-import type { StopReason, TransportKind } from '../../packages/core/src/gang/contract.js'
+import type { GangBackend, StopReason, TransportKind } from '../../packages/core/src/gang/contract.js'
 import { runGang } from '../../packages/core/src/gang/run-gang.js'
 import { startKeeper } from '../../packages/core/src/process/start.js'
 
@@ -19,6 +21,10 @@ export interface Plan {
   readonly timeoutMs?: number
   readonly gpus?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** Values that the step is given. */
+  readonly given?: Readonly<Record<string, { readonly megabytes: number }>>
+  /** Members have a disk of their own, and see nothing of the datastore but the code that lies in it. */
+  readonly apart?: boolean
 }
 
 const plan = JSON.parse(process.argv[2]!) as Plan
@@ -33,13 +39,19 @@ const address = {
   task: '2',
   attempt: plan.attempt ?? 0,
 }
+const given = Object.entries(plan.given ?? {}).map(([name, { megabytes }]) => ({
+  name,
+  state: 'set' as const,
+  value: Buffer.alloc(megabytes << 20, name),
+}))
+const artifacts = await saveArtifacts(datastore, given, {})
 const keeper = await startKeeper({ mark: `${address.flow}/${address.run}`, root: true })
 await datastore.putRecord(keys.done({ ...address, step: 'start', task: '1' }), {
   attempt: 0,
   epoch: 1,
   startedAt: 0,
   endedAt: 0,
-  artifacts: {},
+  artifacts,
   transition: { kind: 'gang', target: plan.step, size: plan.size },
 })
 const stop = new AbortController()
@@ -47,16 +59,30 @@ process.on('SIGINT', () => {
   const reason: StopReason = { cause: 'cancelled', why: 'cancelled by Ctrl-C', graceMs: 3_000 }
   stop.abort(reason)
 })
+const local = localBackend({
+  keeper,
+  agent: process.env['AGENT'] ?? join(compiled.core, 'dist', 'agent.cjs'),
+  machine: { host: 'here', cpus: 2, gpus: plan.gpus ?? [] },
+  ...(plan.transport ? { transport: plan.transport } : {}),
+  ...(plan.apart ? { apart: join(plan.file, '..', 'apart') } : {}),
+})
+/** Each agent in a mount namespace where the datastore's own directories are empty and may not be written. */
+const hidden = (['records', 'blobs', 'tmp', 'scratch/spool'] as const).map((name) =>
+  join(plan.file, '../.gangflow', name),
+)
+const hide = `for d in ${hidden.join(' ')}; do mkdir -p $d; mount -t tmpfs -o ro none $d || exit 99; done; exec "$0" "$@"`
+const blind: GangBackend<LocalPlan> = {
+  ...local,
+  plan: (request) => {
+    const made = local.plan(request)
+    return { ...made, argv: ['unshare', '--map-root-user', '--mount', 'sh', '-c', hide, ...made.argv] }
+  },
+}
 say({ launcher: process.pid, keeper: keeper.pid })
 const began = performance.now()
 const outcome = await runGang({
   request: { address, step, size: plan.size, resources: step.resources },
-  backend: localBackend({
-    ...(plan.transport ? { transport: plan.transport } : {}),
-    keeper,
-    agent: process.env['AGENT'] ?? join(compiled.core, 'dist', 'agent.cjs'),
-    machine: { host: 'here', cpus: 2, gpus: plan.gpus ?? [] },
-  }),
+  backend: plan.apart ? blind : local,
   compiled,
   assignment: {
     address,

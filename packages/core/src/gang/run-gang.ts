@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs'
 import { makeRunDirectory } from '../body/run-directory.js'
+import type { RelayServer } from '../datastore/relay/server.js'
 import type { Allocation, RunGang } from './contract.js'
 import { deriveKey, drawSecret } from './keys.js'
 import { needsOf } from './needs.js'
@@ -9,6 +10,7 @@ import type { OwnedMember } from './owner/members.js'
 import { obtain } from './owner/obtain.js'
 import { openEpoch } from './owner/open-epoch.js'
 import { fail, fault, succeed } from './owner/outcome.js'
+import { serveStore } from './owner/serve-store.js'
 import { takeIn } from './owner/take-in.js'
 import { openWay } from './owner/way.js'
 import { defaultTimeouts } from './timeouts.js'
@@ -22,15 +24,17 @@ export const runGang: RunGang = async (attempt) => {
   const directory = makeRunDirectory()
   const startedAt = Date.now()
   let allocation: Allocation | undefined
+  let store: RelayServer | undefined
   let endWatch = () => {}
   try {
     const secret = drawSecret()
     const derive = (label: string) => deriveKey(secret, attempt.request.address, label)
     const way = await openWay(attempt.backend.transport ?? 'unix', directory, derive)
     try {
+      store = await serveStore(attempt, gang.timeouts)
       allocation = await obtain(gang, secret, way.listener.address)
       if (allocation) {
-        takeIn(gang, allocation, way.listener, secret)
+        takeIn(gang, allocation, way.listener, secret, store)
         endWatch = watchSilence(gang)
         if (await openEpoch(gang)) await gang.until(() => bodies(gang).every((member) => member.done))
       }
@@ -39,6 +43,7 @@ export const runGang: RunGang = async (attempt) => {
     } finally {
       endWatch()
       gang.closed = true
+      store?.close()
       await way.close()
       await allocation?.release()
     }

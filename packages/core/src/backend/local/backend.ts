@@ -23,6 +23,11 @@ export interface LocalBackendOptions {
   readonly machine?: LocalMachine
   /** Environment of the agents, and so of all that they start. Default: this process's. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /**
+   * Directory in which the members keep what a host of their own would: they then open nothing of the datastore and reach
+   * it through the owner, as on other hosts. Default: they open it.
+   */
+  readonly apart?: string
 }
 
 /** Members as processes of this machine, each with an agent of its own session. */
@@ -32,8 +37,10 @@ export function localBackend(options: LocalBackendOptions): GangBackend<LocalPla
   return {
     name: 'local',
     ...(options.transport ? { transport: options.transport } : {}),
+    ...(options.apart === undefined ? {} : { datastore: 'relayed', code: 'local' }),
     plan: (request) => planLocal(request, machine, [process.execPath, options.agent]),
-    start: (plan, bootstrap, signal) => startLocal(plan, bootstrap, { keeper: options.keeper, env, signal }),
+    start: (plan, bootstrap, signal) =>
+      startLocal(plan, bootstrap, { keeper: options.keeper, env, signal, apart: options.apart }),
   }
 }
 
@@ -41,6 +48,7 @@ interface Start {
   readonly keeper: Keeper
   readonly env: Readonly<Record<string, string>>
   readonly signal: AbortSignal
+  readonly apart: string | undefined
 }
 
 async function startLocal(plan: LocalPlan, bootstrap: Bootstrap, start: Start): Promise<Allocation> {
@@ -48,16 +56,17 @@ async function startLocal(plan: LocalPlan, bootstrap: Bootstrap, start: Start): 
   // Not beside the sockets: XDG_RUNTIME_DIR is in memory, and small.
   const temps = mkdtempSync(join(tmpdir(), 'gangflow-'))
   const { flow, run, step, task, attempt } = bootstrap.address
-  const datastore = await openDatastore(bootstrap.datastore)
-  const spoolOf = (member: string) => datastore.scratch('spool', flow, run, step, task, String(attempt), member)
+  const disk = await openDatastore(start.apart ?? bootstrap.datastore)
+  const spoolOf = (member: string) => disk.scratch('spool', flow, run, step, task, String(attempt), member)
   // The agent's compiled form is kept there; the helper is looked for once, not by each of them.
-  const compiled = datastore.scratch('code')
+  const compiled = disk.scratch('code')
+  const cache = start.apart === undefined ? undefined : join(start.apart, 'cache')
   const env = { ...certificatesAside(start.env), GANGFLOW_KEEPER: (await nativeHelper()) ?? 'none' }
   const members: LocalMember[] = []
   const release = async () => {
     await Promise.all(members.map((member) => member.reap()))
     for (const folder of [directory, temps]) rmSync(folder, { recursive: true, force: true })
-    await datastore.close()
+    await disk.close()
   }
   try {
     const started = await Promise.allSettled(
@@ -72,7 +81,7 @@ async function startLocal(plan: LocalPlan, bootstrap: Bootstrap, start: Start): 
           argv: [...plan.argv, compiled],
           env,
           cwd: '/',
-          stdin: encodeBootstrap(bootstrap, { ...member, directory: home, temp, spool }),
+          stdin: encodeBootstrap(bootstrap, { ...member, directory: home, temp, spool, ...(cache ? { cache } : {}) }),
           spool,
           // It notices the launcher's end itself, ends what it runs, writes the verdict.
           onOwnerGone: { lingerMs: bootstrap.timeouts.linger },

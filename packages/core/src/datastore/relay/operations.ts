@@ -8,6 +8,9 @@ import type { RelayScope } from './scope.js'
 import type { Download, Upload } from './transfers.js'
 import type { Ask, Op } from './wire.js'
 
+/** Bytes that a disk writes in a millisecond at least. */
+const SLOWEST_DISK = 16 << 10
+
 /** What who serves the bodies of a host shares with them: files. */
 export interface HostSide {
   /** Directory of the blobs that are here. */
@@ -60,7 +63,10 @@ const table: Readonly<Record<Op, Perform>> = {
     const ref = refOf(operation)
     await bounded(operation, `storing blob ${ref.hash.slice(0, 12)}`, async (wait) => {
       if (await store.keepBlob(ref)) return
-      const stored = await store.putBlob(moving(upload.read(busy(wait)), wait), { ...durability(operation), signal })
+      const stored = await store.putBlob(moving(upload.read(busy(wait)), wait, ref.size), {
+        ...durability(operation),
+        signal,
+      })
       if (stored.hash !== ref.hash) throw changed(ref)
     })
     return undefined
@@ -178,12 +184,13 @@ const busy = (wait: Wait) => (on: boolean) => {
   wait.sign()
 }
 
-async function* moving(pieces: AsyncIterable<Uint8Array>, wait: Wait): AsyncGenerator<Uint8Array> {
+async function* moving(pieces: AsyncIterable<Uint8Array>, wait: Wait, size: number): AsyncGenerator<Uint8Array> {
   for await (const piece of pieces) {
     wait.sign()
     yield piece
   }
-  wait.sign()
+  // All of it may still have to reach the disk.
+  wait.sign(size / SLOWEST_DISK)
 }
 
 const durability = ({ ask }: Operation): WriteOptions => ({ durable: ask.params['durable'] !== false })

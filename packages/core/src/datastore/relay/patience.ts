@@ -1,7 +1,7 @@
 /** Something that is waited for. */
 export interface Wait {
-  /** It gave a sign of life: its time begins anew. */
-  sign(): void
+  /** It gave a sign of life: its time begins anew, `extraMs` longer for what is known to take long. */
+  sign(extraMs?: number): void
   /** While true, this side itself has to do something first, and no time passes. */
   busy: boolean
   end(): void
@@ -27,8 +27,8 @@ export class Patience {
       left: this.limitMs,
       busy: false,
       expire,
-      sign: () => {
-        wait.left = this.limitMs
+      sign: (extraMs = 0) => {
+        wait.left = this.limitMs + extraMs
       },
       end: () => {
         this.#waits.delete(wait)

@@ -9,7 +9,7 @@ import type { RelayScope } from './scope.js'
 import { Download, Upload } from './transfers.js'
 import { type Ask, type Op, RELAY_PROTOCOL, type RelayFrame } from './wire.js'
 
-/** Milliseconds between two signs that something is still worked on. */
+/** Milliseconds between two signs that something is still worked on; what hangs below is told in its time. */
 const TICK_MS = 5_000
 /** Milliseconds for which the answers to a client are kept that has no connection. */
 const FORGET_MS = 600_000
@@ -121,7 +121,7 @@ export class RelayServer {
     const upload = new Upload((count) => connection.send({ t: 'credit', id, bytes: count }), cancel.signal)
     const download = new Download((piece) => connection.send({ t: 'data', id }, piece), cancel.signal)
     open.set(id, { cancel, upload, download })
-    const tick = this.#options.host && setInterval(() => connection.send({ t: 'tick', id }), TICK_MS).unref()
+    const tick = setInterval(() => connection.send({ t: 'tick', id }), TICK_MS).unref()
     try {
       let answer = ask.again ? session.answers.get(id) : undefined
       if (answer === undefined) {

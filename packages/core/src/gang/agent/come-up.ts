@@ -12,6 +12,7 @@ import type { Joining, Work } from '../protocol.js'
 import { DataLink } from './data-link.js'
 import { failureOfKeeper } from './failures.js'
 import { Live } from './live.js'
+import { openStore } from './open-store.js'
 import type { OwnerLink } from './owner-link.js'
 import type { Reports } from './reports.js'
 import type { MemberState, Parts } from './state.js'
@@ -32,7 +33,7 @@ export async function comeUp(
   owner: OwnerLink,
   reports: Reports,
 ): Promise<Parts> {
-  const { member, timeouts, datastore: location } = state.boot
+  const { member, timeouts } = state.boot
   mkdirSync(member.temp, { recursive: true, mode: 0o700 })
   // The keeper starts while the rendezvous is dialled: neither needs the other.
   const starting = tools.startKeeper({
@@ -48,7 +49,7 @@ export async function comeUp(
     openData(state, owner, tools.transport),
     tools.transport.listen(`agent-${member.memberId}`),
     openRawPort(join(member.directory, 'raw.sock')),
-    tools.openDatastore(location),
+    openStore(state, tools, owner),
   ])
   const live = new Live(data)
   state.parts = { data, live, listener, raw, datastore }

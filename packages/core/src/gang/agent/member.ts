@@ -104,6 +104,8 @@ class MemberAgent {
     const { boot, parts, place, formed } = this.#state
     if (this.#state.closing) return
     this.#owner.close()
+    // What only the owner could take waits for nobody: it stays in its spool.
+    parts.datastore?.abandon?.(why)
     if (!parts.keeper || !parts.datastore) return this.#exit.resolve(1)
     const { timeouts, address, member } = boot
     const { stopped } = await this.#ending.halt({ why, cause: 'infrastructure', graceMs: timeouts.stopGrace })

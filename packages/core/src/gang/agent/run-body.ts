@@ -1,6 +1,7 @@
 import type { BodyEvent, BodyRun } from '../../body/contract.js'
 import type { Methods } from '../../body/peer.js'
 import { deriveKey } from '../keys.js'
+import { RELAYED } from '../store.js'
 import { bodyMethods } from './body-methods.js'
 import type { Reports } from './reports.js'
 import type { Formed, MemberBody, MemberState, Parts } from './state.js'
@@ -15,6 +16,7 @@ export function runMemberBody(state: MemberState, parts: Parts, formed: Formed, 
     spec: { compiled: parts.work.compiled, env: state.env },
     assignment: {
       ...parts.work.assignment,
+      ...(boot.datastore === RELAYED ? { datastore: parts.datastore.location } : {}),
       epoch: formation.epoch,
       node: place.node,
       temp: boot.member.temp,

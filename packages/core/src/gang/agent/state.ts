@@ -1,7 +1,6 @@
 import { dirname } from 'node:path'
 import type { BodyHost, BodyRun } from '../../body/contract.js'
 import type { Peer } from '../../body/peer.js'
-import type { Datastore } from '../../datastore/contract.js'
 import type { Keeper } from '../../process/contract.js'
 import type { Listener } from '../contract.js'
 import { deriveKey } from '../keys.js'
@@ -13,13 +12,14 @@ import type { DataLink } from './data-link.js'
 import { memberEnvironment } from './environment.js'
 import type { Place } from './failures.js'
 import type { Live } from './live.js'
+import type { MemberStore } from './open-store.js'
 import type { Peers } from './peers.js'
 import type { RawPort } from './tokens.js'
 
 /** What a member has once it has joined. */
 export interface Parts {
   readonly keeper: Keeper
-  readonly datastore: Datastore
+  readonly datastore: MemberStore
   readonly host: BodyHost
   readonly work: Work
   readonly listener: Listener

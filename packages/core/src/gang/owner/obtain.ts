@@ -1,11 +1,13 @@
 import { GangflowError, messageOf } from '../../errors/base.js'
 import type { Allocation } from '../contract.js'
+import { RELAYED } from '../store.js'
 import type { OwnedGang } from './gang.js'
 
 /** Asks the backend for the members; a refusal is the attempt's failure. */
 export async function obtain(gang: OwnedGang, secret: Uint8Array, rendezvous: string): Promise<Allocation | undefined> {
   const { backend, request, datastore, signal } = gang.attempt
   const { timeouts } = gang
+  const location = backend.datastore === 'relayed' ? RELAYED : datastore.location
   try {
     const start = backend.start(
       backend.plan(request),
@@ -14,7 +16,7 @@ export async function obtain(gang: OwnedGang, secret: Uint8Array, rendezvous: st
         rendezvous,
         transport: backend.transport ?? 'unix',
         address: request.address,
-        datastore: datastore.location,
+        datastore: location,
         timeouts,
       },
       AbortSignal.any([signal, AbortSignal.timeout(timeouts.start)]),

@@ -1,4 +1,5 @@
 import { type Method, Peer } from '../../body/peer.js'
+import type { RelayServer } from '../../datastore/relay/server.js'
 import type { ErrorFacts } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
 import type { Listener } from '../contract.js'
@@ -12,6 +13,8 @@ export interface RendezvousOptions {
   readonly key: Uint8Array
   readonly members: ReadonlyMap<string, OwnedMember>
   readonly work: Work
+  /** Where the members reach the datastore through the owner. */
+  readonly store?: RelayServer | undefined
   /** 0 until the epoch is open. */
   epoch(): number
   joined(member: OwnedMember): void
@@ -31,13 +34,17 @@ export function hostRendezvous(options: RendezvousOptions): void {
     enter: (hello, { stream }) => {
       const member = options.members.get(hello.member)!
       if (hello.purpose === 'data') member.data = dataPeer(options, member, stream)
+      else if (hello.purpose === 'store') options.store!.serve(stream)
       else leasePeer(options, member, stream)
     },
   })
 }
 
 /** Why a joiner is refused, or nothing. */
-export function refusal(options: Pick<RendezvousOptions, 'members' | 'epoch'>, hello: Hello): ErrorFacts | undefined {
+export function refusal(
+  options: Pick<RendezvousOptions, 'members' | 'epoch' | 'store'>,
+  hello: Hello,
+): ErrorFacts | undefined {
   const member = options.members.get(hello.member)
   const epoch = options.epoch()
   if (!member) {
@@ -47,14 +54,15 @@ export function refusal(options: Pick<RendezvousOptions, 'members' | 'epoch'>, h
       fix: 'it was not started for this attempt',
     }
   }
-  if (hello.purpose !== 'lease' && hello.purpose !== 'data') {
+  if (hello.purpose !== 'lease' && hello.purpose !== 'data' && !(hello.purpose === 'store' && options.store)) {
     return {
       code: 'E_GANG_PROTOCOL',
       what: `the rendezvous takes no '${hello.purpose}' connection`,
       fix: 'use the same version of @gangflow/core everywhere',
     }
   }
-  const known = hello.purpose === 'lease' ? member.lease : member.data
+  // Of the store's connections a newer one ends the older: there is nothing to be had twice.
+  const known = { lease: member.lease, data: member.data }[hello.purpose as string]
   if (known && !known.isClosed) {
     return {
       code: 'E_GANG_DUPLICATE',

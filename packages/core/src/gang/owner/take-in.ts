@@ -1,3 +1,4 @@
+import type { RelayServer } from '../../datastore/relay/server.js'
 import type { Allocation, GangAttempt, Listener } from '../contract.js'
 import { deriveKey } from '../keys.js'
 import { needsOf } from '../needs.js'
@@ -7,7 +8,13 @@ import { OwnedMember } from './members.js'
 import { hostRendezvous } from './rendezvous.js'
 
 /** Makes the backend's members the gang's, and opens the rendezvous for exactly these. */
-export function takeIn(gang: OwnedGang, allocation: Allocation, listener: Listener, secret: Uint8Array): void {
+export function takeIn(
+  gang: OwnedGang,
+  allocation: Allocation,
+  listener: Listener,
+  secret: Uint8Array,
+  store: RelayServer | undefined,
+): void {
   const ids = allocation.members.map((backed) => backed.memberId).sort(byNumberOrName)
   for (const backed of allocation.members) {
     const member = new OwnedMember(backed)
@@ -21,6 +28,7 @@ export function takeIn(gang: OwnedGang, allocation: Allocation, listener: Listen
     key: deriveKey(secret, gang.attempt.request.address, 'join'),
     members: gang.members,
     work: workOf(gang.attempt),
+    store,
     epoch: () => gang.epoch,
     joined: (member) => {
       gang.state(member, 'joined')

@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { artifactSource } from '../../packages/core/src/datastore/artifacts/source.js'
+import { logProcesses, readLog } from '../../packages/core/src/datastore/logs/read.js'
+import { openDatastore } from '../../packages/core/src/datastore/open.js'
+import { cleanUp, doneOf, gangFlow, runFlowGang } from '../support/gang.js'
+
+afterAll(cleanUp)
+
+const addressOf = (run: string) => ({ flow: 'Gang', run, step: 'multi', task: '2', attempt: 0 })
+/** Says 100,000 lines as fast as it can. */
+const flood = `import { writeSync } from 'node:fs'
+let text = ''
+for (let n = 0; n < 100_000; n++) text += 'line ' + n + '\\n'
+for (let at = 0; at < text.length; ) at += writeSync(1, text.slice(at, at + 60_000))
+`
+
+describe('a gang whose hosts do not have the datastore', () => {
+  it('reads and leaves large artifacts and whole logs in it', async () => {
+    const file = gangFlow(
+      `
+    const { createHash } = await import('node:crypto')
+    const node = p.nodeIndex
+    const mounts = readFileSync('/proc/self/mounts', 'utf8')
+    const hidden = (name: string) => mounts.includes('/.gangflow/' + name + ' tmpfs ro')
+    const flood = await p.start([node], { argv: [process.execPath, 'flood.mjs'], name: 'flood', show: false })
+    const weights = createHash('sha256').update(this.weights as any).digest('hex')
+    this.blind = ['records', 'blobs', 'tmp', 'scratch/spool'].every(hidden)
+    if (node === 0) this.model = Buffer.alloc(300 << 20, 'model')
+    this.out = { node, weights, small: (this.small as any).length }
+    for (let n = 0; n < 2000; n++) console.log('body ' + n)
+    await flood.ended`,
+    )
+    writeFileSync(join(file, '../flood.mjs'), flood)
+    const { gang, outcome } = await runFlowGang(file, {
+      apart: true,
+      given: { weights: { megabytes: 40 }, small: { megabytes: 0 } },
+    })
+    const done = doneOf(outcome, gang)
+    const store = await openDatastore(join(gang.folder, '.gangflow'))
+    const weights = createHash('sha256')
+      .update(Buffer.alloc(40 << 20, 'weights'))
+      .digest('hex')
+    for (const { node, artifacts } of done.nodes!) {
+      const source = artifactSource(store, artifacts)
+      expect(source.read('blind')).toBe(true)
+      expect(source.read('out')).toEqual({ node, weights, small: 0 })
+    }
+    const model = artifactSource(store, done.artifacts).read('model') as Uint8Array
+    expect(Buffer.alloc(300 << 20, 'model').equals(model)).toBe(true)
+    const address = addressOf(gang.run)
+    expect((await logProcesses(store, address)).map(({ node, process }) => `${node} ${process}`)).toEqual(
+      [0, 1, 2, 3].flatMap((node) => [`${node} body`, `${node} flood`]),
+    )
+    for (const node of [0, 1, 2, 3]) {
+      for (const [process, word, count] of [
+        ['body', 'body', 2000],
+        ['flood', 'line', 100_000],
+      ] as const) {
+        let next = 0
+        let wrong = 0
+        for await (const { text } of readLog(store, address, { node, process })) {
+          if (text !== `${word} ${next++}`) wrong += 1
+        }
+        expect([node, process, next, wrong]).toEqual([node, process, count, 0])
+      }
+    }
+    // One fetch served the four, and what they sent is where it was sent from.
+    const cached = readdirSync(join(gang.folder, 'apart/cache/blobs'), { recursive: true }).map(String)
+    expect(cached.filter((name) => name.length > 60)).toHaveLength(3)
+    expect(readdirSync(join(gang.folder, 'apart/cache/tmp'))).toEqual([])
+    expect(existsSync(join(gang.folder, 'apart/records'))).toBe(false)
+    await store.close()
+  })
+})
