@@ -204,5 +204,15 @@ extern uint64_t oom_at;
 void hold(uint32_t id, Reader *r);
 void release(uint32_t id);
 
+// connect.c
+void stand(void);
+int connect_unix(const char *path);
+bool write_all(int fd, const void *data, size_t length);
+
+// shim.c
+void end_as(int number);
+
 int serve(int argc, char **argv);
+int attach(int argc, char **argv);
+int shim(const char *self, int argc, char **argv);
 #endif

@@ -12,5 +12,5 @@ export const algorithms: Algorithms = {
   compress: ['none'],
 }
 
-/** Of this side in the first line of the protocol. */
-export const IDENT = 'gangflow'
+/** Of this side in the first line of the protocol: OpenSSH says only to its like that its reader has gone. */
+export const IDENT = 'OpenSSH_gangflow'

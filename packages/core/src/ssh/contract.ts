@@ -64,6 +64,8 @@ export interface MeshHost {
 export interface StartRequest {
   /** Absent: the shell of the user. */
   readonly command?: string
+  /** Instead of a command: a subsystem by its name, such as `sftp`, as raw bytes. */
+  readonly subsystem?: string
   readonly env: Readonly<Record<string, string>>
   readonly terminal?: Terminal
 }

@@ -69,10 +69,11 @@ export function openMesh(options: MeshOptions): Mesh {
       return stream
     },
     async run(target, request, how) {
-      const { command, env, terminal } = request
+      const { command, env, terminal, subsystem } = request
       const pty = terminal && { term: terminal.type, cols: terminal.columns, rows: terminal.rows, width: 0, height: 0 }
       const channel = await pool.channel<ClientChannel>(target, how, (connection, done) => {
-        if (command === undefined) connection.shell(pty ?? false, { env }, done)
+        if (subsystem !== undefined) connection.subsys(subsystem, done)
+        else if (command === undefined) connection.shell(pty ?? false, { env }, done)
         else connection.exec(command, { env, ...(pty && { pty }) }, done)
       })
       return remoteProcess(channel, target.memberId)

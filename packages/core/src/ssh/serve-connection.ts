@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Connection, ServerChannel } from 'ssh2'
 import { ChannelStream } from './channel.js'
 import type { MeshHost } from './contract.js'
+import { hearLateRequests } from './late-requests.js'
 import { serveSession } from './serve-session.js'
 
 /** The subsystem on which members speak to each other. */
@@ -18,6 +19,7 @@ export interface Services {
 }
 
 export function serveConnection(connection: Connection, from: string, services: Services): void {
+  hearLateRequests(connection)
   connection.on('session', (accept) => serveSession(accept(), from, services))
   connection.on('tcpip', (accept, reject, { destIP, destPort }) => {
     forward(() => connect({ host: destIP, port: destPort, noDelay: true }), services, accept, reject)

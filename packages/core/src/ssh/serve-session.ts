@@ -32,6 +32,8 @@ export function serveSession(session: Session, from: string, services: Services)
     if (terminal) process?.resize?.(terminal)
     accept?.()
   })
+  // Nobody reads it any more: it notices that at its next write, as with any pipe.
+  session.on('eow' as 'eof', () => process?.stdout.destroy())
   session.on('signal', (accept, _reject, { name }) => {
     const signal = `SIG${name.replace(/^SIG/, '')}` as NodeJS.Signals
     if (signal in constants.signals) process?.signal(signal)

@@ -148,7 +148,7 @@ export function operations({ home, handles, reply }: SftpPlace) {
       const target = await readlink(at(path))
       reply.name(id, [{ filename: target, longname: target, attrs: {} }])
     },
-    async SYMLINK(id: number, target: string, path: string) {
+    async SYMLINK(id: number, path: string, target: string) {
       await symlink(target, at(path))
       done(id)
     },

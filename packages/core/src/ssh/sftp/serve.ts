@@ -12,36 +12,26 @@ interface Session extends Omit<SFTPWrapper, 'on'> {
   readonly _protocol: { exitStatus(channel: number, code: number): void }
 }
 
-/** Requests under way after which the next ones wait their turn. */
-const AT_ONCE = 64
-
-/** SFTP version 3 on this host's files, with the rights of this process; relative paths mean `home`. */
+/**
+ * SFTP version 3 on this host's files, with the rights of this process; relative paths mean `home`. One
+ * request after the other: OpenSSH's client cuts a file off where answers come out of order (9.2, `highwater`).
+ */
 export function serveSftp(wrapper: SFTPWrapper, home: string): void {
   const session = wrapper as unknown as Session
   const handles = new Handles()
   const reply = wrapper as unknown as Reply
-  const waiting: (() => Promise<void>)[] = []
-  let running = 0
-  const next = (): void => {
-    const act = running < AT_ONCE ? waiting.shift() : undefined
-    if (!act) return
-    running += 1
-    void act().finally(() => {
-      running -= 1
-      next()
-    })
-  }
+  let last = Promise.resolve()
   for (const [name, perform] of Object.entries(operations({ home, handles, reply }))) {
     session.on(name, ((id: number, ...values: never[]) => {
-      waiting.push(async () => {
-        try {
-          await (perform as (id: number, ...values: never[]) => Promise<unknown>)(id, ...values)
-        } catch (error) {
-          const { code, message } = statusOf(error)
-          session.status(id, code, message)
-        }
-      })
-      next()
+      last = last
+        .then(() => (perform as (id: number, ...values: never[]) => Promise<unknown>)(id, ...values))
+        .then(
+          () => {},
+          (error: unknown) => {
+            const { code, message } = statusOf(error)
+            session.status(id, code, message)
+          },
+        )
     }) as never)
   }
   session.on('end', () => {
