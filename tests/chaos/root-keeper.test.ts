@@ -11,7 +11,8 @@ const flow = new URL('./fixtures/hang.ts', import.meta.url).pathname
 const store = mkdtempSync(join(tmpdir(), 'gangflow-root-'))
 afterAll(() => {
   for (const { pid } of sleepers()) process.kill(pid, 'SIGKILL')
-  rmSync(store, { recursive: true, force: true })
+  // Who was killed may have had a file open until a moment ago.
+  rmSync(store, { recursive: true, force: true, maxRetries: 10 })
 })
 
 interface Seen {
