@@ -101,7 +101,7 @@ for (const name of readdirSync('packages')) {
       ...nativeParts,
     ],
     banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;",
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); var __dirname = import.meta.dirname;",
     },
     logLevel: 'warning',
   }

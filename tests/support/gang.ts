@@ -47,7 +47,7 @@ function builtLauncher(): Promise<string> {
       target: 'node20',
       external: ['esbuild', '@gangflow/keeper', 'cpu-features', '*.node'],
       banner: {
-        js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); const __dirname = import.meta.dirname;",
+        js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); var __dirname = import.meta.dirname;",
       },
     })
     return outfile
