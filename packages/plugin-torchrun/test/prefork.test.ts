@@ -83,6 +83,16 @@ describe('a forked rank', () => {
     expect(tidy(one)).toEqual(tidy(other))
   })
 
+  it.each([
+    ['on', 'True'],
+    ['off', 'False'],
+  ])('collects garbage as the script says (%s), whoever imports torch', async (wanted, said) => {
+    for (const { stdout, stderr } of await Promise.all(
+      [forked, direct].map((start) => start(['traps.py', 'gc', wanted])),
+    ))
+      expect([stdout.split(' ')[0], stderr]).toEqual([said, ''])
+  })
+
   it('leaves its exception in the error file', async () => {
     rmSync(`${directory}/error.json`, { force: true })
     await forked(['traps.py', 'raise'])
