@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { localBackend } from '../../packages/core/src/backend/local/backend.js'
 import type { LocalPlan } from '../../packages/core/src/backend/local/plan.js'
 import { compileFlow } from '../../packages/core/src/compile/compile-flow.js'
+import type { PackageOptions } from '../../packages/core/src/compile/package/contract.js'
 import { saveArtifacts } from '../../packages/core/src/datastore/artifacts/save.js'
 import { openDatastore } from '../../packages/core/src/datastore/open.js'
 import { keys } from '../../packages/core/src/datastore/records.js'
@@ -25,6 +26,9 @@ export interface Plan {
   readonly given?: Readonly<Record<string, { readonly megabytes: number }>>
   /** Members have a disk of their own, and see nothing of the datastore but the code that lies in it. */
   readonly apart?: boolean
+  /** As if its hosts did not see this disk: the code is kept below this folder. */
+  readonly deliverTo?: string
+  readonly package?: PackageOptions
 }
 
 const plan = JSON.parse(process.argv[2]!) as Plan
@@ -80,10 +84,11 @@ const blind: GangBackend<LocalPlan> = {
 }
 say({ launcher: process.pid, keeper: keeper.pid })
 const began = performance.now()
+if (plan.deliverTo !== undefined) process.env['XDG_CACHE_HOME'] = plan.deliverTo
 const outcome = await runGang({
   request: { address, step, size: plan.size, resources: step.resources },
-  backend: plan.apart ? blind : local,
-  compiled,
+  backend: plan.deliverTo === undefined ? (plan.apart ? blind : local) : { ...local, code: 'delivered' },
+  compiled: { ...compiled, ...(plan.package ? { package: plan.package } : {}) },
   assignment: {
     address,
     datastore: datastore.location,

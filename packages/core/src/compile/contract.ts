@@ -1,6 +1,7 @@
 import type { BundleRef } from '../datastore/records.js'
 import type { Duration } from '../errors/duration.js'
 import type { FlowDescription } from '../flow/description.js'
+import type { PackageOptions } from './package/contract.js'
 
 /** A flow compiled once for a run (DESIGN D8). */
 export interface CompiledFlow {
@@ -14,6 +15,8 @@ export interface CompiledFlow {
   readonly description: FlowDescription
   /** What the bundle is made of: for a package of it. */
   readonly uses: BundleUses
+  /** What the person said of what travels, where code is delivered. */
+  readonly package?: PackageOptions
 }
 
 /** Absolute paths of this machine. */

@@ -43,7 +43,10 @@ async function services(from: DependencyContainer): Promise<RunServices> {
     capacity: from.resolve(tokens.capacity),
     runGang: async (attempt) => (await import('../gang/run-gang.js')).runGang(attempt),
     save: async (value) => (await saveValues(datastore, [value], { label: 'caught' }))[0]!,
-    compile: (compileRequest) => compileFlow(compileRequest, datastore),
+    compile: async (compileRequest) => ({
+      ...(await compileFlow(compileRequest, datastore)),
+      ...(options.package ? { package: options.package } : {}),
+    }),
     startKeeper: (run) => startKeeper({ mark: run, root: true }),
     startHost: async (keeper, run) => {
       // What launchers that were killed have left; nobody waits for it.

@@ -1,3 +1,4 @@
+import { bytesFrom } from '../compile/package/size-limit.js'
 import { GangflowError } from '../errors/base.js'
 import { type Duration, milliseconds } from '../errors/duration.js'
 import type { RunOptions } from '../runtime/contract.js'
@@ -5,10 +6,10 @@ import type { RunOptions } from '../runtime/contract.js'
 /** What `gangflow.config.ts` may export as its default. Flags come first, then `GANGFLOW_*`, then this. */
 export type GangflowConfig = Pick<
   RunOptions,
-  'backend' | 'backendOptions' | 'datastore' | 'tags' | 'maxWorkers' | 'env' | 'timeout'
+  'backend' | 'backendOptions' | 'datastore' | 'tags' | 'maxWorkers' | 'env' | 'timeout' | 'package'
 >
 
-type Kind = 'text' | 'table' | 'texts' | 'count' | 'duration' | 'textTable'
+type Kind = 'text' | 'table' | 'texts' | 'count' | 'duration' | 'textTable' | 'package'
 
 const kinds: Readonly<Record<keyof GangflowConfig, Kind>> = {
   backend: 'text',
@@ -18,6 +19,7 @@ const kinds: Readonly<Record<keyof GangflowConfig, Kind>> = {
   maxWorkers: 'count',
   env: 'textTable',
   timeout: 'duration',
+  package: 'package',
 }
 const variables: Readonly<Record<string, keyof GangflowConfig>> = {
   GANGFLOW_BACKEND: 'backend',
@@ -88,14 +90,25 @@ function checkKind(source: string, name: string, value: unknown, kind: Kind): vo
   const tests: Readonly<Record<Kind, [boolean, string]>> = {
     text: [typeof value === 'string' && value !== '', 'text'],
     table: [isTable(value), 'a table'],
-    texts: [Array.isArray(value) && value.every((word) => typeof word === 'string' && word !== ''), 'a list of texts'],
+    texts: [isTexts(value), 'a list of texts'],
     count: [Number.isSafeInteger(value) && (value as number) >= 1, 'a whole number of at least 1'],
     textTable: [isTable(value) && Object.values(value).every((word) => typeof word === 'string'), 'a table of texts'],
     duration: [true, ''],
+    package: [isPackage(value), '{ include: [patterns], exclude: [patterns], limit: size }'],
   }
   if (kind === 'duration') milliseconds(value as Duration)
   const [fits, wanted] = tests[kind]
   if (!fits) throw refuse(source, `has ${name}: ${JSON.stringify(value)}`, `${name} must be ${wanted}`)
+}
+
+const isTexts = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((word) => typeof word === 'string' && word !== '')
+
+function isPackage(value: unknown): boolean {
+  if (!isTable(value)) return false
+  const { include = [], exclude = [], limit, ...unknown } = value
+  if (limit !== undefined) bytesFrom(limit as string)
+  return isTexts(include) && isTexts(exclude) && Object.keys(unknown).length === 0
 }
 
 const isTable = (value: unknown): value is Record<string, unknown> =>

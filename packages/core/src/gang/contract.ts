@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Assignment } from '../body/protocol.js'
 import type { CompiledFlow } from '../compile/contract.js'
+import type { PackageProgress } from '../compile/package/contract.js'
 import type { Datastore } from '../datastore/contract.js'
 import type { AttemptAddress, DoneRecord } from '../datastore/records.js'
 import type { Cause, Verdict } from '../errors/verdict.js'
@@ -212,3 +213,5 @@ export type GangEvent =
       readonly skipped?: number
     }
   | { readonly type: 'progress'; readonly node?: number; readonly data: Json }
+  /** The flow's code on its way: packed here, then installed on each node. `whole`: it is there. */
+  | ({ readonly type: 'code'; readonly node?: number; readonly whole?: boolean } & PackageProgress)

@@ -1,5 +1,5 @@
 import type { Assignment } from '../body/protocol.js'
-import type { CompiledFlow } from '../compile/contract.js'
+import type { LocalFlow, PackageRef } from '../compile/package/contract.js'
 import type { Roster } from '../current/roster.js'
 import type { ArtifactTable, StoredTransition } from '../datastore/records.js'
 import type { Casualty, Cause } from '../errors/verdict.js'
@@ -8,8 +8,9 @@ import type { GangNeeds } from '../flow/description.js'
 /**
  * What agents and the owner say to each other, in the frames of body/frames.ts. On the lease connection (from the
  * agent): call `join` (Joining → Work), events `beat`, `report` (Report); (from the owner) event `beat`, calls `form`
- * (Formation), `stop` (StopOrder → Account), `commit` ({key, value} → boolean), `finish` (→ Account). On the data
- * connection, numbered and answered: calls `lines`, `progress`, `state`, `drained` ({seq, data}). Peers call each other's services (agent/services.ts).
+ * (Formation), `delivered` (→ Delivered, where Work has a PackageRef: within a second), `stop` (StopOrder → Account),
+ * `commit` ({key, value} → boolean), `finish` (→ Account). On the data connection, numbered and answered: calls `lines`,
+ * `progress`, `state`, `drained` ({seq, data}). Peers call each other's services (agent/services.ts).
  */
 
 /** What an agent says of itself when it joins. */
@@ -27,11 +28,19 @@ export interface Joining {
 
 /** What a joined member is to do, known before the epoch opens. */
 export interface Work {
-  readonly compiled: Pick<CompiledFlow, 'file' | 'bundle' | 'core'>
+  /** Paths that are there on the member's host, or what the agent makes them from before its body starts. */
+  readonly compiled: LocalFlow | PackageRef
   /** `@environment` of the step and `--env`, over the agent's own. */
   readonly env: Readonly<Record<string, string>>
   readonly assignment: Omit<Assignment, 'epoch' | 'node' | 'gang' | 'temp'>
   readonly needs: GangNeeds
+}
+
+/** How far a member is with the code that it is sent. */
+export interface Delivered {
+  /** Bytes, compressed, that came. */
+  readonly moved: number
+  readonly whole: boolean
 }
 
 /** One epoch, opened by the arbiter. */

@@ -4,6 +4,7 @@ import type { RelayServer } from '../datastore/relay/server.js'
 import type { Allocation, RunGang } from './contract.js'
 import { deriveKey, drawSecret } from './keys.js'
 import { needsOf } from './needs.js'
+import { pack } from './owner/deliver.js'
 import { OwnedGang } from './owner/gang.js'
 import { watchSilence } from './owner/lease.js'
 import type { OwnedMember } from './owner/members.js'
@@ -31,8 +32,10 @@ export const runGang: RunGang = async (attempt) => {
     const derive = (label: string) => deriveKey(secret, attempt.request.address, label)
     const way = await openWay(attempt.backend.transport ?? 'unix', directory, derive)
     try {
-      store = await serveStore(attempt, gang.timeouts)
-      allocation = await obtain(gang, secret, way.listener.address)
+      if (await pack(gang)) {
+        store = await serveStore(attempt, gang.timeouts)
+        allocation = await obtain(gang, secret, way.listener.address)
+      }
       if (allocation) {
         takeIn(gang, allocation, way.listener, secret, store)
         endWatch = watchSilence(gang)

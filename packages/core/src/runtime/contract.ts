@@ -1,3 +1,4 @@
+import type { PackageOptions } from '../compile/package/contract.js'
 import type { RunEndRecord } from '../datastore/records.js'
 import type { ErrorFacts } from '../errors/base.js'
 import type { Duration } from '../errors/duration.js'
@@ -22,6 +23,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Debugger stop in the body of this step (and node). */
   readonly inspect?: { readonly step: string; readonly node?: number }
+  /** What travels of the project besides imported code, where a backend's hosts are sent it. */
+  readonly package?: PackageOptions
   /** Limit on the whole run. */
   readonly timeout?: Duration
   readonly signal?: AbortSignal
@@ -113,6 +116,17 @@ export type RunEvent = { readonly at: number } & (
     } & TaskId)
   /** Progress or metrics published by the body. */
   | ({ readonly type: 'progress'; readonly node?: number; readonly data: Json } & TaskId)
+  /** The flow's code on its way to the hosts of a gang; `moved` counts compressed bytes that were not there before. */
+  | ({
+      readonly type: 'code'
+      readonly phase: 'pack' | 'install'
+      readonly node?: number
+      /** Of the whole copy. */
+      readonly files: number
+      readonly bytes: number
+      readonly moved: number
+      readonly whole?: boolean
+    } & TaskId)
   /** A body waits for a debugger at this URL. */
   | ({ readonly type: 'inspect'; readonly node?: number; readonly url: string } & TaskId)
   /** Of a dry run, for each step. */

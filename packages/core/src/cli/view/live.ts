@@ -1,6 +1,7 @@
 import cliTruncate from 'cli-truncate'
 import { createLogUpdate } from 'log-update'
 import prettyMs from 'pretty-ms'
+import { sizeText } from '../../compile/package/size-limit.js'
 import type { MemberState, RunEvent, TaskId } from '../../runtime/contract.js'
 import { hue, type Style } from '../style.js'
 import { labelOf, plainLines } from './plain.js'
@@ -72,6 +73,14 @@ export class LiveView {
           lastLine: known?.lastLine ?? '',
           since: known?.since ?? event.at,
         })
+        break
+      }
+      case 'code': {
+        const row = this.#rows.get(key)
+        const member = event.node === undefined ? undefined : row?.members.get(event.node)
+        const text = event.whole ? '' : `its code comes: ${sizeText(event.moved)}`
+        if (member !== undefined) member.lastLine = text
+        else if (row !== undefined) row.lastLine = text
         break
       }
       case 'line': {

@@ -1,4 +1,5 @@
 import prettyMs from 'pretty-ms'
+import { sizeText } from '../../compile/package/size-limit.js'
 import type { RunEvent, StepPlan, TaskId } from '../../runtime/contract.js'
 import { factLines, verdictLines } from '../failure.js'
 import { clock, hue, type Style } from '../style.js'
@@ -37,6 +38,12 @@ export function plainLines(event: RunEvent, style: Style): string[] {
       return [say(labelOf(event), style.yellow('stopped'))]
     case 'member':
       return event.state === 'failed' ? [say(labelOf(event), `${style.red(event.state)} on ${event.host}`)] : []
+    case 'code': {
+      if (event.whole !== true) return []
+      const moved = event.moved === 0 ? 'all of it there already' : `${sizeText(event.moved)} sent`
+      const what = event.phase === 'pack' ? `code ${sizeText(event.bytes)}, ${event.files} files` : 'has the code'
+      return [say(labelOf(event), style.dim(`${what} (${event.phase === 'pack' ? storedText(event.moved) : moved})`))]
+    }
     case 'line': {
       const skipped =
         event.skipped === undefined || event.skipped === 0
@@ -54,6 +61,8 @@ export function plainLines(event: RunEvent, style: Style): string[] {
       return []
   }
 }
+
+const storedText = (moved: number): string => (moved === 0 ? 'unchanged' : `${sizeText(moved)} new, compressed`)
 
 function endLines({ at, result }: RunEvent & { type: 'run-ended' }, style: Style): string[] {
   const colour = { done: style.green, failed: style.red, cancelled: style.yellow }[result.status]

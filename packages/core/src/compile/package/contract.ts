@@ -24,7 +24,7 @@ export interface PackageOptions {
   readonly include?: readonly string[]
   /** Patterns as in `.gitignore`: what stays here. */
   readonly exclude?: readonly string[]
-  /** Bytes in all, or text such as `2GB`. Default 512 MiB. */
+  /** Bytes in all, or text such as `2GB`. Default 500 MB. */
   readonly limit?: number | string
 }
 

@@ -2,14 +2,15 @@ import { relative } from 'node:path'
 import { GangflowError } from '../../errors/base.js'
 import { bytesOf, type Part } from './parts.js'
 
-export const DEFAULT_LIMIT = 512 << 20
+/** Bytes. */
+export const DEFAULT_LIMIT = 500e6
 
-const units: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 }
+const powers: Readonly<Record<string, number>> = { '': 0, K: 1, M: 2, G: 3, T: 4 }
 
-/** Bytes of `2GB`, `500 MiB`, `1.5g` or a number; throws E_OPTION. Units are powers of 1024. */
+/** Bytes of `2GB`, `500 MiB`, `1.5g` or a number; throws E_OPTION. */
 export function bytesFrom(limit: number | string): number {
-  const [, digits, unit] = /^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*$/i.exec(String(limit)) ?? []
-  if (digits !== undefined) return Math.floor(Number(digits) * units[unit!.toUpperCase()]!)
+  const [, digits, unit, binary] = /^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*$/i.exec(String(limit)) ?? []
+  if (digits !== undefined) return Math.floor(Number(digits) * (binary ? 1024 : 1000) ** powers[unit!.toUpperCase()]!)
   throw new GangflowError({
     code: 'E_OPTION',
     what: `package.limit is ${JSON.stringify(limit)}, which is no size`,
@@ -19,8 +20,8 @@ export function bytesFrom(limit: number | string): number {
 
 /** `12 MB`, for people. */
 export function sizeText(bytes: number): string {
-  const at = Math.min(4, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)))
-  const value = bytes / 1024 ** at
+  const at = Math.min(4, Math.floor(Math.log10(Math.max(1, bytes)) / 3))
+  const value = bytes / 1000 ** at
   return `${at === 0 || value >= 10 ? Math.round(value) : value.toFixed(1)} ${['bytes', 'kB', 'MB', 'GB', 'TB'][at]}`
 }
 

@@ -31,6 +31,7 @@ export const gangCodes = {
   E_GANG_RESOURCES: 'a step asks for more GPUs than the machine has',
   E_GANG_SECRET: 'a joiner, or who answered it, does not know the secret of this gang',
   E_GANG_START: 'the members of a gang could not be started',
+  E_GANG_CODE_TIMEOUT: 'a host to which the code of the flow stopped coming',
   E_GANG_START_TIMEOUT: 'not all members joined in time; the message names those waited for',
   E_GANG_STOPPED: 'the gang was stopped during a call, or its step on request',
   E_GANG_STRANGER: 'somebody who is no member tried to join',

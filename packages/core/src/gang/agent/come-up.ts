@@ -65,8 +65,6 @@ export async function comeUp(
   })
   const parts: Parts = { keeper, datastore, host, work, listener, raw, data, live }
   state.parts = parts
-  // The body comes up while the others join; it gets its task when the epoch opens.
-  if (work.needs.body !== 'control') host.prepare({ compiled: work.compiled, env: state.env })
   return parts
 }
 

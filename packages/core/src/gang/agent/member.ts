@@ -5,6 +5,7 @@ import type { Formation, StopOrder } from '../protocol.js'
 import type { AgentBootstrap } from './bootstrap.js'
 import { closeMember } from './close.js'
 import { type AgentTools, comeUp } from './come-up.js'
+import { Delivery, failureOfDelivery } from './delivery.js'
 import { Ending } from './ending.js'
 import { failureOfAgent, failureOfSignal } from './failures.js'
 import { form } from './form.js'
@@ -32,6 +33,7 @@ class MemberAgent {
   readonly #owner: OwnerLink
   readonly #reports: Reports
   readonly #ending: Ending
+  readonly #delivery = new Delivery()
   readonly #ready = deferred<Parts>()
   readonly #exit = deferred<number>()
 
@@ -48,6 +50,7 @@ class MemberAgent {
       silenceMs: boot.timeouts.launcher,
       methods: {
         form: (params) => this.#form(params as unknown as Formation),
+        delivered: async () => (await this.#delivery.told()) as unknown as Json,
         stop: async (params) => (await this.#ending.halt(params as unknown as StopOrder)) as unknown as Json,
         finish: async () => (await this.#ending.finish()) as unknown as Json,
         // Goes after what was said has been sent.
@@ -64,8 +67,22 @@ class MemberAgent {
   }
 
   async run(): Promise<number> {
-    this.#ready.resolve(await comeUp(this.#state, this.#tools, this.#owner, this.#reports))
+    const parts = await comeUp(this.#state, this.#tools, this.#owner, this.#reports)
+    void this.#getReady(parts)
     return this.#exit.promise
+  }
+
+  /** The code comes while the others join, then the body: it gets its task when the epoch opens. */
+  async #getReady(parts: Parts): Promise<void> {
+    const { boot, stop, place } = this.#state
+    try {
+      const flow = await this.#delivery.bring(parts.work, parts.datastore, boot.member.cache, stop.signal)
+      this.#state.flow = flow
+      if (parts.work.needs.body !== 'control') parts.host.prepare({ compiled: flow, env: this.#state.env })
+      this.#ready.resolve(parts)
+    } catch (error) {
+      if (!stop.signal.aborted) this.#reports.fail(failureOfDelivery(error, place), 0)
+    }
   }
 
   /** Somebody wants this process to end: the owner is told, and ends the gang; without it the member ends itself. */

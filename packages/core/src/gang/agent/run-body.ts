@@ -10,13 +10,17 @@ import type { Formed, MemberBody, MemberState, Parts } from './state.js'
 export function runMemberBody(state: MemberState, parts: Parts, formed: Formed, reports: Reports): void {
   const { boot, place } = state
   const { formation, peers } = formed
+  const { assignment } = parts.work
+  const flow = state.flow!
   const body = { calls: 0, ended: false } as { run: BodyRun } & MemberBody
   state.body = body
   body.run = parts.host.run({
-    spec: { compiled: parts.work.compiled, env: state.env },
+    spec: { compiled: flow, env: state.env },
     assignment: {
-      ...parts.work.assignment,
+      ...assignment,
       ...(boot.datastore === RELAYED ? { datastore: parts.datastore.location } : {}),
+      // Its folder is the body's, here.
+      description: { ...assignment.description, file: flow.file },
       epoch: formation.epoch,
       node: place.node,
       temp: boot.member.temp,

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path'
 import type { BodyHost, BodyRun } from '../../body/contract.js'
 import type { Peer } from '../../body/peer.js'
+import type { LocalFlow } from '../../compile/package/contract.js'
 import type { Keeper } from '../../process/contract.js'
 import type { Listener } from '../contract.js'
 import { deriveKey } from '../keys.js'
@@ -57,6 +58,8 @@ export class MemberState {
   body: MemberBody | undefined
   /** It is going: what ends now is no failure. */
   closing = false
+  /** Where the flow is on this host, once it is. */
+  flow: LocalFlow | undefined
   keeperGone = false
   /** The owner is dead: what it would have removed is removed here. */
   last = false
@@ -79,6 +82,6 @@ export class MemberState {
 
   /** Folder of the flow file: what relative paths mean everywhere (D8). */
   get cwd(): string {
-    return this.parts.work ? dirname(this.parts.work.compiled.file) : '/'
+    return this.flow ? dirname(this.flow.file) : '/'
   }
 }

@@ -1,3 +1,4 @@
+import type { PackageRef } from '../../compile/package/contract.js'
 import type { Json } from '../../flow/values.js'
 import type { GangAttempt, GangEvent, GangTimeouts, StopReason } from '../contract.js'
 import type { Placed } from '../judge.js'
@@ -13,6 +14,8 @@ export class OwnedGang {
   readonly members = new Map<string, OwnedMember>()
   readonly failures: Placed[] = []
   epoch = 0
+  /** The flow's code, where its hosts are sent it. */
+  package: PackageRef | undefined
   stop: StopReason | undefined
   #stoppedAt = Number.POSITIVE_INFINITY
   /** No events after this. */

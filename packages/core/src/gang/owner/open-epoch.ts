@@ -1,12 +1,13 @@
 import { GangflowError, messageOf } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
 import type { Formation } from '../protocol.js'
+import { allDelivered } from './deliver.js'
 import type { OwnedGang } from './gang.js'
 import type { OwnedMember } from './members.js'
 
-/** Waits for all to join, then opens epoch 1: the lowest member id is its control. False when it came to an end before. */
+/** Waits for all to join and to have the code, then opens epoch 1: the lowest member id is its control. False when it came to an end before. */
 export async function openEpoch(gang: OwnedGang): Promise<boolean> {
-  if (!(await allJoined(gang))) return false
+  if (!(await allJoined(gang)) || !(await allDelivered(gang))) return false
   gang.epoch = 1
   const formation = formationOf(gang)
   await Promise.all(gang.ordered.map((member) => tell(gang, member, formation)))

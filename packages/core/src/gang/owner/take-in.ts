@@ -1,5 +1,5 @@
 import type { RelayServer } from '../../datastore/relay/server.js'
-import type { Allocation, GangAttempt, Listener } from '../contract.js'
+import type { Allocation, Listener } from '../contract.js'
 import { deriveKey } from '../keys.js'
 import { needsOf } from '../needs.js'
 import type { Work } from '../protocol.js'
@@ -27,7 +27,7 @@ export function takeIn(
     listener,
     key: deriveKey(secret, gang.attempt.request.address, 'join'),
     members: gang.members,
-    work: workOf(gang.attempt),
+    work: workOf(gang),
     store,
     epoch: () => gang.epoch,
     joined: (member) => {
@@ -71,10 +71,10 @@ function awaitReturn(gang: OwnedGang, member: OwnedMember): void {
   }, gang.timeouts.settle)
 }
 
-function workOf(attempt: GangAttempt): Work {
+function workOf({ attempt, package: packed }: OwnedGang): Work {
   const { file, bundle, core } = attempt.compiled
   return {
-    compiled: { file, bundle, core },
+    compiled: packed ?? { file, bundle, core },
     env: attempt.env,
     assignment: attempt.assignment,
     needs: needsOf(attempt.request.step),

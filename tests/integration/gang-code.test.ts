@@ -1,0 +1,80 @@
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { cleanUp, gangFlow, runFlowGang } from '../support/gang.js'
+
+afterAll(cleanUp)
+
+function hostFolder(): string {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'gangflow-host-')))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+describe('a gang whose hosts do not see the code', () => {
+  it('runs in a copy of it, one for all members of a host', async () => {
+    const deliverTo = hostFolder()
+    const file = gangFlow(
+      `console.log('cwd', process.cwd(), 'file', import.meta.url, 'has', readFileSync('words.txt', 'utf8'))
+       await p.exec('all', ['cat', 'words.txt'])`,
+    )
+    writeFileSync(join(dirname(file), 'words.txt'), 'a few words')
+    const { gang, outcome } = await runFlowGang(file, { deliverTo })
+    expect(outcome, JSON.stringify(outcome)).toMatchObject({ ok: true })
+    const said = gang.text().filter((line) => line.includes('cwd'))
+    const places = new Set(
+      said.map((line) => / cwd (.*) file file:\/\/(.*)\/flow.ts has a few words$/.exec(line)?.slice(1).join()),
+    )
+    expect(said).toHaveLength(4)
+    expect(places.size).toBe(1)
+    expect([...places][0]).toContain(`${deliverTo}/gangflow/code/trees/`)
+    const codes = gang.lines.flatMap(({ event }) => (event?.type === 'code' && event.whole ? [event] : []))
+    expect(codes.map(({ phase, node }) => [phase, node]).sort()).toEqual([
+      ['install', 0],
+      ['install', 1],
+      ['install', 2],
+      ['install', 3],
+      ['pack', undefined],
+    ])
+    // One of them fetched it for all.
+    expect(codes.filter(({ phase, moved }) => phase === 'install' && moved > 0)).toHaveLength(1)
+    const again = await runFlowGang(file, { deliverTo })
+    const moved = again.gang.lines.flatMap(({ event }) => (event?.type === 'code' ? [event.moved] : []))
+    expect(new Set(moved)).toEqual(new Set([0]))
+  })
+
+  it("fails with the person's own file and line", async () => {
+    const deliverTo = hostFolder()
+    const file = gangFlow(`if (p.nodeIndex === 1) throw new Error('of one')`)
+    const { outcome } = await runFlowGang(file, { deliverTo })
+    expect(outcome).toMatchObject({ ok: false, verdict: { first: { node: 1, error: { message: 'Error: of one' } } } })
+    expect(JSON.stringify(outcome)).toContain(`${file}:12`)
+  })
+
+  it('says on which host the code cannot be kept', async () => {
+    const deliverTo = hostFolder()
+    writeFileSync(join(deliverTo, 'gangflow'), 'a file where the folder is to be')
+    const { outcome } = await runFlowGang(gangFlow(''), { deliverTo })
+    expect(outcome).toMatchObject({
+      ok: false,
+      verdict: {
+        code: 'E_CODE_CACHE',
+        cause: 'infrastructure',
+        summary: expect.stringContaining("the flow's code could not be brought to here"),
+      },
+    })
+  })
+
+  it('starts nobody when the code is too large', async () => {
+    const deliverTo = hostFolder()
+    const file = gangFlow('')
+    writeFileSync(join(dirname(file), 'large.bin'), Buffer.alloc(1 << 20))
+    const { gang, outcome } = await runFlowGang(file, { deliverTo, package: { limit: '1MB' } })
+    expect(outcome).toMatchObject({
+      ok: false,
+      verdict: { code: 'E_CODE_LIMIT', cause: 'user', summary: expect.stringContaining('large.bin 1.0 MB') },
+    })
+    expect(gang.states(0)).toEqual([])
+  })
+})
