@@ -63,6 +63,7 @@ process.on('SIGINT', () => {
   const reason: StopReason = { cause: 'cancelled', why: 'cancelled by Ctrl-C', graceMs: 3_000 }
   stop.abort(reason)
 })
+if (plan.deliverTo !== undefined) process.env['XDG_CACHE_HOME'] = plan.deliverTo
 const local = localBackend({
   keeper,
   agent: process.env['AGENT'] ?? join(compiled.core, 'dist', 'agent.cjs'),
