@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { interleave, ratioOf } from './lib/measure.mjs'
+import { hasCertificates, interleave, ratioOf } from './lib/measure.mjs'
 import { metaflowEnv, metaflowPython } from './lib/metaflow.mjs'
 import { byHand, figures, torchContestants } from './lib/torch.mjs'
 
@@ -21,6 +21,7 @@ const { values, positionals } = parseArgs({
     help: { type: 'boolean', short: 'h', default: false },
     rounds: { type: 'string' },
     json: { type: 'string' },
+    certificates: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
 })
@@ -71,9 +72,14 @@ const rows = {
     of: [flow('gangflow', 'single.ts'), ...peer('metaflow', 'single.py')],
   },
   chain: {
-    title: 'five empty steps in a row, a task',
+    title: 'five empty steps in a row, a task (a fifth of the whole run, start-up included)',
     base: 'metaflow',
-    of: [flow('gangflow', 'chain.ts', { per: 5 }), ...peer('metaflow', 'chain.py', { per: 5 })],
+    of: [
+      flow('gangflow', 'chain.ts', { per: 5 }),
+      flow('gangflow, two', 'single.ts', { per: 2, aside: true }),
+      ...peer('metaflow', 'chain.py', { per: 5 }),
+      ...peer('metaflow, two', 'single.py', { per: 2, aside: true }),
+    ],
   },
   foreach: {
     title: 'foreach of 200 empty tasks, an item',
@@ -109,6 +115,7 @@ ${Object.entries(figures)
 const results = {}
 try {
   console.log(`${cpus().length} CPUs, Node ${process.version}, medians of whole processes in milliseconds`)
+  if (hasCertificates && !values.certificates) console.log('without NODE_EXTRA_CA_CERTS (--certificates leaves it)')
   for (const name of wanted) {
     const row = rows[name]
     if (row === undefined) throw new Error(`no row '${name}': there are ${Object.keys(rows).join(', ')}`)
@@ -131,6 +138,12 @@ try {
           `  ${who.padEnd(18)} ${median.toFixed(1).padStart(9)} ms${told}  (${Math.min(...times).toFixed(1)} to ${Math.max(...times).toFixed(1)})`,
         )
       }
+    }
+    if (name === 'chain') {
+      const further = (who) => (of(who) * 5 - of(`${who}, two`) * 2) / 3
+      const beside =
+        base === undefined ? '' : `, ${(further('gangflow') / further('metaflow')).toFixed(3)} of metaflow's`
+      console.log(`  a further task (five less two, by three): ${further('gangflow').toFixed(1)} ms${beside}`)
     }
     if (gang !== undefined) {
       console.log(

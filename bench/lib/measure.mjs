@@ -1,12 +1,20 @@
 // Interleaved rounds of whole processes: A B C, A B C, …, so that a drifting machine hits all alike.
 import { spawn } from 'node:child_process'
 
+/**
+ * What every contestant gets. Without NODE_EXTRA_CA_CERTS: Node 20 reads all certificates at each start where it is
+ * set, which makes a bare Node two to three times dearer and says nothing of what is compared.
+ */
+const { NODE_EXTRA_CA_CERTS: certificates, ...plain } = process.env
+export const baseEnv = process.argv.includes('--certificates') ? process.env : plain
+export const hasCertificates = certificates !== undefined
+
 /** Wall milliseconds of one run of a contestant; throws when it fails. */
 async function once({ argv, cwd, env }) {
   const begun = process.hrtime.bigint()
   const child = spawn(argv[0], argv.slice(1), {
     cwd,
-    env: { ...process.env, ...env },
+    env: { ...baseEnv, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''

@@ -71,10 +71,20 @@ function givenTo(
   return merged((task?.parents ?? []).map((parent) => leftBy(store, assignment, parent)))
 }
 
+/** The record read last: a body that is used again asks for the same parent, whose record is long where its items are many. */
+const last = new WeakMap<Datastore, { readonly key: string; readonly done: DoneRecord }>()
+
 function doneOf(store: Datastore, assignment: Assignment, ref: TaskRef): DoneRecord {
   const { flow, run, step } = assignment.address
-  const done = store.readRecordSync(keys.done({ flow, run, step: ref.step, task: ref.task }))
-  if (done !== undefined) return done as unknown as DoneRecord
+  const key = keys.done({ flow, run, step: ref.step, task: ref.task })
+  const known = last.get(store)
+  // Once created, it never changes.
+  if (known?.key === key) return known.done
+  const done = store.readRecordSync(key) as unknown as DoneRecord | undefined
+  if (done !== undefined) {
+    last.set(store, { key, done })
+    return done
+  }
   throw new GangflowError({
     code: 'E_PARENT_MISSING',
     what: `the task ${ref.step}/${ref.task}, from which step '${step}' begins, is not in the datastore`,
