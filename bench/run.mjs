@@ -33,7 +33,7 @@ if (values.rounds !== undefined && !(Number(values.rounds) >= 1))
   throw new Error(`--rounds ${values.rounds}: give 1 or more`)
 const here = new URL('.', import.meta.url).pathname
 const node = process.execPath
-const cli = new URL('../packages/core/dist/cli.js', import.meta.url).pathname
+const cli = new URL('../packages/core/dist/cli.cjs', import.meta.url).pathname
 const store = mkdtempSync(join(tmpdir(), 'gangflow-bench-'))
 const wanted = new Set(positionals.length > 0 ? positionals : ['help', 'single', 'chain', 'foreach', 'gang'])
 const python = [...wanted].some((row) => row !== 'help' && row !== 'torch') ? metaflowPython() : undefined

@@ -134,13 +134,6 @@ for (const name of readdirSync('packages')) {
       entryPoints: [join(folder, 'src/composition/mesh.ts')],
     })
     await compiled('cli-main.cjs', { entryPoints: [join(folder, 'src/cli/main.ts')] })
-    await build({
-      ...options,
-      splitting: false,
-      entryPoints: [entry('cli')],
-      banner: { js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
-      plugins: [directBuiltins],
-    })
     for (const [index, entry_] of shared.entries()) {
       const names = taken[index].map((one) => one.names.replaceAll(' as ', ': ')).join(', ')
       writeFileSync(
@@ -148,7 +141,7 @@ for (const name of readdirSync('packages')) {
         `const core = process.getBuiltinModule('node:module').createRequire(import.meta.url)('./shared.cjs')\nexport const { ${names} } = core\n`,
       )
     }
-    for (const own of ['body', 'agent'])
+    for (const own of ['body', 'agent', 'cli'])
       await build({ ...commonJs, entryPoints: [entry(own)], outfile: join(folder, `dist/${own}.cjs`), banner: {} })
   }
   const all = entryPoints

@@ -38,7 +38,7 @@ try {
   process.exit(1)
 }
 say(`gangflow run ${[demo.flow, ...options].join(' ')}`)
-const run = spawn(process.execPath, ['packages/core/dist/cli.js', 'run', demo.flow, ...options], {
+const run = spawn(process.execPath, ['packages/core/dist/cli.cjs', 'run', demo.flow, ...options], {
   cwd: root,
   stdio: 'inherit',
   // Where the other commands look when they are typed here.

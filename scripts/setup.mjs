@@ -53,8 +53,8 @@ execFileSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' })
 // npm links a bin only where its file exists at the install: here it comes with the build.
 const bin = 'node_modules/.bin/gangflow'
 rmSync(bin, { force: true })
-symlinkSync('../@gangflow/core/dist/cli.js', bin)
-chmodSync('packages/core/dist/cli.js', 0o755)
+symlinkSync('../@gangflow/core/dist/cli.cjs', bin)
+chmodSync('packages/core/dist/cli.cjs', 0o755)
 
 /** Installs Debian packages without starting any daemon that comes with them; true when they are there. */
 function install(packages) {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { pythonWithTorch } from '../../scripts/python-env.mjs'
 
 const here = new URL('..', import.meta.url).pathname
-const cli = new URL('../../packages/core/dist/cli.js', import.meta.url).pathname
+const cli = new URL('../../packages/core/dist/cli.cjs', import.meta.url).pathname
 const script = join(here, 'torch/all_reduce.py')
 const ranks = 4
 // Python may keep its bytecode, as it does on most machines: the first round compiles torch, once for all contestants.

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 
 const slack = Number(process.env['GANGFLOW_SLACK'] ?? 4)
-const cli = new URL('../../packages/core/dist/cli.js', import.meta.url).pathname
+const cli = new URL('../../packages/core/dist/cli.cjs', import.meta.url).pathname
 const flow = new URL('./fixtures/hang.ts', import.meta.url).pathname
 const store = mkdtempSync(join(tmpdir(), 'gangflow-root-'))
 afterAll(() => {

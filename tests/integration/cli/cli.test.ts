@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 
-const bin = new URL('../../../packages/core/dist/cli.js', import.meta.url).pathname
+const bin = new URL('../../../packages/core/dist/cli.cjs', import.meta.url).pathname
 const flow = new URL('./digits.flow.ts', import.meta.url).pathname
 const broken = new URL('./broken.flow.ts', import.meta.url).pathname
 const folder = mkdtempSync(join(tmpdir(), 'gangflow-cli-'))

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { type Project, project } from '../../../packages/core/test/compile/project.js'
 
 const repository = new URL('../../..', import.meta.url).pathname
-const command = `${repository}packages/core/dist/cli.js`
+const command = `${repository}packages/core/dist/cli.cjs`
 const flow = `import { FlowSpec, step } from '@gangflow/core'
 export default class Small extends FlowSpec {
   @step start() { this.next(this.end) }
@@ -23,7 +23,7 @@ function withOwnCore(): Project {
   const manifest = JSON.parse(readFileSync(`${repository}packages/core/package.json`, 'utf8'))
   writeFileSync(`${own}/package.json`, JSON.stringify({ ...manifest, version: '9.9.9' }))
   const [hashbang, ...rest] = readFileSync(command, 'utf8').split('\n')
-  writeFileSync(`${own}/dist/cli.js`, [hashbang, "console.error('the command of 9.9.9')", ...rest].join('\n'))
+  writeFileSync(`${own}/dist/cli.cjs`, [hashbang, "console.error('the command of 9.9.9')", ...rest].join('\n'))
   for (const name of Object.keys(manifest.dependencies))
     made.linkTo(`${repository}node_modules/${name}`, `node_modules/${name}`)
   return made

@@ -6,7 +6,7 @@ const repository = new URL('../../..', import.meta.url).pathname
 
 function run(made: Project, cwd: string, file: string): Promise<{ code: number; output: string }> {
   made.linkTo(`${repository}packages/core`, 'node_modules/@gangflow/core')
-  const args = [`${repository}packages/core/dist/cli.js`, 'run', file]
+  const args = [`${repository}packages/core/dist/cli.cjs`, 'run', file]
   return new Promise((settle) => {
     execFile(process.execPath, args, { cwd: made.path(cwd) }, (error, stdout, stderr) => {
       settle({ code: error === null ? 0 : Number(error.code ?? 1), output: stdout + stderr })

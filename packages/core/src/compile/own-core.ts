@@ -30,6 +30,6 @@ export function ownCore(file: string, env: NodeJS.ProcessEnv = process.env): Own
   const path = resolve(file)
   const core = coreFrom(existsSync(path) ? realpathSync(path) : path)
   if (core === undefined || core.folder === runningCore().folder) return { differs: false }
-  const bin = join(core.folder, 'dist', 'cli.js')
+  const bin = join(core.folder, 'dist', 'cli.cjs')
   return existsSync(bin) ? { differs: true, version: core.version, folder: core.folder, bin } : { differs: false }
 }

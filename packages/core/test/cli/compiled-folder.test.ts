@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 
-const bin = new URL('../../dist/cli.js', import.meta.url).pathname
+const bin = new URL('../../dist/cli.cjs', import.meta.url).pathname
 let home: string
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), 'gangflow-cache-'))

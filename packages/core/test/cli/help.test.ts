@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { helpTexts } from '../../src/cli/help-text.js'
 
-const bin = new URL('../../dist/cli.js', import.meta.url).pathname
+const bin = new URL('../../dist/cli.cjs', import.meta.url).pathname
 const gangflow = (...words: string[]) => execFileSync(process.execPath, [bin, ...words], { encoding: 'utf8' })
 
 describe('the text of --help that was made at build', async () => {

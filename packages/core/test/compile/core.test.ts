@@ -15,7 +15,7 @@ const core = (folder: string, version: string) => ({
     exports: { '.': './dist/index.js', './package.json': './package.json' },
   }),
   [`${folder}/node_modules/@gangflow/core/dist/index.js`]: 'export const step = 1',
-  [`${folder}/node_modules/@gangflow/core/dist/cli.js`]: '',
+  [`${folder}/node_modules/@gangflow/core/dist/cli.cjs`]: '',
 })
 const plugin = (folder: string, name: string, more: object = {}) => ({
   [`${folder}/node_modules/${name}/package.json`]: JSON.stringify({
@@ -144,7 +144,7 @@ describe('a command of another version', () => {
       differs: true,
       version: '9.9.9',
       folder,
-      bin: join(folder, 'dist/cli.js'),
+      bin: join(folder, 'dist/cli.cjs'),
     })
     expect(ownCore(made.path('flow.ts'), { [handedOver]: '1' })).toEqual({ differs: false })
   })

@@ -42,7 +42,7 @@ console.log(JSON.stringify({ files: [...seen], builtins: [...builtins] }))`,
 /** Heavy packages, by a mark that esbuild leaves in what it bundles. */
 const heavy = /\/\/ (?:\.\.\/)*node_modules\/(?:execa|yargs|tsyringe|reflect-metadata|ssh2|acorn|esbuild|log-update)\//
 
-describe.each(['body.cjs', 'agent.cjs', 'describe.js', 'index.js', 'cli.js', 'parallel.js'])(
+describe.each(['body.cjs', 'agent.cjs', 'describe.js', 'index.js', 'cli.cjs', 'parallel.js'])(
   'what the entry %s loads at start',
   (entry) => {
     const { files, builtins, text } = loads(entry)
