@@ -63,7 +63,7 @@ export function fakeServices(description: FlowDescription, perform: Perform, sto
     }
     return { ok: true, done }
   }
-  const keeper = { close: async () => {}, stopAll: async () => {} } as unknown as Keeper
+  const keeper = { close: async () => {}, stopAll: async () => {}, closed: new Promise(() => {}) } as unknown as Keeper
   const services: RunServices = {
     datastore: store,
     capacity: { workers, cpus: 4, gpus: [] },
