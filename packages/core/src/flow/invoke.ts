@@ -1,3 +1,4 @@
+import { withSelf } from '../current/self.js'
 import { GangflowError } from '../errors/base.js'
 import { taskKey } from './brand.js'
 import { type Asked, badNext, readNext } from './choose.js'
@@ -27,7 +28,7 @@ export const invokeStep: InvokeStep = async (invocation) => {
   let calls = 0
   await around(async () => {
     if (++calls > 1) throw wrapped(step, 'more than once')
-    await (flow[step] as (...args: unknown[]) => unknown).apply(flow, argument)
+    await withSelf(flow, () => (flow[step] as (...args: unknown[]) => unknown).apply(flow, argument))
   })
   if (calls === 0) throw wrapped(step, 'never')
   const asked = port.close()

@@ -1,6 +1,6 @@
-import { findSourceMap } from 'node:module'
 import { inspect } from 'node:util'
 import { GangflowError } from '../errors/base.js'
+import { ownFrames } from './frames.js'
 import type { WireError } from './protocol.js'
 
 export interface ItemFacts {
@@ -94,30 +94,4 @@ export function fromWire(wire: WireError): unknown {
   Object.assign(error, wire.props)
   Object.defineProperty(error, 'stack', { value: ownFrames(wire.stack), configurable: true, writable: true })
   return error
-}
-
-const foreign = /\[worker eval\]|\[eval\]|\bnode:|evalmachine/
-
-/** A stack without the frames of the worker itself, at the places of the source where this process knows them. */
-function ownFrames(stack: string): string {
-  return stack
-    .split('\n')
-    .filter((line) => !(/^\s+at /.test(line) && foreign.test(line)))
-    .map((line) =>
-      line.replace(
-        /((?:file:\/\/|\/)[^()\s]+?):(\d+):(\d+)(?=\)?$)/,
-        (whole, file, row, column) => mapped(file, row, column) ?? whole,
-      ),
-    )
-    .join('\n')
-}
-
-function mapped(file: string, row: string, column: string): string | undefined {
-  try {
-    const entry = findSourceMap(file)?.findEntry(Number(row) - 1, Number(column) - 1)
-    if (!entry || !('originalSource' in entry) || !entry.originalSource) return undefined
-    return `${entry.originalSource}:${entry.originalLine + 1}:${entry.originalColumn + 1}`
-  } catch {
-    return undefined
-  }
 }

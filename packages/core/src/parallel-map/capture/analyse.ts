@@ -13,6 +13,8 @@ export interface Analysis {
   readonly strict: boolean
   readonly isClass: boolean
   readonly isArrow: boolean
+  /** A class that extends one: the text has `parentName` for it. */
+  readonly hasParent: boolean
   readonly finding: Finding
 }
 
@@ -24,8 +26,27 @@ export function analyse(text: string, acorn: Parser): Analysis {
   const isArrow = fn.type === 'ArrowFunctionExpression'
   const finding = new Scopes(text, shift).read(fn as unknown as AcornNode)
   const start = isClass || isArrow ? shift : text.indexOf('(', headEnd(fn, shift)) + shift
+  const parent = isClass ? (fn.superClass as AcornNode | null | undefined) : undefined
   const lead = source === text ? 0 : source.indexOf('({') + 2
-  return { source, lead, at: placeIn(text, start - shift), strict, isClass, isArrow, finding }
+  return {
+    source: parent ? withParent(source, parent, shift) : source,
+    lead,
+    hasParent: parent != null,
+    at: placeIn(text, start - shift),
+    strict,
+    isClass,
+    isArrow,
+    finding,
+  }
+}
+
+/** What stands for a class' parent in its text. */
+export const parentName = '$$parent'
+
+/** Keeps the columns of what follows where the name is the shorter text. */
+function withParent(text: string, parent: AcornNode, shift: number): string {
+  const [start, end] = [parent.start - shift, parent.end - shift]
+  return text.slice(0, start) + parentName.padEnd(end - start) + text.slice(end)
 }
 
 type FunctionExpression = Extract<

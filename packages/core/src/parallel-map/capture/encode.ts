@@ -2,7 +2,7 @@ import { isModuleNamespaceObject, isProxy } from 'node:util/types'
 import { GangflowError } from '../../errors/base.js'
 import type { Node, Program, Property, Ref } from '../protocol.js'
 import { partsOf } from '../views.js'
-import { type Analysis, analyse } from './analyse.js'
+import { type Analysis, analyse, parentName } from './analyse.js'
 import { builtinPlace, isAddedGlobal } from './builtins.js'
 import { flowSelf } from './flow-self.js'
 import type { Inspection, Sight } from './inspect.js'
@@ -12,7 +12,7 @@ import type { Packages } from './packages.js'
 import { isPlainTree } from './plain-tree.js'
 import { refuse } from './refuse.js'
 import type { FreeName } from './scopes.js'
-import { checkWrites } from './writes.js'
+import { checkWrites, readOnly } from './writes.js'
 
 const plainFunctionKeys = new Set(['length', 'name', 'prototype', 'arguments', 'caller'])
 
@@ -103,6 +103,9 @@ export class Encoder {
         'it is called with no `this`',
         'write an arrow, and pass what it needs by variables',
       )
+    const names = this.#names(finding.free, sight, fn === this.#root ? '' : ` (used by ${path})`)
+    if (analysis.hasParent)
+      names.push([parentName, this.#value(Object.getPrototypeOf(fn), `the class that ${path} extends`)])
     return {
       k: 'function',
       source: analysis.source,
@@ -111,7 +114,7 @@ export class Encoder {
       file: url,
       line: sight.line - at.line,
       column: (at.line === 0 ? Math.max(0, sight.column - at.column) : 0) - analysis.lead,
-      names: this.#names(finding.free, sight, fn === this.#root ? '' : ` (used by ${path})`),
+      names,
       self: finding.self && this.#self(finding.self, text, path),
       props: this.#props(fn, path, (key) => !plainFunctionKeys.has(key) && !isMethodOf(fn, key, analysis)),
       prototype: analysis.isClass || analysis.isArrow ? [] : this.#prototypeOf(fn, path),
@@ -190,15 +193,31 @@ export class Encoder {
     return { n: number }
   }
 
+  /** A flow with only those of its members that the arrow uses, and those that its methods use in turn. */
   #self(use: FreeName, text: string, path: string): Ref {
     const self = flowSelf(text)
     const fix = 'copy what you need of `this` into a variable before the map'
     if (self === undefined)
       refuse(this.#name(), `\`this\` of ${path}`, "an arrow's `this` cannot be seen from outside", fix)
-    if (use.members === undefined)
-      refuse(this.#name(), '`this`', 'the whole flow cannot be sent, only the members that are used', fix)
-    for (const write of use.writes) checkWrites(this.#name(), 'this', write, self)
-    return this.#members(self, use.members, 'this')
+    const members = new Set<string>()
+    const look = (one: FreeName): void => {
+      if (one.members === undefined)
+        refuse(this.#name(), '`this`', 'the whole flow cannot be sent, only the members that are used', fix)
+      for (const write of one.writes) {
+        if (write.path?.length === 0) throw readOnly(this.#name(), 'this', write.text)
+        checkWrites(this.#name(), 'this', write, self)
+      }
+      for (const member of one.members) {
+        if (members.has(member)) continue
+        members.add(member)
+        const value = (self as Record<string, unknown>)[member]
+        if (typeof value !== 'function' || ownName(value) || builtinPlace(value)) continue
+        const { ownThis } = this.#analyse(Function.prototype.toString.call(value), `this.${member}`).finding
+        if (ownThis) look(ownThis)
+      }
+    }
+    look(use)
+    return this.#members(self, members, 'this')
   }
 
   #object(value: object, path: string): Node {
@@ -262,7 +281,7 @@ export class Encoder {
     }
     const bytes = (value as ArrayBufferView).byteLength
     const copy = this.isolation === 'process' ? new ArrayBuffer(bytes) : new SharedArrayBuffer(bytes)
-    new Uint8Array(copy).set(new Uint8Array(buffer, at, bytes))
+    copyBytes(buffer, at, copy)
     return { k: 'view', type: kind, buffer: copy, at: 0, length }
   }
 
@@ -312,6 +331,15 @@ export class Encoder {
 function isMethodOf(fn: object, key: string, { isClass }: Analysis): boolean {
   const descriptor = Object.getOwnPropertyDescriptor(fn, key)!
   return isClass && (!('value' in descriptor) || typeof descriptor.value === 'function')
+}
+
+/** In pieces: no view of bytes may be longer than 4 GiB. */
+function copyBytes(from: ArrayBufferLike, at: number, to: ArrayBufferLike): void {
+  const piece = 2 ** 30
+  for (let done = 0; done < to.byteLength; done += piece) {
+    const length = Math.min(piece, to.byteLength - done)
+    new Uint8Array(to, done, length).set(new Uint8Array(from, at + done, length))
+  }
 }
 
 function isRequire(fn: object): boolean {

@@ -17,8 +17,8 @@ export function judgeObject(
   const open = "open it inside the function or in the pool's `init`"
   if (types.isProxy(value)) refuse(name, path, 'it is a Proxy', 'pass what it stands for')
   if (types.isPromise(value)) refuse(name, path, 'it is a Promise', 'await it first')
-  if (types.isGeneratorObject(value) || types.isMapIterator(value) || types.isSetIterator(value))
-    refuse(name, path, 'it is a generator that is under way', 'pass an array of what it gives')
+  if (/(?: Iterator|Generator)\]$/.test(Object.prototype.toString.call(value)))
+    refuse(name, path, 'it is an iterator that is under way', 'pass an array of what it gives')
   if (value instanceof WeakMap || value instanceof WeakSet || value instanceof WeakRef)
     refuse(name, path, 'its entries cannot be seen', 'pass a Map, a Set or the value itself')
   if (types.isSharedArrayBuffer(value)) return 'shared'

@@ -24,8 +24,8 @@ export interface Finding {
   readonly self: FreeName | undefined
   /** What cannot be made anew elsewhere: `super`, `import.meta`, a private name, `new.target`, `eval`. */
   readonly refused: string | undefined
-  /** A `this` that the function itself would be called with. */
-  readonly ownThis: boolean
+  /** How the `this` that the function is called with is used; undefined where it is not. */
+  readonly ownThis: FreeName | undefined
 }
 
 interface Any extends AcornNode {
@@ -50,7 +50,7 @@ export class Scopes {
   readonly #privates: Set<string>[] = []
   #self: FreeName | undefined
   #refused: string | undefined
-  #ownThis = false
+  #ownThis: FreeName | undefined
   #homes = 0
   #root: AcornNode | undefined
 
@@ -172,7 +172,8 @@ export class Scopes {
   #class(node: Any, scope: Scope | undefined): void {
     const inner = nest(scope)
     if (node['id']) inner.names.add((node['id'] as Any)['name'] as string)
-    if (node['superClass']) this.#visit(node['superClass'] as Any, inner)
+    // What the class itself extends is known by its prototype: V8 need not keep the names that led there.
+    if (node['superClass'] && node !== this.#root) this.#visit(node['superClass'] as Any, inner)
     const members = (node['body'] as Any)['body'] as Any[]
     const names = members.map(({ key }) => key as Any | undefined).filter((key) => key?.type === 'PrivateIdentifier')
     this.#homes++
@@ -328,7 +329,10 @@ export class Scopes {
 
   #this(scope: Scope | undefined, mark: (use: FreeName) => void): void {
     const owner = ownThisOf(scope)
-    if (owner === this.#root) this.#ownThis = true
+    if (owner === this.#root) {
+      this.#ownThis ??= unused()
+      mark(this.#ownThis)
+    }
     if (owner) return
     this.#self ??= unused()
     mark(this.#self)

@@ -23,12 +23,14 @@ export function checkWrites(name: string, variable: string, { text, path }: Writ
       'make it with shared.float64(n) or another of shared.*, or return the values',
     )
   }
-  const proto = Object.getPrototypeOf(target)
-  if (![Object.prototype, Array.prototype, Map.prototype, Set.prototype, null].includes(proto)) return false
-  throw new GangflowError({
+  throw readOnly(name, [variable, ...path].join('.'), text)
+}
+
+export function readOnly(name: string, path: string, text: string): GangflowError {
+  return new GangflowError({
     code: 'E_MAP_READONLY',
-    what: `the function writes to \`${[variable, ...path].join('.')}\` (\`${text}\`), of which each worker has its own read-only copy`,
+    what: `the function writes to \`${path}\` (\`${text}\`), of which each worker has its own copy: it would be lost`,
     fix: 'return what is to come out of the function: parallelMap gives all results in order',
-    details: { function: name, variable, text },
+    details: { function: name, path, text },
   })
 }

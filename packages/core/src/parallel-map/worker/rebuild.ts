@@ -33,7 +33,6 @@ async function loadModules(nodes: readonly Node[], own: OwnFunctions): Promise<M
 
 class Rebuilding {
   readonly #made = new Map<number, unknown>()
-  readonly #later: (() => void)[] = []
   readonly #frozen: object[] = []
 
   constructor(
@@ -41,9 +40,8 @@ class Rebuilding {
     readonly loaded: ReadonlyMap<Node, unknown>,
   ) {}
 
-  /** Binds names and freezes, once everything is there. */
+  /** Freezes, once everything is there. */
   finish(): void {
-    for (let next = this.#later.shift(); next !== undefined; next = this.#later.shift()) next()
     for (const value of this.#frozen) seal(value)
   }
 
@@ -124,7 +122,8 @@ class Rebuilding {
     early(fn)
     this.#define(fn as object, node.props)
     if (node.prototype.length > 0) this.#define((fn as { prototype: object }).prototype, node.prototype)
-    this.#later.push(() => made.bind(node.names.map(([, ref]) => this.ref(ref))))
+    // At once: a class that is made next may call it.
+    made.bind(node.names.map(([, ref]) => this.ref(ref)))
     return fn
   }
 
