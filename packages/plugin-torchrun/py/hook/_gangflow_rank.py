@@ -153,11 +153,17 @@ def around_import(name, wrapper):
         def find_spec(fullname, path=None, target=None):
             if fullname != name:
                 return None
-            sys.meta_path.remove(Finder)
             spec = sys.modules["_frozen_importlib_external"].PathFinder.find_spec(fullname, path, target)
             if spec is not None and spec.loader is not None:
                 run = spec.loader.exec_module
-                spec.loader.exec_module = lambda module: wrapper(run, module)
+
+                # Only now: many a library asks find_spec whether there is torch, and imports it later.
+                def exec_module(module):
+                    if Finder in sys.meta_path:
+                        sys.meta_path.remove(Finder)
+                    wrapper(run, module)
+
+                spec.loader.exec_module = exec_module
             return spec
 
     sys.meta_path.insert(0, Finder)
