@@ -132,6 +132,7 @@ try {
       const against = find(row.base, figure)
       for (const one of measured.filter((each) => each.figure === figure)) {
         const { name: who, median, times } = one
+        if (row.of.find((each) => each.name === who)?.aside) continue
         const ratio = against && (row.isSlow ? ratioOf(one, against) : median / against.median)
         const told = ratio === undefined ? '' : `  ${ratio.toFixed(3)} of ${row.base}`
         console.log(

@@ -3,6 +3,8 @@ import { isAbsolute, join } from 'node:path'
 
 /** Days after which a compiled form is made anew: those of versions that are gone go with it. */
 const KEPT_DAYS = 30
+/** Of more than these the oldest go: each build of core leaves its own. */
+const KEPT_FILES = 16
 
 /**
  * Where the command keeps its compiled form: `$XDG_CACHE_HOME/gangflow` or `~/.cache/gangflow`, a folder of this user
@@ -23,9 +25,11 @@ export function compiledFolder(env: NodeJS.ProcessEnv = process.env): string | u
 }
 
 function sweep(folder: string): void {
-  for (const name of readdirSync(folder).filter((one) => one.includes('.code'))) {
-    const path = join(folder, name)
-    const { mtimeMs } = statSync(path)
-    if (Date.now() - mtimeMs > KEPT_DAYS * 24 * 3_600_000) rmSync(path, { force: true })
+  const kept = readdirSync(folder)
+    .filter((name) => name.includes('.code'))
+    .map((name) => ({ path: join(folder, name), mtimeMs: statSync(join(folder, name)).mtimeMs }))
+    .sort((a, b) => b.mtimeMs - a.mtimeMs)
+  for (const [index, { path, mtimeMs }] of kept.entries()) {
+    if (index >= KEPT_FILES || Date.now() - mtimeMs > KEPT_DAYS * 24 * 3_600_000) rmSync(path, { force: true })
   }
 }

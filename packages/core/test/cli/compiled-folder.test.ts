@@ -63,4 +63,17 @@ it('loses what is old', () => {
   expect(kept()).not.toContain('cli-v20.0.0-x64-1-1.code')
 })
 
+it('loses the oldest of many', () => {
+  mkdirSync(folder(), { mode: 0o700 })
+  for (let index = 0; index < 20; index += 1) {
+    const path = join(folder(), `cli-v20.0.0-x64-1-${index}.code`)
+    writeFileSync(path, '')
+    utimesSync(path, Date.now() / 1000, Date.now() / 1000 - 1000 + index)
+  }
+  runs()
+  expect(kept()).toHaveLength(17)
+  expect(kept()).not.toContain('cli-v20.0.0-x64-1-0.code')
+  expect(kept()).toContain('cli-v20.0.0-x64-1-19.code')
+})
+
 it('is done without where there is no home', () => runs({}))
