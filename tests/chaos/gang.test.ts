@@ -10,6 +10,7 @@ import {
   alive,
   cleanUp,
   gangFlow,
+  parentOf,
   processesOf,
   type RunningGang,
   runFlowGang,
@@ -41,11 +42,6 @@ interface Victims {
   keeper: number
   agent: number
   rank: number
-}
-
-const parentOf = (pid: number) => {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
 }
 
 /** The processes of a node of a gang in which all are ready. */

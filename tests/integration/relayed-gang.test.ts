@@ -5,7 +5,18 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { artifactSource } from '../../packages/core/src/datastore/artifacts/source.js'
 import { logProcesses, readLog } from '../../packages/core/src/datastore/logs/read.js'
 import { openDatastore } from '../../packages/core/src/datastore/open.js'
-import { cleanUp, doneOf, gangFlow, runFlowGang } from '../support/gang.js'
+import { keys } from '../../packages/core/src/datastore/records.js'
+import {
+  cleanUp,
+  doneOf,
+  gangFlow,
+  parentOf,
+  runFlowGang,
+  slack,
+  startGang,
+  until,
+  verdictOf,
+} from '../support/gang.js'
 
 afterAll(cleanUp)
 
@@ -74,4 +85,30 @@ describe('a gang whose hosts do not have the datastore', () => {
     expect(existsSync(join(gang.folder, 'apart/records'))).toBe(false)
     await store.close()
   })
+
+  it.each([false, true])(
+    'keeps what a killed agent had relayed; its host out of reach afterwards: %s',
+    async (lost) => {
+      const file = gangFlow(`
+    console.log('pid', process.pid)
+    for (let n = 0; n < 500; n++) console.log('said ' + n)
+    await sleep(60_000)`)
+      const gang = await startGang(file, { apart: true, outOfReach: lost })
+      const store = await openDatastore(join(gang.folder, '.gangflow'))
+      const address = addressOf(gang.run)
+      const body = Number((await gang.line(/^2 body pid (\d+)/))[1])
+      // Seconds after it was said it is stored, while all of them run.
+      const stored = () => store.readRecordSync(keys.logChunk(address, 1, 2, 'body', 0)) !== undefined
+      await until(stored, 'a chunk of the log', 20_000 * slack)
+      process.kill(parentOf(parentOf(body)), 'SIGKILL')
+      const verdict = verdictOf(await gang.outcome, gang)
+      await gang.ended
+      expect(verdict).toMatchObject({ cause: 'infrastructure', first: { kind: 'agent', node: 2, signal: 'SIGKILL' } })
+      expect(verdict.missing).toEqual(lost ? ['the last output of node 2 (here): the host does not answer'] : undefined)
+      const lines = []
+      for await (const { text } of readLog(store, address, { node: 2 })) lines.push(text)
+      expect(lines).toEqual([`pid ${body}`, ...Array.from({ length: 500 }, (_, n) => `said ${n}`)])
+      await store.close()
+    },
+  )
 })

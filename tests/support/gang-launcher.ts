@@ -7,7 +7,7 @@ import type { PackageOptions } from '../../packages/core/src/compile/package/con
 import { saveArtifacts } from '../../packages/core/src/datastore/artifacts/save.js'
 import { openDatastore } from '../../packages/core/src/datastore/open.js'
 import { keys } from '../../packages/core/src/datastore/records.js'
-import type { GangBackend, StopReason, TransportKind } from '../../packages/core/src/gang/contract.js'
+import type { GangBackend, Member, StopReason, TransportKind } from '../../packages/core/src/gang/contract.js'
 import { runGang } from '../../packages/core/src/gang/run-gang.js'
 import { startKeeper } from '../../packages/core/src/process/start.js'
 
@@ -26,6 +26,8 @@ export interface Plan {
   readonly given?: Readonly<Record<string, { readonly megabytes: number }>>
   /** Members have a disk of their own, and see nothing of the datastore but the code that lies in it. */
   readonly apart?: boolean
+  /** With `apart`: their disks are out of reach once their agents have ended. */
+  readonly outOfReach?: boolean
   /** As if its hosts did not see this disk: the code is kept below this folder. */
   readonly deliverTo?: string
   readonly package?: PackageOptions
@@ -82,6 +84,21 @@ const blind: GangBackend<LocalPlan> = {
     const made = local.plan(request)
     return { ...made, argv: ['unshare', '--map-root-user', '--mount', 'sh', '-c', hide, ...made.argv] }
   },
+}
+if (plan.outOfReach) {
+  blind.start = async (made, bootstrap, signal) => {
+    const allocation = await local.start(made, bootstrap, signal)
+    const members = allocation.members.map(
+      (member): Member => ({
+        memberId: member.memberId,
+        host: member.host,
+        agentExited: member.agentExited,
+        reap: () => member.reap(),
+        spools: () => Promise.reject(new Error('the host does not answer')),
+      }),
+    )
+    return { members, release: () => allocation.release() }
+  }
 }
 say({ launcher: process.pid, keeper: keeper.pid })
 const began = performance.now()

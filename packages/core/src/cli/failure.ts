@@ -50,6 +50,7 @@ export function verdictLines(verdict: Verdict, style: Style): string[] {
     const took = verdict.endedAfterMs === undefined ? '' : ` after ${(verdict.endedAfterMs / 1000).toFixed(1)} s`
     lines.push(`  ${style.dim(`stopped${took}:`)} ${stopped.map(placeOf).join(', ')}`)
   }
+  for (const missing of verdict.missing ?? []) lines.push(`  ${style.dim('may be missing:')} ${missing}`)
   if (verdict.fix !== undefined) lines.push(`  ${style.green('fix')} ${verdict.fix}`)
   return lines
 }

@@ -46,6 +46,8 @@ export interface Verdict {
   readonly stopped: readonly Casualty[]
   /** Milliseconds from the first failure to the last user process's end, on one monotonic clock; absent when unknown. */
   readonly endedAfterMs?: number
+  /** What may be missing of what the task left, a clause each, such as a lost member's last output. */
+  readonly missing?: readonly string[]
   /** Who wrote this account. */
   readonly author: 'control' | 'launcher' | 'member' | 'body'
 }

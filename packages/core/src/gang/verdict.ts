@@ -11,18 +11,20 @@ export interface VerdictFacts {
   readonly stop?: StopReason | undefined
   readonly stopped: readonly Casualty[]
   readonly endedAfterMs?: number
+  readonly missing?: readonly string[]
   readonly author: Verdict['author']
 }
 
 /** The one account of how the attempt ended (D4). Pure. */
 export function composeVerdict(facts: VerdictFacts): Verdict {
-  const { address, size, judgement, stop, stopped, endedAfterMs, author } = facts
+  const { address, size, judgement, stop, stopped, endedAfterMs, missing = [], author } = facts
   const { step } = address
   const common = {
     version: 1,
     stopped,
     author,
     ...(endedAfterMs === undefined ? {} : { endedAfterMs: Math.max(0, Math.round(endedAfterMs)) }),
+    ...(missing.length > 0 ? { missing } : {}),
   } as const
   if (!judgement) {
     const cause: Cause = stop?.cause ?? 'infrastructure'

@@ -93,14 +93,19 @@ export async function commitVerdict(
   return found?.verdict ?? byOwner
 }
 
-/** What the member's processes said last, where it could not store that itself. */
-async function recoverLogs(gang: OwnedGang, member: OwnedMember): Promise<void> {
-  const spools = await member.backed.spools?.()
-  if (spools === undefined) return
+/**
+ * Stores what the member's processes said last, where it could not do that itself. False where the backend cannot see
+ * that; true also when there was nothing.
+ */
+export async function recoverLogs(gang: OwnedGang, member: OwnedMember): Promise<boolean> {
+  if (!member.backed.spools) return false
+  const spools = await member.backed.spools()
+  if (spools === undefined) return true
   const { datastore, request } = gang.attempt
   const node = { address: request.address, epoch: Math.max(1, gang.epoch), node: member.node }
   await commitSpoolDirectory(datastore, node, spools)
   await rm(spools, { recursive: true, force: true })
+  return true
 }
 
 /**

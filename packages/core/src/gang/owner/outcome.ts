@@ -5,6 +5,7 @@ import type { Json } from '../../flow/values.js'
 import type { GangAttempt, GangOutcome } from '../contract.js'
 import { commitVerdict, dismiss, stopGang } from './ending.js'
 import type { OwnedGang } from './gang.js'
+import { bringLastOutput } from './last-output.js'
 
 /** Every body has done its part: the step's record is committed, by the control where it can. */
 export async function succeed(gang: OwnedGang, startedAt: number): Promise<GangOutcome> {
@@ -18,7 +19,7 @@ export async function succeed(gang: OwnedGang, startedAt: number): Promise<GangO
     : undefined
   if (byControl === undefined) await datastore.createRecord(key, value)
   const committed = ((await datastore.readRecord(key)) as unknown as DoneRecord | undefined) ?? done
-  await dismiss(gang)
+  await takeLeave(gang)
   return { ok: true, done: committed }
 }
 
@@ -59,6 +60,7 @@ async function incoming(attempt: GangAttempt): Promise<ArtifactTable> {
 export async function fail(gang: OwnedGang): Promise<GangOutcome> {
   const { request } = gang.attempt
   const { judgement, stopped, endedAfterMs } = await stopGang(gang)
+  const missing = await bringLastOutput(gang)
   const verdict = await commitVerdict(gang, {
     address: request.address,
     size: request.size,
@@ -66,9 +68,15 @@ export async function fail(gang: OwnedGang): Promise<GangOutcome> {
     stop: gang.stop,
     stopped,
     endedAfterMs,
+    missing,
   })
-  await dismiss(gang)
+  await takeLeave(gang)
   return { ok: false, verdict }
+}
+
+/** Lets the members go; what could not be stored or undone is told, as nothing else would. */
+async function takeLeave(gang: OwnedGang): Promise<void> {
+  for (const text of await dismiss(gang)) gang.emit({ type: 'line', process: 'gangflow', stream: 'stderr', text })
 }
 
 /** A fault of this code or of the datastore, told as a verdict rather than thrown at the scheduler. */
