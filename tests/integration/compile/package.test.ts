@@ -1,105 +1,40 @@
-import { execFile } from 'node:child_process'
-import { cpSync, mkdirSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { describe, expect, it, onTestFinished } from 'vitest'
-import { compileFlow } from '../../../packages/core/src/compile/compile-flow.js'
-import type { LocalFlow, PackageRef, PackFlowOptions } from '../../../packages/core/src/compile/package/contract.js'
-import { installPackage } from '../../../packages/core/src/compile/package/install/install-package.js'
-import { packFlow } from '../../../packages/core/src/compile/package/pack-flow.js'
-import type { Datastore } from '../../../packages/core/src/datastore/contract.js'
-import { openDatastore } from '../../../packages/core/src/datastore/open.js'
-import { type Project, project } from '../../../packages/core/test/compile/project.js'
+import { renameSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { copyPackage, factsOf, flow, flowProject } from './delivery.js'
 
-const repository = new URL('../../..', import.meta.url).pathname
-const run = promisify(execFile)
+/** (module (func (export "answer") (result i32) i32.const 42)) */
+const fortyTwo = Buffer.from('0061736d010000000105016000017f03020100070a0106616e7377657200000a06010400412a0b', 'hex')
 
-/** A project with a core of its own, so that nothing in it leads out of it. */
-function flowProject(files: Record<string, string | Uint8Array>): Project {
-  const made = project({ 'package.json': '{ "name": "shop", "type": "module" }', ...files })
-  installCore(made.path('node_modules/@gangflow/core'))
-  return made
-}
-
-function installCore(folder: string): void {
-  const from = join(repository, 'packages/core')
-  mkdirSync(folder, { recursive: true })
-  cpSync(join(from, 'package.json'), join(folder, 'package.json'))
-  cpSync(join(from, 'dist'), join(folder, 'dist'), {
-    recursive: true,
-    filter: (path) => !/\.map$|\/types$/.test(path),
-  })
-  // Of the describing process, which is no part of what travels.
-  cpSync(join(repository, 'node_modules/acorn'), join(folder, 'node_modules/acorn'), { recursive: true })
-}
-
-/** A flow whose module also exports `facts`, which the copy is asked for. */
-const flow = (facts: string, head = '') => `import { FlowSpec, step } from '@gangflow/core'
-${head}
-export const facts = ${facts}
-export default class Shop extends FlowSpec {
-  @step start() { this.next(this.end) }
-  @step end() {}
-}
-`
-
-interface Delivery {
-  readonly store: Datastore
-  readonly ref: PackageRef
-  readonly cache: string
-}
-
-async function pack(made: Project, file = 'flow.ts', options: PackFlowOptions = {}): Promise<Delivery> {
-  const elsewhere = project({})
-  const store = await openDatastore(elsewhere.path('store'))
-  onTestFinished(() => store.close())
-  const compiled = await compileFlow({ file: made.path(file) }, store)
-  return { store, ref: await packFlow(compiled, store, options), cache: elsewhere.path('cache') }
-}
-
-const install = ({ store, ref, cache }: Delivery): Promise<LocalFlow> =>
-  installPackage(store, ref, cache, new AbortController().signal)
-
-/** What `facts` gives in a copy, run where the original is no more. */
-async function factsOf(made: Project, file = 'flow.ts', execArgv: readonly string[] = []): Promise<unknown> {
-  const delivery = await pack(made, file)
-  renameSync(made.root, `${made.root} gone`)
-  onTestFinished(() => rmSync(`${made.root} gone`, { recursive: true, force: true }))
-  const local = await install(delivery)
-  return ask(local, execArgv)
-}
-
-async function ask({ bundle, file }: LocalFlow, execArgv: readonly string[] = []): Promise<unknown> {
-  const script = `const all = await import(process.argv[1]); const { facts } = all.facts ? all : all.default; console.log(JSON.stringify(typeof facts === 'function' ? await facts() : facts))`
-  const { stdout } = await run(process.execPath, [...execArgv, '--input-type=module', '-e', script, bundle], {
-    cwd: join(file, '..'),
-  })
-  return JSON.parse(stdout)
-}
-
-describe('a delivered flow', () => {
+describe('a delivered flow, when the original is no more,', () => {
   it('finds its packages, its own files and its place', async () => {
     const made = flowProject({
       'steps/flow.ts': flow(
         `async () => ({
-          one, two: two.deep, place: import.meta.url.endsWith('/steps/flow.ts'), same: fileURLToPath(import.meta.url) === process.cwd() + '/flow.ts',
+          one, two: two.deep, place: import.meta.url.endsWith('/steps/flow.ts'),
+          same: fileURLToPath(import.meta.url) === process.cwd() + '/flow.ts',
           data: readFileSync(new URL('../data/words.txt', import.meta.url), 'utf8'),
           python: execFileSync('python3', ['../train.py'], { encoding: 'utf8' }).trim(),
           resolved: import.meta.resolve('one').endsWith('/node_modules/one/index.js'),
           later: (await import('la' + 'ter')).default, helper,
+          thread: await new Promise((settle) => new Worker(new URL('./thread.mjs', import.meta.url)).once('message', settle)),
         })`,
         `import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { execFileSync } from 'node:child_process'
+import { Worker } from 'node:worker_threads'
 import one from 'one'
 import two from 'two'
 import { helper } from '../lib/helper.js'
 import 'later'`,
       ),
+      'package.json': '{ "name": "shop", "type": "module", "dependencies": { "threaded": "1" } }',
       'lib/helper.ts': `export const helper = 'from a helper'`,
+      'steps/thread.mjs': `import { parentPort } from 'node:worker_threads'\nimport name from 'threaded'\nparentPort.postMessage(name)`,
       'data/words.txt': 'a few words',
       'train.py': `import pathlib\nprint(pathlib.Path(__file__).with_name('conf.ini').read_text())`,
       'conf.ini': 'lr=1',
+      'node_modules/threaded/package.json': '{ "name": "threaded", "version": "1.0.0", "main": "index.js" }',
+      'node_modules/threaded/index.js': `module.exports = 'from a thread'`,
       'node_modules/one/package.json':
         '{ "name": "one", "version": "1.0.0", "type": "module", "exports": "./index.js" }',
       'node_modules/one/index.js': `export default 'one 1'`,
@@ -120,6 +55,117 @@ import 'later'`,
       resolved: true,
       later: 'later',
       helper: 'from a helper',
+      thread: 'from a thread',
     })
+  })
+
+  it('of a workspace, with top-level await, and a package with a .wasm and a worker file', async () => {
+    const made = flowProject({
+      'package.json': '{ "private": true, "workspaces": ["app", "lib", "tools"] }',
+      'app/package.json': '{ "name": "app", "type": "module" }',
+      'app/tsconfig.json': '{ "compilerOptions": { "paths": { "~/*": ["./src/*"] } } }',
+      'app/src/greeting.ts': 'export const greeting: string = await Promise.resolve("hello")',
+      'app/flow.ts': flow(
+        '[greeting, name(), tool, ...(await compute())]',
+        `import { name } from '@work/lib'
+import { compute } from 'native'
+import { greeting } from '~/greeting'
+import { tool } from 'user'`,
+      ),
+      'lib/package.json':
+        '{ "name": "@work/lib", "exports": "./src/lib.ts", "files": ["src", "words", "!src/*.test.ts"] }',
+      'lib/src/lib.ts': `import { readFileSync } from 'node:fs'
+export const name = (): string => readFileSync(new URL('../words/name.txt', import.meta.url), 'utf8')`,
+      'lib/words/name.txt': 'workspace',
+      '.gitignore': 'words/\n',
+      'tools/package.json': '{ "name": "tools", "main": "index.cjs" }',
+      'tools/index.cjs': `module.exports = 'a tool'`,
+      'node_modules/user/package.json':
+        '{ "name": "user", "type": "module", "exports": "./index.js", "peerDependencies": { "tools": "*" } }',
+      'node_modules/user/index.js': `import tool from 'tools'\nexport { tool }`,
+      'node_modules/native/package.json': '{ "name": "native", "type": "module", "exports": "./lib/index.js" }',
+      'node_modules/native/lib/package.json': '{ "type": "module" }',
+      'node_modules/native/lib/index.js': `import { readFileSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
+export async function compute() {
+  const { instance } = await WebAssembly.instantiate(readFileSync(new URL('../answer.wasm', import.meta.url)))
+  const worker = new Worker(new URL('./worker.js', import.meta.url))
+  return [instance.exports.answer(), await new Promise((settle) => worker.once('message', settle))]
+}`,
+      'node_modules/native/lib/worker.js':
+        'import { parentPort } from "node:worker_threads"; parentPort.postMessage("thread")',
+      'node_modules/native/answer.wasm': fortyTwo,
+    })
+    made.link('lib', 'node_modules/@work/lib')
+    made.link('tools', 'node_modules/tools')
+    expect(await factsOf(made, 'app/flow.ts')).toEqual(['hello', 'workspace', 'a tool', 42, 'thread'])
+  })
+
+  it('as pnpm lays packages out', async () => {
+    const at = (name: string) => `node_modules/.pnpm/${name}@1.0.0/node_modules`
+    const made = flowProject({
+      'flow.ts': flow(
+        `[first, createRequire(import.meta.url)('fir' + 'st')]`,
+        `import { createRequire } from 'node:module'\nimport first from 'first'`,
+      ),
+      [`${at('first')}/first/package.json`]: '{ "name": "first", "dependencies": { "@scope/second": "1" } }',
+      [`${at('first')}/first/index.js`]: `module.exports = 'first of ' + require('@scope/second')`,
+      [`${at('second')}/@scope/second/package.json`]:
+        '{ "name": "@scope/second", "optionalDependencies": { "none": "1", "third": "1" } }',
+      [`${at('second')}/@scope/second/index.js`]: `module.exports = 'second of ' + require('third')`,
+      [`${at('third')}/third/package.json`]: '{ "name": "third" }',
+      [`${at('third')}/third/index.js`]: `module.exports = 'third'`,
+    })
+    made.linkTo('.pnpm/first@1.0.0/node_modules/first', 'node_modules/first')
+    made.linkTo('../../../second@1.0.0/node_modules/@scope/second', `${at('first')}/@scope/second`)
+    made.linkTo('../../third@1.0.0/node_modules/third', `${at('second')}/third`)
+    expect(await factsOf(made)).toEqual(Array(2).fill('first of second of third'))
+  })
+
+  it('in CommonJS, with native packages', async () => {
+    const made = flowProject({
+      'package.json': '{ "name": "shop", "type": "commonjs" }',
+      'flow.ts': `import { basename } from 'path'
+import helper = require('./helper')
+import { encode } from 'cbor-x'
+import { version, transformSync } from 'esbuild'
+import { FlowSpec, step } from '@gangflow/core'
+const extract = require('cbor-extract')
+class Common extends FlowSpec {
+  static facts = () => [basename(__filename), helper.word, require.resolve('./helper') === __dirname + '/helper.ts',
+    encode('a').length, typeof extract.extractStrings, transformSync('let a: 1 = 1', { loader: 'ts' }).code.trim()]
+  @step start() { this.next(this.end) }
+  @step end() {}
+}
+export = Common`,
+      'helper.ts': 'export = { word: "helped" }',
+    })
+    for (const name of [
+      'cbor-x',
+      'cbor-extract',
+      'node-gyp-build-optional-packages',
+      'detect-libc',
+      'esbuild',
+      '@esbuild/linux-x64',
+    ])
+      copyPackage(`node_modules/${name}`, made.path('node_modules', name))
+    expect(await factsOf(made)).toEqual(['flow.ts', 'helped', true, 2, 'function', 'let a = 1;'])
+  })
+
+  it('whose core and packages are linked from elsewhere', async () => {
+    const made = flowProject({
+      'app/package.json': '{ "name": "app", "type": "module" }',
+      'app/flow.ts': flow('one', `import one from 'one'`),
+      'other/one/package.json': '{ "name": "one" }',
+      'other/one/index.js': `module.exports = require('two')`,
+      'other/one/node_modules/two/package.json': '{ "name": "two" }',
+      'other/one/node_modules/two/index.js': `module.exports = 'two'`,
+    })
+    renameSync(made.path('node_modules'), made.path('shared'))
+    made.link('shared/@gangflow', 'app/node_modules/@gangflow')
+    made.link('other/one', 'app/node_modules/one')
+    const manifest = '{ "name": "one", "dependencies": { "two": "*" } }'
+    made.write({ 'other/one/package.json': manifest })
+    expect(await factsOf(made, 'app/flow.ts')).toBe('two')
   })
 })

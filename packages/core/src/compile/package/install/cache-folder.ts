@@ -37,15 +37,17 @@ export async function openCodeCache(directory: string): Promise<CodeCache> {
       temp: join(root, 'temp'),
     }
     const { files, trees, locks, temp } = cache
-    await Promise.all([files, trees, locks, temp].map((folder) => mkdir(folder, { recursive: true, mode: 0o700 })))
+    await Promise.all([files, trees, locks, temp].map((folder) => mkdir(folder, { mode: 0o700 }).catch(unlessThere)))
     // Where Node's search for a file's package.json ends, if the project has none: not at one of the host's.
-    await writeFile(join(trees, 'package.json'), '{}\n', { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error
-    })
+    await writeFile(join(trees, 'package.json'), '{}\n', { flag: 'wx' }).catch(unlessThere)
     return cache
   } catch (error) {
     throw cacheFailure(error, directory)
   }
+}
+
+const unlessThere = (error: NodeJS.ErrnoException): void => {
+  if (error.code !== 'EEXIST') throw error
 }
 
 const refused = (directory: string, why: string) =>
@@ -62,6 +64,8 @@ const meanings: Readonly<Record<string, string>> = {
   EACCES: 'it may not be written',
   EPERM: 'it may not be written',
   ENOTDIR: 'a file stands in its way',
+  EEXIST: 'a file stands in its way',
+  ENOENT: 'it cannot be made, or a part of it was removed meanwhile',
 }
 
 /** What the disk refused, as E_CODE_CACHE; anything else as it is. */
