@@ -35,6 +35,9 @@ const here = new URL('.', import.meta.url).pathname
 const node = process.execPath
 const cli = new URL('../packages/core/dist/cli.cjs', import.meta.url).pathname
 const store = mkdtempSync(join(tmpdir(), 'gangflow-bench-'))
+// Also when it is stopped, or there is no Python for a row.
+process.on('exit', () => rmSync(store, { recursive: true, force: true }))
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130))
 const wanted = new Set(positionals.length > 0 ? positionals : ['help', 'single', 'chain', 'foreach', 'gang'])
 const python = [...wanted].some((row) => row !== 'help' && row !== 'torch') ? metaflowPython() : undefined
 
@@ -113,46 +116,41 @@ ${Object.entries(figures)
 }
 
 const results = {}
-try {
-  console.log(`${cpus().length} CPUs, Node ${process.version}, medians of whole processes in milliseconds`)
-  if (hasCertificates && !values.certificates) console.log('without NODE_EXTRA_CA_CERTS (--certificates leaves it)')
-  for (const name of wanted) {
-    const row = rows[name]
-    if (row === undefined) throw new Error(`no row '${name}': there are ${Object.keys(rows).join(', ')}`)
-    const say = values.verbose || row.isSlow ? console.error : () => {}
-    const measured = await interleave(row.of, { rounds: Number(values.rounds ?? row.rounds ?? 5), say })
-    const find = (who, figure) => measured.find((one) => one.name === who && one.figure === figure)
-    const of = (who, figure = 'time') => find(who, figure)?.median
-    const base = of(row.base)
-    results[name] = { base: row.base, measured }
-    const gang = name === 'gang' ? of('gangflow') - of('gangflow without') : undefined
-    console.log(`\n${row.title}`)
-    for (const figure of new Set(measured.map((one) => one.figure))) {
-      if (figure !== 'time') console.log(` ${figure}`)
-      const against = find(row.base, figure)
-      for (const one of measured.filter((each) => each.figure === figure)) {
-        const { name: who, median, times } = one
-        if (row.of.find((each) => each.name === who)?.aside) continue
-        const ratio = against && (row.isSlow ? ratioOf(one, against) : median / against.median)
-        const told = ratio === undefined ? '' : `  ${ratio.toFixed(3)} of ${row.base}`
-        console.log(
-          `  ${who.padEnd(18)} ${median.toFixed(1).padStart(9)} ms${told}  (${Math.min(...times).toFixed(1)} to ${Math.max(...times).toFixed(1)})`,
-        )
-      }
-    }
-    if (name === 'chain') {
-      const further = (who) => (of(who) * 5 - of(`${who}, two`) * 2) / 3
-      const beside =
-        base === undefined ? '' : `, ${(further('gangflow') / further('metaflow')).toFixed(3)} of metaflow's`
-      console.log(`  a further task (five less two, by three): ${further('gangflow').toFixed(1)} ms${beside}`)
-    }
-    if (gang !== undefined) {
+console.log(`${cpus().length} CPUs, Node ${process.version}, medians of whole processes in milliseconds`)
+if (hasCertificates && !values.certificates) console.log('without NODE_EXTRA_CA_CERTS (--certificates leaves it)')
+for (const name of wanted) {
+  const row = rows[name]
+  if (row === undefined) throw new Error(`no row '${name}': there are ${Object.keys(rows).join(', ')}`)
+  const say = values.verbose || row.isSlow ? console.error : () => {}
+  const measured = await interleave(row.of, { rounds: Number(values.rounds ?? row.rounds ?? 5), say })
+  const find = (who, figure) => measured.find((one) => one.name === who && one.figure === figure)
+  const of = (who, figure = 'time') => find(who, figure)?.median
+  const base = of(row.base)
+  results[name] = { base: row.base, measured }
+  const gang = name === 'gang' ? of('gangflow') - of('gangflow without') : undefined
+  console.log(`\n${row.title}`)
+  for (const figure of new Set(measured.map((one) => one.figure))) {
+    if (figure !== 'time') console.log(` ${figure}`)
+    const against = find(row.base, figure)
+    for (const one of measured.filter((each) => each.figure === figure)) {
+      const { name: who, median, times } = one
+      if (row.of.find((each) => each.name === who)?.aside) continue
+      const ratio = against && (row.isSlow ? ratioOf(one, against) : median / against.median)
+      const told = ratio === undefined ? '' : `  ${ratio.toFixed(3)} of ${row.base}`
       console.log(
-        `  the gang alone (the run less the same steps without it): ${gang.toFixed(1)} ms, ${(gang / base).toFixed(2)} of ${row.base}`,
+        `  ${who.padEnd(18)} ${median.toFixed(1).padStart(9)} ms${told}  (${Math.min(...times).toFixed(1)} to ${Math.max(...times).toFixed(1)})`,
       )
     }
   }
-  if (values.json) writeFileSync(values.json, JSON.stringify(results, null, 2))
-} finally {
-  rmSync(store, { recursive: true, force: true })
+  if (name === 'chain') {
+    const further = (who) => (of(who) * 5 - of(`${who}, two`) * 2) / 3
+    const beside = base === undefined ? '' : `, ${(further('gangflow') / further('metaflow')).toFixed(3)} of metaflow's`
+    console.log(`  a further task (five less two, by three): ${further('gangflow').toFixed(1)} ms${beside}`)
+  }
+  if (gang !== undefined) {
+    console.log(
+      `  the gang alone (the run less the same steps without it): ${gang.toFixed(1)} ms, ${(gang / base).toFixed(2)} of ${row.base}`,
+    )
+  }
 }
+if (values.json) writeFileSync(values.json, JSON.stringify(results, null, 2))

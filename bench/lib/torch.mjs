@@ -3,13 +3,14 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { pythonWithTorch } from '../../scripts/python-env.mjs'
+import { baseEnv } from './measure.mjs'
 
 const here = new URL('..', import.meta.url).pathname
 const cli = new URL('../../packages/core/dist/cli.cjs', import.meta.url).pathname
 const script = join(here, 'torch/all_reduce.py')
 const ranks = 4
 // Python may keep its bytecode, as it does on most machines: the first round compiles torch, once for all contestants.
-const environment = { ...process.env, PYTHONDONTWRITEBYTECODE: '' }
+const environment = { ...baseEnv, PYTHONDONTWRITEBYTECODE: '' }
 export const byHand = 'torchrun by hand'
 
 /** What is read off each run; all by hand start at their command, where call and command are one. */
