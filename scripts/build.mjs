@@ -143,6 +143,9 @@ for (const name of readdirSync('packages')) {
     }
     for (const own of ['body', 'agent', 'cli'])
       await build({ ...commonJs, entryPoints: [entry(own)], outfile: join(folder, `dist/${own}.cjs`), banner: {} })
+    // What the doctor runs on a host lies beside the agent there.
+    const probe = join(folder, 'src/backend/doctor/probe-main.ts')
+    await build({ ...commonJs, entryPoints: [probe], outfile: join(folder, 'dist/probe.cjs'), banner: {} })
   }
   const all = entryPoints
     .map((file) => basename(file, '.ts'))

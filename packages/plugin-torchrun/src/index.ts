@@ -1,5 +1,6 @@
 import { GangflowError } from '@gangflow/core'
 import { defineStepDecorator, type GangContext } from '@gangflow/core/plugin'
+import { torchCheck } from './doctor.js'
 import { makeTorch, type Torch } from './namespace.js'
 import type { TorchrunOptions } from './options.js'
 import { findPython } from './python.js'
@@ -32,6 +33,7 @@ export const torchrun = defineStepDecorator<TorchrunOptions, 'torch'>({
   apiVersion: 1,
   namespace: 'torch',
   options: decoratorNames,
+  checks: [torchCheck],
   needs(options) {
     checkOptions(options)
     return { body: 'all' }

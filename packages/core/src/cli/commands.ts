@@ -30,13 +30,8 @@ const store = (yargs: Argv): Argv =>
     describe: 'directory of the datastore (default: .gangflow/ beside the nearest package.json)',
   })
 
-const running = (yargs: Argv): Argv =>
-  store(yargs)
-    .option('backend', {
-      type: 'string',
-      requiresArg: true,
-      describe: "where gangs run: 'local' (default), 'ssh' or a package's backend",
-    })
+const hosts = (yargs: Argv): Argv =>
+  yargs
     .option('hosts', {
       type: 'string',
       requiresArg: true,
@@ -55,6 +50,15 @@ const running = (yargs: Argv): Argv =>
       nargs: 1,
       describe: 'Name=value for ssh -o; repeatable',
     })
+
+const running = (yargs: Argv): Argv =>
+  hosts(
+    store(yargs).option('backend', {
+      type: 'string',
+      requiresArg: true,
+      describe: "where gangs run: 'local' (default), 'ssh' or a package's backend",
+    }),
+  )
     .option('max-workers', {
       type: 'number',
       requiresArg: true,
@@ -184,6 +188,31 @@ export const commands: readonly CommandDefinition[] = [
         .option('node', { type: 'number', requiresArg: true, describe: "a gang member's artifacts" })
         .option('out', { type: 'string', requiresArg: true, describe: 'write the value to this file or folder' }),
     load: () => import('./commands/artifacts.js'),
+  },
+  {
+    name: 'doctor',
+    usage: 'doctor [flow]',
+    describe: 'Look at this machine, and at hosts, for what would make a run fail',
+    options: (yargs) =>
+      hosts(
+        store(
+          yargs.positional('flow', {
+            type: 'string',
+            describe: "only what this flow's plugins need (default: all that are installed)",
+          }),
+        ),
+      )
+        .option('fan-out', {
+          type: 'number',
+          requiresArg: true,
+          describe: 'hosts that are logged in to at once (default: 32)',
+        })
+        .option('timeout', { type: 'string', requiresArg: true, describe: 'for each host (default: 2m)' }),
+    examples: [
+      ['gangflow doctor', 'this machine'],
+      ['gangflow doctor flow.ts --hosts a,b,c', 'the hosts and the ways between them too; puts what a run needs there'],
+    ],
+    load: () => import('./commands/doctor.js'),
   },
   {
     name: 'plugins',

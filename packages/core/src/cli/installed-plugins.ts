@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { messageOf } from '../errors/base.js'
+import type { StepPlugin } from '../plugin/contract.js'
 
 export interface InstalledPlugin {
   readonly name: string
@@ -10,6 +11,8 @@ export interface InstalledPlugin {
   readonly kind: 'plugin' | 'backend'
   /** `ok`, or why it cannot be used. */
   readonly status: string
+  /** The decorators that it exports. */
+  readonly decorators: readonly StepPlugin[]
 }
 
 interface Manifest {
@@ -36,12 +39,13 @@ async function inspect(from: string, name: string): Promise<InstalledPlugin | un
   const manifest = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Manifest
   const mark = manifest.gangflow
   if (mark === undefined) return undefined
-  const entry = { name, version: manifest.version ?? '?', kind: mark.kind ?? 'plugin' } as const
+  const entry = { name, version: manifest.version ?? '?', kind: mark.kind ?? 'plugin', decorators: [] } as const
   if (mark.apiVersion !== 1) return { ...entry, status: `needs plugin API ${mark.apiVersion}; this core has 1` }
   try {
     const resolved = createRequire(join(from, 'package.json')).resolve(name)
-    await import(pathToFileURL(resolved).href)
-    return { ...entry, status: 'ok' }
+    const module = (await import(pathToFileURL(resolved).href)) as Record<string, { readonly plugin?: StepPlugin }>
+    const decorators = Object.values(module).flatMap((value) => value?.plugin ?? [])
+    return { ...entry, status: 'ok', decorators }
   } catch (error) {
     return { ...entry, status: messageOf(error).split('\n')[0]! }
   }

@@ -34,13 +34,38 @@ export interface StepPlugin<O = unknown, N extends string = string> {
   teardown?(gang: GangContext, outcome: Outcome): Promise<void>
   /** For the whole flow: a join without the decorator reads the artifact too. */
   readonly codecs?: readonly ArtifactCodec[]
-  readonly checks?: readonly DoctorCheck[]
+  /** What `gangflow doctor` looks at on each host. */
+  readonly checks?: readonly DoctorCheck<O>[]
 }
 
-export interface DoctorCheck {
+/** What `gangflow doctor` looks at for a plugin: a command on each host, judged by the launcher. */
+export interface DoctorCheck<O = unknown> {
+  /** Of what it looks at, such as `torch`. */
   readonly name: string
-  /** Runs on each host; resolves with what was found, or rejects with a GangflowError that says the fix. */
-  run(context: { readonly signal: AbortSignal; readonly python?: string }): Promise<string>
+  /** Pure: what is run, without input. */
+  command(about: DoctorPlace<O>): readonly string[]
+  /** Of the command's end: says what was found, such as a version; throws a GangflowError that says the fix. */
+  judge(end: DoctorEnd, about: DoctorPlace<O>): string
+  /** True: hosts that answer differently are told of. */
+  readonly alike?: boolean
+  /** Default 60 s. */
+  readonly timeout?: Duration
+}
+
+export interface DoctorPlace<O = unknown> {
+  /** What the decorator was given on a step of the flow; `{}` where no flow is named. */
+  readonly options: O
+  /** The interpreter that the hosts file names for the host. */
+  readonly python?: string
+  /** On the machine that launches: folder of the flow, or the current one. Absent: a host over SSH. */
+  readonly flowDir?: string
+}
+
+export interface DoctorEnd {
+  /** Null: a signal, no such program, or its time was over; `stderr` says which. */
+  readonly exitCode: number | null
+  readonly stdout: string
+  readonly stderr: string
 }
 
 /** All nodes, or these. */

@@ -7,7 +7,7 @@ import { table } from '../table.js'
 /** `gangflow plugins`: what this folder's package depends on that extends gangflow, and whether it loads. */
 export const command: CommandModule['command'] = async (args) => {
   const plugins = await findPlugins(process.cwd())
-  if (args['json'] === true) console.log(JSON.stringify(plugins, null, 2))
+  if (args['json'] === true) console.log(JSON.stringify(plugins, ['name', 'version', 'kind', 'status'], 2))
   else if (plugins.length === 0) console.log('no plugins: this package depends on none')
   else {
     const style = styleOf(process.stdout, args)

@@ -1,0 +1,91 @@
+import type { Finding } from './finding.js'
+import { group } from './judge.js'
+import type { Reached } from './reach.js'
+
+/** Hosts up to which every pair is tried. */
+const ALL_PAIRS = 64
+/** Further peers of each host above that. */
+const SAMPLE = 4
+
+/**
+ * For each of `count` hosts the indices of the peers that it calls: all others, or above 64 hosts both neighbours in
+ * a ring and four more, the same ones in each run. Pure.
+ */
+export function pairsAmong(count: number): number[][] {
+  const dice = seeded(count)
+  return Array.from({ length: count }, (_, from) => {
+    if (count <= ALL_PAIRS) return Array.from({ length: count }, (_, to) => to).filter((to) => to !== from)
+    const chosen = new Set([(from + 1) % count, (from + count - 1) % count])
+    while (chosen.size < 2 + SAMPLE) {
+      const to = dice(count)
+      if (to !== from) chosen.add(to)
+    }
+    return [...chosen].sort((a, b) => a - b)
+  })
+}
+
+/** A linear congruential generator: whole numbers below `limit`. */
+function seeded(seed: number): (limit: number) => number {
+  let state = seed >>> 0
+  return (limit) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * limit)
+  }
+}
+
+export interface PairResult {
+  readonly from: string
+  readonly to: string
+  /** Undefined: `from` did not answer. */
+  readonly reached: Reached | undefined
+}
+
+const fixes: Readonly<Record<string, string>> = {
+  'no answer':
+    'a firewall drops it, or the way is wrong: let the hosts reach each other on all TCP ports from 1024 (security group, ufw, iptables)',
+  refused: 'a firewall refuses it: let the hosts reach each other on all TCP ports from 1024',
+  'no route': 'the hosts are in networks without a way between them: members must reach each other directly',
+  'another machine answered':
+    'two machines have this address (docker bridges often do): give the hosts an address of their own that the others reach',
+  'large packets are lost': 'the MTU is too large for the way between them: lower it (ip link set DEV mtu 1400)',
+}
+
+/** What the calls between hosts mean. Pure. */
+export function judgePairs(results: readonly PairResult[], hosts: number): Finding[] {
+  const good = results.filter(({ reached }) => reached?.address !== undefined)
+  const bad = results.filter(({ reached }) => reached?.address === undefined)
+  const which = hosts > ALL_PAIRS ? `of a ring and a sample of ${hosts} hosts` : `among ${hosts} hosts`
+  const findings: Finding[] = []
+  if (good.length > 0) {
+    const times = good.map(({ reached }) => reached!.ms!).sort((a, b) => a - b)
+    const [least, most] = [times[0]!, times.at(-1)!]
+    findings.push({
+      check: 'pairs',
+      status: 'ok',
+      found: `${good.length} of ${results.length} connections ${which}, each in ${least.toFixed(1)} to ${most.toFixed(1)} ms`,
+    })
+  }
+  const told = bad.map(({ from, to, reached }) => {
+    const last = reached?.tries[0]
+    return { from, to, why: last?.why ?? (reached ? 'it has no address' : 'not tried in time'), at: placeOf(reached) }
+  })
+  for (const [, ways] of group(told, ({ to, why, at }) => `${to} ${why} ${at}`)) {
+    const { to, why, at } = ways[0]!
+    const callers = new Set(results.filter((each) => each.to === to).map(({ from }) => from)).size
+    const from = ways.length === callers && callers > 1 ? 'every other host' : listed(ways.map((way) => way.from))
+    const fix = fixes[why] ?? `see from there: ssh ${ways[0]!.from} ping ${to}`
+    findings.push({ check: 'pairs', status: 'fail', found: `${from} → ${to}${at}: ${why}`, fix })
+  }
+  return findings
+}
+
+function placeOf(reached: Reached | undefined): string {
+  const addresses = [...new Set(reached?.tries.map(({ address }) => address))]
+  const [first] = addresses
+  if (first === undefined) return ''
+  const ports = reached!.tries.filter(({ address }) => address === first).length
+  return ` (${addresses.join(', ')}${ports === 1 ? ', some ports only' : ''})`
+}
+
+const listed = (names: readonly string[]): string =>
+  names.length <= 6 ? names.join(', ') : `${names.slice(0, 5).join(', ')} and ${names.length - 5} more`

@@ -1,0 +1,32 @@
+import { GangflowError, messageOf } from '../../errors/base.js'
+import { milliseconds } from '../../errors/duration.js'
+import type { DoctorCheck, DoctorPlace } from '../../plugin/contract.js'
+import type { Finding } from './finding.js'
+import type { CommandEnd } from './run-command.js'
+
+/** A plugin's check with the options of the step that it is for. */
+export interface PlannedCheck {
+  /** `torchrun: torch`. */
+  readonly name: string
+  readonly check: DoctorCheck
+  /** What the decorator was given; `{}` where no flow says. */
+  readonly options: unknown
+}
+
+/** Performs one check where `run` runs it. */
+export async function performCheck(
+  planned: PlannedCheck,
+  place: Pick<DoctorPlace, 'python' | 'flowDir'>,
+  run: (argv: readonly string[], timeoutMs: number) => Promise<CommandEnd>,
+): Promise<Omit<Finding, 'host'>> {
+  const { check, name, options } = planned
+  const about = { options, ...place }
+  try {
+    const end = await run(check.command(about), milliseconds(check.timeout ?? '60s'))
+    return { check: name, status: 'ok', found: check.judge(end, about) }
+  } catch (error) {
+    const fix = GangflowError.is(error) ? error.fix : undefined
+    const found = GangflowError.is(error) ? error.what : messageOf(error)
+    return { check: name, status: 'fail', found, ...(fix === undefined ? {} : { fix }) }
+  }
+}

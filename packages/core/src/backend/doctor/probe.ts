@@ -1,0 +1,65 @@
+// The program that looks at a host from inside: `node probe.cjs NONCE WORK`. Each line that it says begins with the nonce (a
+// login shell prints what it likes) and is JSON; so is each that it is told. It ends with its input.
+import { createInterface } from 'node:readline'
+import { type MachineFacts, machineFacts } from './machine-facts.js'
+import { type Ear, listen, type Peer, type Reached, reach } from './reach.js'
+import { type CommandEnd, runCommand } from './run-command.js'
+
+export type ProbeOrder =
+  | { readonly id: number; readonly do: 'facts' }
+  /** The wall clock, in milliseconds. */
+  | { readonly id: number; readonly do: 'clock' }
+  | { readonly id: number; readonly do: 'reach'; readonly peers: readonly Peer[]; readonly timeoutMs: number }
+  | { readonly id: number; readonly do: 'run'; readonly argv: readonly string[]; readonly timeoutMs: number }
+
+export interface ProbeAnswers {
+  readonly facts: { readonly facts: MachineFacts; readonly ear: Omit<Ear, 'close'> }
+  readonly clock: number
+  readonly reach: readonly Reached[]
+  readonly run: CommandEnd
+}
+
+/** Peers that are called at once. */
+const AT_ONCE = 16
+/** Milliseconds without an order after which it ends by itself: its launcher may have vanished without a word. */
+const IDLE = 300_000
+
+export async function probe(nonce: string, work: string): Promise<void> {
+  const ear = await listen()
+  let idle = setTimeout(process.exit, IDLE, 0)
+  const say = (message: object) => process.stdout.write(`${nonce} ${JSON.stringify(message)}\n`)
+  const obey = async (order: ProbeOrder): Promise<ProbeAnswers[ProbeOrder['do']]> => {
+    switch (order.do) {
+      case 'facts':
+        return { facts: await machineFacts(work), ear: { token: ear.token, ports: ear.ports } }
+      case 'clock':
+        return Date.now()
+      case 'reach':
+        return await reachAll(order.peers, order.timeoutMs)
+      case 'run':
+        return await runCommand(order.argv, order.timeoutMs)
+    }
+  }
+  say({ id: 0 })
+  for await (const line of createInterface(process.stdin)) {
+    clearTimeout(idle)
+    idle = setTimeout(process.exit, IDLE, 0)
+    const order = JSON.parse(line) as ProbeOrder
+    obey(order).then(
+      (value) => say({ id: order.id, value }),
+      (error: unknown) => say({ id: order.id, error: String(error) }),
+    )
+  }
+  process.exit(0)
+}
+
+export async function reachAll(peers: readonly Peer[], timeoutMs: number): Promise<Reached[]> {
+  const found: Reached[] = []
+  const waiting = [...peers]
+  const worker = async () => {
+    for (let peer = waiting.shift(); peer !== undefined; peer = waiting.shift())
+      found.push(await reach(peer, timeoutMs))
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  return found
+}
