@@ -22,6 +22,7 @@ export function sshBackend(options: SshBackendOptions): GangBackend<SshPlan> {
   return {
     name: 'ssh',
     transport: 'ssh',
+    datastore: 'relayed',
     plan: (request) => planSsh(request, options.hosts, options.way),
     start: (plan, bootstrap, signal) => startOverSsh(plan, bootstrap, options, signal),
   }
@@ -120,6 +121,7 @@ function memberBootstrap({ facts, places }: OpenHost, plan: SshHostPlan, member:
     directory: `${places.run}/${member.memberId}`,
     temp: `${places.temp}/${places.run.split('/').at(-1)}-${member.memberId}`,
     spool: `${places.spool}/${member.memberId}`,
+    cache: `${facts.work}/store`,
   }
   function gpusOf(one: SshMemberPlan): number {
     return one.gpus ?? Math.floor(facts.gpus.length / plan.members.length)
