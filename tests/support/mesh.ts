@@ -43,8 +43,8 @@ export async function testMember(gang: string, memberId: string): Promise<TestMe
     keeper,
     helper: await nativeHelper(),
     socket: join(directory, 'attach.sock'),
-    env: { PATH: process.env['PATH']!, HOME: home, MEMBER: memberId },
-    cwd: home,
+    env: () => ({ PATH: process.env['PATH']!, HOME: home, MEMBER: memberId }),
+    cwd: () => home,
     graceMs: 300,
   })
   mesh.serve(host)

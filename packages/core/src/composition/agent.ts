@@ -10,7 +10,9 @@ import { deriveKey } from '../gang/keys.js'
 import { sshTransport } from '../gang/transport/ssh.js'
 import { unixTransport } from '../gang/transport/unix.js'
 import { takeUpCertificates } from '../process/extra-certificates.js'
+import { nativeHelper } from '../process/keeper.js'
 import { startKeeper } from '../process/start.js'
+import type { Mesh } from '../ssh/contract.js'
 
 /** One member of a gang: started by a backend, told everything on its stdin, runs no user code. */
 export async function startAgent(): Promise<never> {
@@ -19,8 +21,11 @@ export async function startAgent(): Promise<never> {
     // What a member's death has left, on a host where nobody else could: `agent.cjs FOLDER undo DIRECTORY`.
     if (process.argv[3] === 'undo') await undoAll(process.argv[4] ?? '')
     const boot = await readBootstrap(process.stdin)
+    const mesh = meshOf(boot)
     process.exitCode = await runMember(boot, {
-      transport: boot.transport === 'ssh' ? meshTransport(boot) : unixTransport(boot.member.directory),
+      transport: boot.transport === 'ssh' ? meshTransport(boot, mesh()) : unixTransport(boot.member.directory),
+      mesh,
+      nativeHelper,
       startKeeper,
       openDatastore,
       openHost: openBodyHost,
@@ -33,10 +38,18 @@ export async function startAgent(): Promise<never> {
   process.exit()
 }
 
-/** SSH is loaded by agents alone that are not all on one host. */
-function meshTransport({ member, secret, address }: AgentBootstrap): Transport {
-  const { openMesh } = loadCompiled(__dirname, 'mesh', process.argv[2]) as typeof import('./mesh.js')
-  const mesh = openMesh({ memberId: member.memberId, derive: (label) => deriveKey(secret, address, label) })
+/** SSH is loaded at the first need: most gangs of one host have none. */
+function meshOf({ member, secret, address }: AgentBootstrap): () => Mesh {
+  let mesh: Mesh | undefined
+  return () => {
+    if (mesh) return mesh
+    const { openMesh } = loadCompiled(__dirname, 'mesh', process.argv[2]) as typeof import('./mesh.js')
+    mesh = openMesh({ memberId: member.memberId, derive: (label) => deriveKey(secret, address, label) })
+    return mesh
+  }
+}
+
+function meshTransport({ member }: AgentBootstrap, mesh: Mesh): Transport {
   const { addresses } = member
   // Who is only ever dialled from its own host need not be open to others.
   const local = addresses.every((one) => one === '::1' || one.startsWith('127.'))

@@ -161,6 +161,8 @@ export interface GangContext extends Parallel {
   connect(node: number, channel: string): Promise<Duplex>
   listen(channel: string): AsyncIterable<Duplex>
   start(nodes: Nodes, command: Command | ((node: number) => Command)): Promise<GangProcess>
+  /** The gang's remote shell, as seen from this member; made ready at the first call. */
+  shell(): Promise<GangShell>
   /** Declared before the thing is made; whoever ends the member performs it, also after the body's death. */
   atEnd(undo: Undo): Promise<void>
   /** Records what a plugin performs (D6), under the task. */
@@ -171,6 +173,33 @@ export interface GangContext extends Parallel {
   collect(artifact: string, directory: string): Promise<void>
   /** Shown in the live view. */
   progress(data: Json): void
+}
+
+/** For programs that start others on hosts by a remote shell; it reaches the gang's members and nobody else. */
+export interface GangShell {
+  /** A program to be called as `ssh` is: `[options] HOST COMMAND…`. On PATH of `env` it is `gangflow-shim`. */
+  readonly shim: string
+  /** For `ssh -F`, `scp -F`, `rsync -e`: for programs that must have OpenSSH. */
+  readonly config: string
+  /** Socket of an ssh-agent that holds the gang's key (SSH_AUTH_SOCK). */
+  readonly agent: string
+  /** To be added to the environment of the program: by it the shim finds its way, and a remote one its own. */
+  readonly env: Readonly<Record<string, string>>
+  /** Tells each channel that this member's shim opens, at its begin and at its end; those of before too. */
+  onChannel(listener: (channel: GangShellChannel) => void): void
+}
+
+/** One command that a program on this member ran on another through the shim. */
+export interface GangShellChannel {
+  readonly id: number
+  readonly node: number
+  /** As the program called it. */
+  readonly host: string
+  readonly command: string
+  readonly state: 'open' | 'ended'
+  /** How the command ended; absent when the channel broke, or never came to be. */
+  readonly exit?: { readonly code: number | null; readonly signal: NodeJS.Signals | null }
+  readonly error?: string
 }
 
 export type Undo =

@@ -30,7 +30,7 @@ export type DeriveKey = (label: string) => Uint8Array
 export interface ListenPlace {
   /** Addresses to bind; default all of this machine's. */
   readonly bind?: readonly string[]
-  /** Hosts under which others may reach it, best first; default what is bound. */
+  /** Hosts under which others may reach it, best first; default what is bound, or this machine's own addresses. */
   readonly advertise?: readonly string[]
   /** Default: one that the system gives. */
   readonly port?: number

@@ -5,6 +5,7 @@ import type { AdmissionLimits } from './admission.js'
 import { ChannelStream } from './channel.js'
 import type { Candidate, DeriveKey, Mesh, MeshHost } from './contract.js'
 import { clientKey, hostKey } from './keys.js'
+import { ownAddresses } from './own-addresses.js'
 import { Pool } from './pool.js'
 import { remoteProcess } from './remote-process.js'
 import { CONTROL, type Services } from './serve-connection.js'
@@ -42,7 +43,7 @@ export function openMesh(options: MeshOptions): Mesh {
     memberId,
     listen(place) {
       listening ??= (async () => {
-        const { bind = [], port = 0, advertise = bind.length > 0 ? bind : ['127.0.0.1'] } = place
+        const { bind = [], port = 0, advertise = bind.length > 0 ? bind : ownAddresses() } = place
         const { admission } = options
         server = new MeshServer({ host: hostKey(derive, memberId), client, services, ...(admission && { admission }) })
         const chosen = await server.listen(bind, port)

@@ -18,6 +18,7 @@ export const gangCodes = {
   E_GANG_EXECUTABLE: 'a program that a plugin needs is not on the PATH of a member',
   E_GANG_EXEC_TIMEOUT: 'a command did not end in time on the named members and was stopped',
   E_GANG_FAULT: "the gang could not be run by a fault that is not its members'",
+  E_GANG_HOST: 'no member of the gang has the name by which a program calls it',
   E_GANG_KEEPER_LOST: 'the keeper of a member ended, and with it everything that it kept',
   E_GANG_KV_TIMEOUT: 'nobody set a key in time; the message lists the keys that are set',
   E_GANG_LATE: 'a member came after the epoch had opened',

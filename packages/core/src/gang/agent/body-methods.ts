@@ -4,6 +4,7 @@ import type { Json } from '../../flow/values.js'
 import type { Undo } from '../../plugin/contract.js'
 import type { Channels } from './channels.js'
 import type { WireCommand } from './commands.js'
+import type { MemberShell } from './member-shell.js'
 import type { Peers } from './peers.js'
 import { sendFile } from './send-file.js'
 import type { RawPort } from './tokens.js'
@@ -16,6 +17,7 @@ export interface BodyMethodsOptions {
   readonly channels: Channels
   readonly directory: string
   readonly cwd: string
+  readonly shell: MemberShell
   /** What the step adds to the environment. */
   readonly env: Readonly<Record<string, string>>
   readonly timeoutMs: number
@@ -86,6 +88,12 @@ export function bodyMethods(options: BodyMethodsOptions): Methods {
     },
     'gang.listen': (params, _payload, { peer }) => channels.listen((params as { channel: string }).channel, peer),
     'gang.unlisten': (params) => channels.unlisten((params as { channel: string }).channel),
+    'gang.shell': async () => {
+      const { shell } = options
+      await shell.open()
+      const { shim, config, agent } = shell.places
+      return { shim, config, agent, env: shell.environment(), channels: shell.channels() } as unknown as Json
+    },
     'gang.undo': (params) => {
       const undo = checkUndo(params as unknown as Undo)
       // As data it must stand for itself: whoever performs it may know neither the folder nor the environment.

@@ -10,7 +10,13 @@ export async function closeMember(state: MemberState, owner: OwnerLink): Promise
   owner.close()
   parts.data?.close()
   formed?.channels.close()
-  await Promise.allSettled([formed?.peers.close(), parts.host?.close(), parts.listener?.close(), parts.raw?.close()])
+  await Promise.allSettled([
+    formed?.peers.close(),
+    parts.host?.close(),
+    parts.listener?.close(),
+    parts.raw?.close(),
+    parts.shell?.close(),
+  ])
   await parts.keeper?.close({ graceMs: 0 }).catch(() => {})
   await parts.datastore?.close().catch(() => {})
   for (const folder of [boot.member.temp, boot.member.directory]) rmSync(folder, { recursive: true, force: true })

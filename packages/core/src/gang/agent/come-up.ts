@@ -6,12 +6,14 @@ import type { Datastore } from '../../datastore/contract.js'
 import { coreVersion } from '../../errors/version.js'
 import type { Json } from '../../flow/values.js'
 import type { Keeper } from '../../process/contract.js'
+import type { Mesh } from '../../ssh/contract.js'
 import type { Transport } from '../contract.js'
 import { answer } from '../handshake.js'
 import type { Joining, Work } from '../protocol.js'
 import { DataLink } from './data-link.js'
 import { failureOfKeeper } from './failures.js'
 import { Live } from './live.js'
+import { MemberShell } from './member-shell.js'
 import { openStore } from './open-store.js'
 import type { OwnerLink } from './owner-link.js'
 import type { Reports } from './reports.js'
@@ -23,6 +25,9 @@ export interface AgentTools {
   readonly transport: Transport
   startKeeper(options: { mark: string; leaseMs: number; graceMs: number; liveBytesPerSecond: number }): Promise<Keeper>
   openDatastore(location: string): Promise<Datastore>
+  /** This member's part of the mesh; SSH is loaded at the first call. */
+  mesh(): Mesh
+  nativeHelper(): Promise<string | undefined>
   openHost(options: { keeper: Keeper; directory: string; spool: string; datastore: Datastore }): Promise<BodyHost>
 }
 
@@ -58,12 +63,15 @@ export async function comeUp(
   watchKeeper(state, keeper, reports)
   const { directory, spool } = member
   const host = await tools.openHost({ keeper, directory, spool, datastore })
-  state.parts = { ...state.parts, host }
+  const shell = new MemberShell({ state, mesh: tools.mesh, helper: tools.nativeHelper })
+  state.parts = { ...state.parts, host, shell }
+  // Before the first of the others can know of this one.
+  if (state.boot.transport === 'ssh') await shell.serve()
   const work = await lease.call<Work & Json>('join', joiningOf(state, listener.address) as unknown as Json, {
     timeoutMs: timeouts.start,
     waitsFor: 'the launcher to take this member in',
   })
-  const parts: Parts = { keeper, datastore, host, work, listener, raw, data, live }
+  const parts: Parts = { keeper, datastore, host, work, listener, raw, data, live, shell }
   state.parts = parts
   return parts
 }

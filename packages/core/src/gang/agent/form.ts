@@ -8,7 +8,7 @@ import { Channels } from './channels.js'
 import { Commands } from './commands.js'
 import { gangFacts } from './environment.js'
 import { missingExecutables } from './executables.js'
-import { failureOfExecutables } from './failures.js'
+import { failureOfAgent, failureOfExecutables } from './failures.js'
 import { peerRefusal } from './peer-refusal.js'
 import { Peers } from './peers.js'
 import { receiveFile } from './receive-file.js'
@@ -29,7 +29,13 @@ export function form(
   const node = formation.roster.entries.findIndex((entry) => entry.memberId === boot.member.memberId)
   state.place.node = node
   const commands = commandsOf(state, parts, formation)
-  const services = new Services(commands, parts.keeper, formation.roster.entries.length, boot.timeouts.collective)
+  const services = new Services(
+    commands,
+    parts.keeper,
+    formation.roster.entries.length,
+    boot.timeouts.collective,
+    parts.shell,
+  )
   const channels = new Channels(parts.raw)
   const peers = new Peers(transport, state.key, boot.member.memberId, formation, (from, event, data) =>
     state.body?.peer?.event(`gang.${event}`, { ...(data as object), node: from } as Json),
@@ -45,7 +51,14 @@ export function form(
   }
   // The control's named ports are held before anybody can ask for them.
   if (node === 0) for (const name of parts.work.needs.ports ?? []) services.hold(name).catch(() => {})
-  if (parts.work.needs.body !== 'control' || node === 0) runMemberBody(state, parts, formed, reports)
+  const begin = () => {
+    if (parts.work.needs.body !== 'control' || node === 0) runMemberBody(state, parts, formed, reports)
+  }
+  if (!parts.work.needs.ssh) return void begin()
+  // Its programs find the shell's files from their start.
+  parts.shell.open().then(begin, (error: unknown) => {
+    if (!state.stopping) reports.fail(failureOfAgent(error, state.place), 0)
+  })
 }
 
 function commandsOf(state: MemberState, parts: Parts, formation: Formation): Commands {

@@ -55,6 +55,8 @@ class MemberAgent {
         finish: async () => (await this.#ending.finish()) as unknown as Json,
         // Goes after what was said has been sent.
         leave: () => void setTimeout(() => void this.#close(0), 10),
+        // Somebody at the owner's wants to look around here.
+        ssh: async () => (await this.#ready.promise).shell.address(),
         commit: (params) => {
           const { key, value } = params as { key: string; value: Json }
           return this.#state.parts.datastore!.createRecord(key, value)

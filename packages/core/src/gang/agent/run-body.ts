@@ -67,6 +67,7 @@ function methodsOf(
     channels,
     directory: member.directory,
     cwd: state.cwd,
+    shell: parts.shell,
     env: parts.work.env,
     timeoutMs: timeouts.collective,
     key: (label) => deriveKey(secret, address, `plugin/${label}`),

@@ -4,6 +4,7 @@ import type { HeldPort, Keeper } from '../../process/contract.js'
 import { Collectives, type Part } from './collectives.js'
 import type { Commands, WireCommand } from './commands.js'
 import { KeyValueStore } from './key-value.js'
+import type { MemberShell } from './member-shell.js'
 
 /** What an agent does for other members' agents (and for its own): the methods of a `peer` connection. */
 export class Services {
@@ -18,6 +19,7 @@ export class Services {
     private readonly keeper: Keeper,
     size: number,
     private readonly collectiveMs: number,
+    private readonly shell: Pick<MemberShell, 'address'>,
   ) {
     this.#collectives = new Collectives(size)
   }
@@ -39,6 +41,7 @@ export class Services {
           values.map(({ head, bytes }) => ({ head, length: bytes.length })),
         )
       },
+      ssh: () => this.shell.address(),
       left: (params) => this.#collectives.leave(node, (params as { calls: number }).calls),
       'kv.set': (params) => {
         const { key, value } = params as { key: string; value: Json }

@@ -6,6 +6,7 @@ import type { Keeper } from '../../process/contract.js'
 import type { Listener } from '../contract.js'
 import { deriveKey } from '../keys.js'
 import type { Formation, Work } from '../protocol.js'
+import { shellEnvironment, shellPlaces } from '../shell/files.js'
 import type { AgentBootstrap } from './bootstrap.js'
 import type { Channels } from './channels.js'
 import type { Commands } from './commands.js'
@@ -13,6 +14,7 @@ import type { DataLink } from './data-link.js'
 import { memberEnvironment } from './environment.js'
 import type { Place } from './failures.js'
 import type { Live } from './live.js'
+import type { MemberShell } from './member-shell.js'
 import type { MemberStore } from './open-store.js'
 import type { Peers } from './peers.js'
 import type { RawPort } from './tokens.js'
@@ -27,6 +29,7 @@ export interface Parts {
   readonly raw: RawPort
   readonly data: DataLink
   readonly live: Live
+  readonly shell: MemberShell
 }
 
 /** What it has besides once the epoch is open. */
@@ -77,7 +80,9 @@ export class MemberState {
   }
 
   get env(): Readonly<Record<string, string>> {
-    return memberEnvironment(this.parts.work?.env ?? {}, this.boot.member.gpus)
+    const { work } = this.parts
+    const env = memberEnvironment(work?.env ?? {}, this.boot.member.gpus)
+    return work?.needs.ssh ? { ...env, ...shellEnvironment(shellPlaces(this.boot.member.directory), env['PATH']) } : env
   }
 
   /** Folder of the flow file: what relative paths mean everywhere (D8). */

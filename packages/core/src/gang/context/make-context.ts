@@ -8,6 +8,7 @@ import { collectDirectory } from './collect.js'
 import { collectives, keyValue } from './collectives.js'
 import { call, checkNode, type Link, nodeList, timeoutOf } from './link.js'
 import { processes } from './processes.js'
+import { shell } from './shell.js'
 import { streams } from './streams.js'
 
 /**
@@ -47,6 +48,7 @@ export function makeContext(request: ContextRequest): GangContext {
     kv: keyValue(link),
     ...processes(link),
     ...streams(link),
+    ...shell(link),
     signal: request.signal,
     step: step.name,
     taskId: address.task,

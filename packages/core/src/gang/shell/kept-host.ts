@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { userInfo } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { GangflowError } from '../../errors/base.js'
-import type { Keeper, KeptProcess, ProcessExit } from '../../process/contract.js'
+import type { Keeper, KeptProcess } from '../../process/contract.js'
 import type { MeshHost, StartedProcess, StartRequest } from '../../ssh/contract.js'
 import { Attachments } from './attachments.js'
 
@@ -12,13 +12,13 @@ export interface KeptHostOptions {
   readonly helper: string | undefined
   /** Path of the socket to make. */
   readonly socket: string
-  readonly env: Readonly<Record<string, string>>
+  env(): Readonly<Record<string, string>>
   /** Folder in which commands start, and that relative paths of SFTP mean. */
-  readonly cwd: string
+  cwd(): string
   /** Milliseconds between HUP and KILL when the channel of a process has ended. */
   readonly graceMs: number
-  /** A process that was started for another member has ended, and which it was. */
-  ended?(process: { readonly command: string; readonly pid: number }, exit: ProcessExit): void
+  /** Before the first one is started. */
+  prepare?(): Promise<void>
 }
 
 /** Milliseconds until what was started has connected its streams. */
@@ -35,7 +35,9 @@ export async function keptHost(options: KeptHostOptions): Promise<MeshHost & { c
   const attachments = await Attachments.open(options.socket)
   let count = 0
   return {
-    home: options.cwd,
+    get home() {
+      return options.cwd()
+    },
     start: (request) => start(options, attachments, request, `ssh${++count}`),
     close: () => attachments.close(),
   }
@@ -55,6 +57,7 @@ async function start(
       fix: 'install @gangflow/keeper for it, or a C compiler and build again',
     })
   }
+  await options.prepare?.()
   const { terminal } = request
   const token = randomBytes(12).toString('hex')
   const failed = new AbortController()
@@ -73,17 +76,16 @@ async function start(
         token,
         ...commandOf(request),
       ],
-      env: { ...env, ...request.env, ...(terminal ? { TERM: terminal.type } : {}) },
-      cwd,
+      env: { ...env(), ...request.env, ...(terminal ? { TERM: terminal.type } : {}) },
+      cwd: cwd(),
     })
   } catch (error) {
     failed.abort(error)
     throw error
   }
-  void kept.exited.then((exit) => {
+  void kept.exited.then(() => {
     // What it said is on the way here, by another path than its end.
     setTimeout(() => failed.abort(neverAttached()), EARLY_MS).unref()
-    options.ended?.({ command: request.command ?? 'a shell', pid: kept.pid }, exit)
   })
   const streams = await coming
   for (const stream of streams) stream.on('error', () => {})
