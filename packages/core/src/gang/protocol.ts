@@ -7,7 +7,8 @@ import type { GangNeeds } from '../flow/description.js'
 
 /**
  * What agents and the owner say to each other, in the frames of body/frames.ts. On the lease connection (from the
- * agent): call `join` (Joining → Work), events `beat`, `report` (Report); (from the owner) event `beat`, calls `form`
+ * agent): call `join` (Joining → Work), events `beat` ({sent}), `report` (Report); (from the owner) events `beat` ({sent,
+ * owner}: its clock) and `out` (the member is given up), calls `form`
  * (Formation), `delivered` (→ Delivered, where Work has a PackageRef: within a second), `stop` (StopOrder → Account),
  * `commit` ({key, value} → boolean), `finish` (→ Account). On the data connection, numbered and answered: calls `lines`,
  * `progress`, `state`, `drained` ({seq, data}). Peers call each other's services (agent/services.ts).
@@ -55,8 +56,12 @@ export interface Formation {
 /** Something that ended or failed by itself, as its own agent tells it. */
 export interface Report {
   readonly kind: 'done' | 'failed'
+  /** Counts this member's reports from 1: one may come twice, over two connections. */
+  readonly seq?: number
   /** Milliseconds since it happened, on the agent's monotonic clock, when it was sent. */
   readonly ageMs: number
+  /** When it happened on the owner's monotonic clock, as far as the agent knows that. */
+  readonly ownerAt?: number
   /** For `done`. */
   readonly completion?: {
     readonly artifacts: ArtifactTable

@@ -12,6 +12,7 @@ export const gangCodes = {
   E_GANG_COPY: 'a file could not be copied to a member',
   E_GANG_COPY_CONTENT: 'what arrived of a copied file is not what was sent',
   E_GANG_COPY_TIMEOUT: 'a copy did not end in time; the message names the members waited for',
+  E_GANG_CUT_OFF: 'a member heard nothing of the launcher and of its peers for a lease, and ended itself',
   E_GANG_DIRECTORY: 'the path of a socket is longer than the system allows',
   E_GANG_DUPLICATE: 'a member that has joined tried to join again',
   E_GANG_EPOCH: 'a message of another epoch than the current one was refused',

@@ -9,6 +9,7 @@ export async function closeMember(state: MemberState, owner: OwnerLink): Promise
   state.closing = true
   owner.close()
   parts.data?.close()
+  formed?.pulses.close()
   formed?.channels.close()
   await Promise.allSettled([
     formed?.peers.close(),

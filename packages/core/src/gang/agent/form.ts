@@ -11,6 +11,7 @@ import { missingExecutables } from './executables.js'
 import { failureOfAgent, failureOfExecutables } from './failures.js'
 import { peerRefusal } from './peer-refusal.js'
 import { Peers } from './peers.js'
+import { Pulses } from './pulses.js'
 import { receiveFile } from './receive-file.js'
 import type { Reports } from './reports.js'
 import { runMemberBody } from './run-body.js'
@@ -24,6 +25,7 @@ export function form(
   transport: Transport,
   formation: Formation,
   reports: Reports,
+  vigil: { ownerAgeMs(): number; look(): void },
 ): void {
   const { boot } = state
   const node = formation.roster.entries.findIndex((entry) => entry.memberId === boot.member.memberId)
@@ -40,7 +42,14 @@ export function form(
   const peers = new Peers(transport, state.key, boot.member.memberId, formation, (from, event, data) =>
     state.body?.peer?.event(`gang.${event}`, { ...(data as object), node: from } as Json),
   )
-  const formed: Formed = { formation, commands, peers, channels }
+  const pulses = new Pulses({
+    node,
+    leaseMs: boot.timeouts.lease,
+    dial: (target) => peers.dial(target, 'pulse', true),
+    ownerAgeMs: vigil.ownerAgeMs,
+    heard: vigil.look,
+  })
+  const formed: Formed = { formation, commands, peers, channels, pulses }
   state.formed = formed
   admitPeers(state, parts, formed, services)
   const path = state.env['PATH'] ?? ''
@@ -81,13 +90,14 @@ function commandsOf(state: MemberState, parts: Parts, formation: Formation): Com
 
 /** Lets the other members in, each for what its connection is for. */
 function admitPeers(state: MemberState, parts: Parts, formed: Formed, services: Services): void {
-  const { formation, channels } = formed
+  const { formation, channels, pulses } = formed
   void keepDoor(parts.listener, {
     key: state.key,
     admit: (hello) => peerRefusal(formation, hello),
     enter: ({ purpose, member }, { stream }) => {
       const from = formation.roster.entries.findIndex((entry) => entry.memberId === member)
       if (purpose === 'peer') new Peer(stream, { name: `the agent of node ${from}`, methods: services.methods(from) })
+      else if (purpose === 'pulse') pulses.accept(from, stream)
       else if (purpose === 'copy') void receiveFile(stream, state.cwd)
       else channels.arrive(purpose.slice('stream:'.length), from, stream)
     },

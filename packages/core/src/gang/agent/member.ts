@@ -13,6 +13,7 @@ import { writeOrphanVerdict } from './orphan.js'
 import { OwnerLink } from './owner-link.js'
 import { Reports } from './reports.js'
 import { MemberState, type Parts } from './state.js'
+import { type Loss, Vigil } from './vigil.js'
 
 /** One member's agent from its bootstrap to its end; settles with the exit code. */
 export async function runMember(boot: AgentBootstrap, tools: AgentTools): Promise<number> {
@@ -33,6 +34,7 @@ class MemberAgent {
   readonly #owner: OwnerLink
   readonly #reports: Reports
   readonly #ending: Ending
+  readonly #vigil: Vigil
   readonly #delivery = new Delivery()
   readonly #ready = deferred<Parts>()
   readonly #exit = deferred<number>()
@@ -47,7 +49,6 @@ class MemberAgent {
       memberId: boot.member.memberId,
       startMs: boot.timeouts.start,
       leaseMs: boot.timeouts.lease,
-      silenceMs: boot.timeouts.launcher,
       methods: {
         form: (params) => this.#form(params as unknown as Formation),
         delivered: async () => (await this.#delivery.told()) as unknown as Json,
@@ -62,7 +63,16 @@ class MemberAgent {
           return this.#state.parts.datastore!.createRecord(key, value)
         },
       },
-      lost: (why) => void this.#orphaned(`the launcher ${why}`),
+      lost: (why) => void this.#orphaned({ kind: 'owner', why: `the launcher ${why}` }),
+    })
+    this.#vigil = new Vigil({
+      owner: this.#owner,
+      leaseMs: boot.timeouts.lease,
+      launcherMs: boot.timeouts.launcher,
+      // On one machine nobody is cut off: who says nothing is stopped, or wants for a processor.
+      patience: boot.transport === 'unix' ? 2 : 1,
+      pulses: () => this.#state.formed?.pulses,
+      lost: (loss) => void this.#orphaned(loss),
     })
     this.#reports = new Reports(this.#state, this.#owner)
     this.#ending = new Ending(this.#state)
@@ -93,7 +103,8 @@ class MemberAgent {
     if (closing || stopping) return
     this.#reports.fail(failureOfSignal(signal, place), 0)
     setTimeout(() => {
-      if (!this.#state.stopping) void this.#orphaned(`the agent got ${signal} and the launcher said nothing`)
+      if (!this.#state.stopping)
+        void this.#orphaned({ kind: 'owner', why: `the agent got ${signal} and the launcher said nothing` })
     }, boot.timeouts.lease)
   }
 
@@ -110,31 +121,38 @@ class MemberAgent {
     const parts = await this.#ready.promise
     if (this.#state.formed || this.#state.stopping) return
     this.#owner.epoch = formation.epoch
-    form(this.#state, parts, this.#tools.transport, formation, this.#reports)
+    form(this.#state, parts, this.#tools.transport, formation, this.#reports, {
+      ownerAgeMs: () => performance.now() - this.#owner.heardAt,
+      look: () => this.#vigil.look(),
+    })
   }
 
   async #close(code: number): Promise<void> {
+    this.#vigil.close()
     await closeMember(this.#state, this.#owner)
     this.#exit.resolve(code)
   }
 
-  /** The gang has lost its owner: everything here ends, and the lowest living member writes the account (D4). */
-  async #orphaned(why: string): Promise<void> {
+  /** The gang is lost to this member: everything here ends, and the lowest living one writes the account (D4). */
+  async #orphaned(loss: Loss): Promise<void> {
     const { boot, parts, place, formed } = this.#state
-    if (this.#state.closing) return
+    if (this.#state.closing || this.#state.last) return
+    this.#state.last = true
+    this.#vigil.close()
     this.#owner.close()
+    formed?.pulses.leave()
     // What only the owner could take waits for nobody: it stays in its spool.
-    parts.datastore?.abandon?.(why)
+    parts.datastore?.abandon?.(loss.why)
     if (!parts.keeper || !parts.datastore) return this.#exit.resolve(1)
     const { timeouts, address, member } = boot
+    const { why } = loss
     const { stopped } = await this.#ending.halt({ why, cause: 'infrastructure', graceMs: timeouts.stopGrace })
-    const size = formed?.formation.roster.entries.length ?? 0
-    await writeOrphanVerdict(parts.datastore, { address, node: place.node, size, why, stopped })
+    const roster = formed?.formation.roster
+    await writeOrphanVerdict(parts.datastore, { address, place, loss, roster, stopped, leaseMs: timeouts.lease })
     const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), timeouts.linger))
     const account = await Promise.race([this.#ending.finish(), late])
     // Nobody comes after it to clean up; a log that could not be stored stays where it can be found.
     if (account?.complaints.length === 0) rmSync(member.spool, { recursive: true, force: true })
-    this.#state.last = true
     await this.#close(1)
   }
 }

@@ -1,41 +1,68 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
+import type { Roster } from '../../current/roster.js'
 import type { Datastore } from '../../datastore/contract.js'
 import { type AttemptAddress, keys } from '../../datastore/records.js'
 import type { Casualty, Verdict } from '../../errors/verdict.js'
 import type { Json } from '../../flow/values.js'
 import type { AgentBootstrap } from './bootstrap.js'
+import type { Place } from './failures.js'
+import type { Loss } from './vigil.js'
 
-/** Milliseconds that the next lower member has to write the account first. */
+/** Milliseconds that the next lower member has to write the account first, and members that are waited for so. */
 const HEAD_START_MS = 200
+const WAITED_FOR = 10
 
 export interface Orphan {
   readonly address: AttemptAddress
-  /** -1 before the epoch opened. */
-  readonly node: number
-  readonly size: number
-  readonly why: string
+  /** Node -1 before the epoch opened. */
+  readonly place: Place
+  readonly roster: Roster | undefined
+  readonly loss: Loss
   readonly stopped: readonly Casualty[]
+  readonly leaseMs: number
 }
 
 /** The account of a gang that lost its owner: by the lowest living member, as create-if-absent keeps the first (D4). */
 export async function writeOrphanVerdict(datastore: Datastore, orphan: Orphan): Promise<void> {
-  const { address, node, size, why, stopped } = orphan
-  await new Promise((resolve) => setTimeout(resolve, Math.max(0, node) * HEAD_START_MS))
+  const { address, place, loss, leaseMs } = orphan
+  if (loss.ownerLives) return
+  // Who is cut off knows least: whoever is not may say it better.
+  const behind = loss.kind === 'cut-off' ? leaseMs : 0
+  const turn = Math.min(Math.max(0, place.node), WAITED_FOR) * HEAD_START_MS
+  await new Promise((resolve) => setTimeout(resolve, behind + turn))
   if ((await datastore.readRecord(keys.done(address)).catch(() => undefined)) !== undefined) return
-  const verdict: Verdict = {
-    version: 1,
-    cause: 'infrastructure',
-    code: 'E_GANG_LAUNCHER_LOST',
-    summary: `${why} while step '${address.step}' ran${size > 0 ? ` on ${size} members` : ''}; they were stopped`,
-    fix: 'start again with `gangflow resume`: finished tasks are kept',
-    first: { kind: 'launcher' },
-    echoes: [],
-    stopped,
-    author: node === 0 ? 'control' : 'member',
-  }
-  const record = { attempt: address.attempt, endedAt: Date.now(), verdict }
+  const record = { attempt: address.attempt, endedAt: Date.now(), verdict: verdictOf(orphan) }
   await datastore.createRecord(keys.attemptFailed(address), record as unknown as Json).catch(() => false)
+}
+
+function verdictOf({ address, place, roster, loss, stopped }: Orphan): Verdict {
+  const size = roster?.entries.length ?? 0
+  const during = `while step '${address.step}' ran${size > 0 ? ` on ${size} members` : ''}; they were stopped`
+  const common = { version: 1, cause: 'infrastructure', echoes: [], stopped } as const
+  const author = place.node === 0 ? 'control' : 'member'
+  if (loss.kind === 'owner') {
+    return {
+      ...common,
+      code: 'E_GANG_LAUNCHER_LOST',
+      summary: `${loss.why} ${during}`,
+      fix: 'start again with `gangflow resume`: finished tasks are kept',
+      first: { kind: 'launcher' },
+      author,
+    }
+  }
+  const entry = loss.node === undefined ? undefined : roster?.entries[loss.node]
+  const cutOff = loss.kind === 'cut-off'
+  return {
+    ...common,
+    code: cutOff ? 'E_GANG_CUT_OFF' : 'E_GANG_MEMBER_SILENT',
+    summary: `${cutOff ? `node ${place.node} (${place.host}): ` : ''}${loss.why}, ${during}`,
+    fix: 'see whether the hosts are up and reach each other, then start again with `gangflow resume`: finished tasks are kept',
+    first: cutOff
+      ? { kind: 'member', node: place.node, host: place.host, memberId: place.memberId }
+      : { kind: 'agent', node: loss.node!, ...(entry ? { host: entry.host, memberId: entry.memberId } : {}) },
+    author,
+  }
 }
 
 /** What the owner would have removed, once the last member has left it empty. */

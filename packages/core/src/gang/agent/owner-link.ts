@@ -1,7 +1,11 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { type Methods, Peer } from '../../body/peer.js'
-import { GangflowError } from '../../errors/base.js'
+import { GangflowError, messageOf } from '../../errors/base.js'
+import type { Json } from '../../flow/values.js'
 import type { Transport } from '../contract.js'
 import { answer } from '../handshake.js'
+import type { Report } from '../protocol.js'
+import { OwnerClock } from './clock.js'
 
 export interface OwnerLinkOptions {
   readonly transport: Transport
@@ -12,47 +16,52 @@ export interface OwnerLinkOptions {
   readonly startMs: number
   /** Milliseconds of the lease. */
   readonly leaseMs: number
-  /** Milliseconds of silence after which the owner counts as gone. */
-  readonly silenceMs: number
   readonly methods: Methods
   /** The owner has gone, and why; called once. */
   lost(why: string): void
 }
 
+/** Milliseconds between two tries to reach the owner again. */
+const AGAIN_MS = 100
+
 /**
- * The agent's lease connection to the owner: beats, redials once when it breaks (refused means that the owner is
- * dead), and notices its long silence. Silence while this process itself was stopped does not count.
+ * The agent's lease connection to the owner: beats, and dials again when it breaks. Refused means that the owner is
+ * dead; what its mere silence means is for the vigil to say.
  */
 export class OwnerLink {
   epoch = 0
+  /** `performance.now()` of the owner's last sign of life. */
+  heardAt = performance.now()
+  /** `performance.now()` of the latest beat that it has answered. */
+  answered = 0
+  readonly clock = new OwnerClock()
   #peer: Peer | undefined
-  #heard = performance.now()
-  #timer: NodeJS.Timeout | undefined
   #closed = false
+  /** All that was reported, for an owner that may not have got it over a connection that broke. */
+  readonly #reports: Json[] = []
   readonly #options: OwnerLinkOptions
 
   constructor(options: OwnerLinkOptions) {
     this.#options = options
   }
 
-  async open(): Promise<Peer> {
-    const { leaseMs, silenceMs } = this.#options
-    const peer = await this.#dial(this.#options.startMs)
-    const every = leaseMs / 5
-    let ticked = performance.now()
-    this.#timer = setInterval(() => {
-      const now = performance.now()
-      if (now - ticked > leaseMs / 2) this.#heard = now
-      ticked = now
-      this.#peer?.event('beat')
-      if (now - this.#heard > silenceMs) this.#lose(`said nothing for ${Math.round(silenceMs / 1000)} s`)
-    }, every)
-    return peer
+  open(): Promise<Peer> {
+    return this.#dial(this.#options.startMs)
   }
 
-  /** Tells the owner something; lost when the owner is. */
-  report(event: string, data: unknown): void {
-    this.#peer?.event(event, data as never)
+  /** A sign of life, which the owner answers. */
+  beat(): void {
+    this.#peer?.event('beat', { sent: performance.now() })
+  }
+
+  /** Tells the owner, once, though maybe over a later connection; lost when the owner is. */
+  report(report: Omit<Report, 'seq'>): void {
+    const now = performance.now()
+    const ownerAt = this.clock.onOwners(now - report.ageMs)
+    const seq = this.#reports.length + 1
+    const kept = { ...report, seq, ...(ownerAt === undefined ? {} : { ownerAt }) } as unknown as Json
+    this.#reports.push(kept)
+    this.#peer?.event('report', kept)
   }
 
   async flushed(): Promise<void> {
@@ -61,35 +70,48 @@ export class OwnerLink {
 
   close(): void {
     this.#closed = true
-    clearInterval(this.#timer)
     this.#peer?.close()
   }
 
   async #dial(limitMs: number): Promise<Peer> {
     const { transport, rendezvous, key, memberId, methods } = this.#options
-    const signal = AbortSignal.timeout(limitMs)
+    const signal = AbortSignal.timeout(Math.ceil(limitMs))
     const { stream } = await transport.connect(rendezvous, { signal, own: true })
     await answer(stream, key, { member: memberId, purpose: 'lease', epoch: this.epoch }, signal)
-    const peer = new Peer(stream, {
-      name: 'the launcher',
-      methods,
-      onEvent: () => {
-        this.#heard = performance.now()
-      },
-    })
-    this.#heard = performance.now()
+    const peer = new Peer(stream, { name: 'the launcher', methods, onEvent: (event, data) => this.#heard(event, data) })
+    this.heardAt = performance.now()
     this.#peer = peer
     void peer.closed.then(() => this.#broken())
+    for (const report of this.#reports) peer.event('report', report)
     return peer
   }
 
+  #heard(event: string, data: Json | undefined): void {
+    if (event === 'out') {
+      this.#lose('has given this member up')
+      return
+    }
+    this.heardAt = performance.now()
+    const { sent, owner } = (data ?? {}) as { sent?: number; owner?: number }
+    if (typeof sent !== 'number' || typeof owner !== 'number') return
+    this.answered = sent
+    this.clock.answered(sent, owner, this.heardAt)
+  }
+
+  /** Dials again for two leases; a way that is down for a moment is no end. */
   async #broken(): Promise<void> {
-    if (this.#closed) return
-    try {
-      await this.#dial(this.#options.leaseMs * 2)
-    } catch (error) {
-      const refused = GangflowError.is(error) && error.code === 'E_GANG_REFUSED'
-      this.#lose(refused ? 'has ended' : 'cannot be reached any more')
+    const deadline = performance.now() + this.#options.leaseMs * 2
+    for (; !this.#closed; await pause(AGAIN_MS)) {
+      try {
+        await this.#dial(Math.max(1, deadline - performance.now()))
+        return
+      } catch (error) {
+        const code = GangflowError.is(error) ? error.code : ''
+        if (code === 'E_GANG_REFUSED') return this.#lose('has ended')
+        // It answered, and takes this member no more.
+        if (final.has(code)) return this.#lose(`does not take this member back: ${messageOf(error)}`)
+        if (performance.now() >= deadline) return this.#lose('cannot be reached any more')
+      }
     }
   }
 
@@ -99,3 +121,6 @@ export class OwnerLink {
     this.#options.lost(why)
   }
 }
+
+/** Refusals that no further try changes; a duplicate is one until the owner has seen the old connection's end. */
+const final: ReadonlySet<string> = new Set(['E_GANG_EPOCH', 'E_GANG_STRANGER', 'E_GANG_LATE', 'E_GANG_SECRET'])

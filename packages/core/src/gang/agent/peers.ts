@@ -39,8 +39,8 @@ export class Peers {
     return fresh
   }
 
-  /** A connection of its own; `E_GANG_MEMBER_LOST` names a node that does not answer. */
-  async dial(node: number, purpose: Purpose): Promise<Connection> {
+  /** A connection for one purpose; `E_GANG_MEMBER_LOST` names a node that does not answer. `own`: on no shared way. */
+  async dial(node: number, purpose: Purpose, own = false): Promise<Connection> {
     const entry = this.formation.roster.entries[node]
     const address = entry && this.formation.listens[entry.memberId]
     if (!entry || !address) {
@@ -51,7 +51,7 @@ export class Peers {
     }
     const signal = AbortSignal.timeout(HANDSHAKE_MS)
     try {
-      const connection = await this.transport.connect(address, { signal })
+      const connection = await this.transport.connect(address, { signal, own })
       await answer(connection.stream, this.key, { member: this.me, purpose, epoch: this.formation.epoch }, signal)
       return connection
     } catch (cause) {

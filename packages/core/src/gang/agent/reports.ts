@@ -16,13 +16,13 @@ export class Reports {
   ) {}
 
   fail(failure: Failure, ageMs: number): void {
-    if (!this.state.closing) this.owner.report('report', { kind: 'failed', ageMs, failure })
+    if (!this.state.closing) this.owner.report({ kind: 'failed', ageMs, failure })
   }
 
   /** The body ended its task. */
   done({ completion }: Extract<BodyOutcome, { ok: true }>): void {
     const { artifacts, transition, ambiguous } = completion
-    this.owner.report('report', {
+    this.owner.report({
       kind: 'done',
       ageMs: 0,
       completion: { artifacts, transition, ...(ambiguous ? { ambiguous } : {}) },

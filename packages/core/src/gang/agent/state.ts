@@ -17,6 +17,7 @@ import type { Live } from './live.js'
 import type { MemberShell } from './member-shell.js'
 import type { MemberStore } from './open-store.js'
 import type { Peers } from './peers.js'
+import type { Pulses } from './pulses.js'
 import type { RawPort } from './tokens.js'
 
 /** What a member has once it has joined. */
@@ -38,6 +39,7 @@ export interface Formed {
   readonly commands: Commands
   readonly peers: Peers
   readonly channels: Channels
+  readonly pulses: Pulses
 }
 
 /** The body of this member, where it has one. */

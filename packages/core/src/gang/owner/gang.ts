@@ -83,7 +83,12 @@ export class OwnedGang {
   }
 
   reported(member: OwnedMember, report: Report): void {
-    const at = performance.now() - report.ageMs
+    const { seq = 0, ageMs, ownerAt } = report
+    if (seq > 0 && seq <= member.reported) return
+    member.reported = Math.max(member.reported, seq)
+    // It cannot have happened later than its arrival minus its age; earlier, by what the way took.
+    const latest = performance.now() - ageMs
+    const at = ownerAt === undefined ? latest : Math.min(latest, Math.max(ownerAt, latest - this.timeouts.launcher))
     if (report.kind === 'done') {
       member.done = report.completion
       this.state(member, 'done')
@@ -113,6 +118,7 @@ export class OwnedGang {
     },
   ): void {
     if (member.released) return
+    member.givenUp = true
     const pid = member.joining?.pid
     const said = member.lastLines()
     // Of one that never came up, its own complaint is all that there is.

@@ -23,6 +23,10 @@ export class OwnedMember {
   gone = false
   /** We ended it, or told it to go: its end is no failure. */
   released = false
+  /** It counts as lost, whatever it says from now on. */
+  givenUp = false
+  /** Number of its last report that was taken. */
+  reported = 0
   account: Account | undefined
   /** Number of the last thing that it told over its data connection. */
   told = 0

@@ -99,7 +99,7 @@ function leasePeer(
     },
     onEvent: (event, data) => {
       member.heard = performance.now()
-      if (event === 'beat') peer.event('beat')
+      if (event === 'beat') answerBeat(member, peer, data)
       else if (event === 'report') options.reported(member, data as unknown as Report)
     },
   })
@@ -107,6 +107,12 @@ function leasePeer(
   void peer.closed.then(() => {
     if (member.lease === peer) options.dropped(member)
   })
+}
+
+/** With the owner's clock, so that the member can say when something happened; one that was given up is told so. */
+function answerBeat(member: OwnedMember, peer: Peer, data: Json | undefined): void {
+  if (member.givenUp) peer.event('out')
+  else peer.event('beat', { sent: (data as { sent?: number } | undefined)?.sent ?? null, owner: performance.now() })
 }
 
 function dataPeer(

@@ -1,0 +1,118 @@
+import type { Duplex } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Peer } from '../../body/peer.js'
+import { GangflowError } from '../../errors/base.js'
+import type { Connection } from '../contract.js'
+import type { NeighbourSigns } from '../silence.js'
+
+/** Members that one member takes signs of life from. */
+const FAN_OUT = 32
+/** Milliseconds after the epoch's opening until the first is sent: the start of a gang has better to do. */
+const DELAY_MS = 1_000
+
+export interface PulsesOptions {
+  readonly node: number
+  readonly leaseMs: number
+  /** A connection to a node that shares its way with nothing. */
+  dial(node: number): Promise<Connection>
+  /** Milliseconds since the owner was heard. */
+  ownerAgeMs(): number
+  /** A neighbour has said something: it may be news. */
+  heard(): void
+}
+
+interface Neighbour {
+  peer: Peer | undefined
+  heardAt: number | undefined
+  ownerAt: number
+  gone: boolean
+}
+
+/**
+ * Signs of life between members, up and down a tree over their indices (O(N) in all): by them a member tells a launcher
+ * that is paused from a host that is cut off. Each says how long ago it heard the owner.
+ */
+export class Pulses {
+  readonly #options: PulsesOptions
+  readonly #neighbours = new Map<number, Neighbour>()
+  readonly #over = new AbortController()
+
+  constructor(options: PulsesOptions) {
+    this.#options = options
+    if (options.node > 0) void this.#keepUp(Math.floor((options.node - 1) / FAN_OUT))
+  }
+
+  /** A child's connection; the newest counts. */
+  accept(node: number, stream: Duplex): void {
+    this.#attach(node, stream)
+  }
+
+  signs(): NeighbourSigns[] {
+    return [...this.#neighbours].map(([node, { heardAt, ownerAt, gone }]) => ({ node, heardAt, ownerAt, gone }))
+  }
+
+  beat(): void {
+    const ownerAgeMs = this.#options.ownerAgeMs()
+    for (const { peer } of this.#neighbours.values()) peer?.event('pulse', { ownerAgeMs })
+  }
+
+  /** This process itself stood still: nobody is accused for that time. */
+  forgive(now: number): void {
+    for (const one of this.#neighbours.values()) if (one.heardAt !== undefined) one.heardAt = now
+  }
+
+  /** This member has lost its gang and ends: its neighbours need not find out by silence. */
+  leave(): void {
+    for (const { peer } of this.#neighbours.values()) peer?.event('leaving')
+  }
+
+  close(): void {
+    this.#over.abort()
+    for (const { peer } of this.#neighbours.values()) peer?.close()
+  }
+
+  /** Dials the parent, again and again as long as this epoch lasts. */
+  async #keepUp(node: number): Promise<void> {
+    const { signal } = this.#over
+    const { leaseMs, dial } = this.#options
+    const wait = (ms: number) => pause(ms, undefined, { signal, ref: false }).catch(() => {})
+    for (await wait(Math.min(DELAY_MS, leaseMs / 5)); !signal.aborted; await wait(leaseMs / 5)) {
+      try {
+        const { stream } = await dial(node)
+        if (signal.aborted) {
+          stream.destroy()
+          return
+        }
+        await this.#attach(node, stream).closed
+      } catch (error) {
+        const { cause } = error as Error
+        const known = this.#neighbours.get(node)
+        if (known && GangflowError.is(cause) && cause.code === 'E_GANG_REFUSED') {
+          known.gone = true
+          this.#options.heard()
+        }
+      }
+    }
+  }
+
+  #attach(node: number, stream: Duplex): Peer {
+    const known = this.#neighbours.get(node)
+    known?.peer?.close()
+    const now = performance.now()
+    const neighbour: Neighbour = { peer: undefined, heardAt: now, ownerAt: known?.ownerAt ?? 0, gone: false }
+    const peer = new Peer(stream, {
+      name: `the agent of node ${node}`,
+      onEvent: (event, data) => {
+        const at = performance.now()
+        neighbour.heardAt = at
+        if (event === 'pulse') neighbour.ownerAt = at - Number((data as { ownerAgeMs: number }).ownerAgeMs)
+        else if (event === 'leaving') neighbour.gone = true
+        this.#options.heard()
+      },
+    })
+    neighbour.peer = peer
+    this.#neighbours.set(node, neighbour)
+    peer.event('pulse', { ownerAgeMs: this.#options.ownerAgeMs() })
+    return peer
+  }
+}
