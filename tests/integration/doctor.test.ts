@@ -9,7 +9,7 @@ import { all, words } from '../hosts/processes.js'
 import { slack, sleep } from '../support/gang.js'
 
 const root = new URL('../..', import.meta.url).pathname
-const cli = join(root, 'packages/core/dist/cli.js')
+const cli = join(root, 'packages/core/dist/cli.cjs')
 let hosts: TestHosts
 let folder: string
 

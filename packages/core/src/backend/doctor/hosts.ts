@@ -29,18 +29,17 @@ export interface HostsOrder {
 /** A host that can be talked to. */
 interface Examined {
   readonly name: string
-  readonly spec: HostSpec
   readonly session: ProbeSession
   readonly facts: MachineFacts
   readonly ear: Omit<Ear, 'close'>
+  /** This machine, as the host sees it. */
+  readonly caller: string | undefined
   /** Best first. */
   readonly addresses: readonly string[]
 }
 
 /** Milliseconds for one connection between two hosts. */
 const CALL = 5_000
-/** And for one to this machine. */
-const HOME = 2_000
 const ATTEMPTS = 5
 
 /** Looks at every host and every pair. Never rejects: what cannot be had is a finding; after an abort, what is known. */
@@ -102,7 +101,7 @@ async function examine(
     const { own, work, ...place } = await trying(() => ready(spec, order, either, (what) => (doing = what)), either)
     doing = 'starting the probe'
     session = await trying(() => ProbeSession.open(spec, order.way, { ...place, work }, either), either)
-    const { facts, ear } = await session.ask('facts', {}, either)
+    const { facts, ear, caller } = await session.ask('facts', {}, either)
     const called = facts.hostname === spec.host ? '' : `, calls itself ${facts.hostname}`
     findings.push({ check: 'ssh', status: 'ok', found: `reached as uid ${facts.uid}${called}`, host })
     findings.push(...judgeHost(facts, spec).map((finding) => ({ ...finding, host })))
@@ -115,7 +114,8 @@ async function examine(
       findings.push({ ...(await performCheck(planned, place, run)), host })
     }
     const others = facts.addresses.map(({ address }) => address).filter((address) => address !== own)
-    examined.push({ name: host, spec, session, facts, ear, addresses: [...(own ? [own] : []), ...others] })
+    const addresses = [...(own ? [own] : []), ...others]
+    examined.push({ name: host, session, facts, ear, caller, addresses })
   } catch (error) {
     session?.close()
     if (signal.aborted) return
@@ -183,7 +183,10 @@ async function skew(session: ProbeSession, signal: AbortSignal): Promise<string>
 async function examinePairs(examined: readonly Examined[], order: HostsOrder, signal: AbortSignal): Promise<Finding[]> {
   const either = AbortSignal.any([signal, AbortSignal.timeout(order.timeoutMs)])
   const here = await listen()
-  const launcher: Peer = { name: '', ...here, addresses: addressesHere().slice(0, 4) }
+  const launcher = ({ caller }: Examined): Peer => {
+    const addresses = [...new Set([...(caller === undefined ? [] : [caller]), ...addressesHere()])]
+    return { name: '', ...here, addresses: addresses.slice(0, 4) }
+  }
   const peer = ({ name, ear, addresses }: Examined): Peer => ({ name, ...ear, addresses: addresses.slice(0, 6) })
   const pairs = pairsAmong(examined.length)
   const results: PairResult[] = []
@@ -195,7 +198,7 @@ async function examinePairs(examined: readonly Examined[], order: HostsOrder, si
         const peers = pairs[index]!.map((at) => peer(examined[at]!))
         const [reached, home] = await Promise.all([
           one.session.ask('reach', { peers, timeoutMs: CALL }, either).catch(() => undefined),
-          one.session.ask('reach', { peers: [launcher], timeoutMs: HOME }, either).catch(() => undefined),
+          one.session.ask('reach', { peers: [launcher(one)], timeoutMs: CALL }, either).catch(() => undefined),
         ])
         waiting.delete(one.name)
         order.onProgress?.('pairs', [...waiting], examined.length)

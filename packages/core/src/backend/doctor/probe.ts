@@ -13,7 +13,12 @@ export type ProbeOrder =
   | { readonly id: number; readonly do: 'run'; readonly argv: readonly string[]; readonly timeoutMs: number }
 
 export interface ProbeAnswers {
-  readonly facts: { readonly facts: MachineFacts; readonly ear: Omit<Ear, 'close'> }
+  readonly facts: {
+    readonly facts: MachineFacts
+    readonly ear: Omit<Ear, 'close'>
+    /** Where the SSH connection comes from, as the host sees it. */
+    readonly caller?: string
+  }
   readonly clock: number
   readonly reach: readonly Reached[]
   readonly run: CommandEnd
@@ -31,7 +36,7 @@ export async function probe(nonce: string, work: string): Promise<void> {
   const obey = async (order: ProbeOrder): Promise<ProbeAnswers[ProbeOrder['do']]> => {
     switch (order.do) {
       case 'facts':
-        return { facts: await machineFacts(work), ear: { token: ear.token, ports: ear.ports } }
+        return { facts: await machineFacts(work), ear: { token: ear.token, ports: ear.ports }, ...callerOf() }
       case 'clock':
         return Date.now()
       case 'reach':
@@ -53,7 +58,12 @@ export async function probe(nonce: string, work: string): Promise<void> {
   process.exit(0)
 }
 
-export async function reachAll(peers: readonly Peer[], timeoutMs: number): Promise<Reached[]> {
+function callerOf(): { caller?: string } {
+  const [caller] = (process.env['SSH_CONNECTION'] ?? '').split(' ')
+  return caller ? { caller } : {}
+}
+
+async function reachAll(peers: readonly Peer[], timeoutMs: number): Promise<Reached[]> {
   const found: Reached[] = []
   const waiting = [...peers]
   const worker = async () => {
