@@ -121,7 +121,11 @@ export const commands: readonly CommandDefinition[] = [
     name: 'check',
     usage: 'check <flow>',
     describe: 'Check a flow without running it',
-    options: (yargs) => store(flowFile(yargs)),
+    options: (yargs) =>
+      store(flowFile(yargs)).option('package', {
+        type: 'boolean',
+        describe: 'say too what would travel to hosts that are sent the code',
+      }),
     load: () => import('./commands/check.js'),
   },
   {

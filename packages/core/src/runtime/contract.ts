@@ -1,4 +1,5 @@
 import type { PackageOptions } from '../compile/package/contract.js'
+import type { PackageSummary } from '../compile/package/summary.js'
 import type { RunEndRecord } from '../datastore/records.js'
 import type { ErrorFacts } from '../errors/base.js'
 import type { Duration } from '../errors/duration.js'
@@ -60,6 +61,8 @@ export interface RunResult {
   readonly error?: ErrorFacts
   /** Of a dry run: what each step would ask for. `run` is then `dry-run`. */
   readonly plans?: readonly StepPlan[]
+  /** Of a dry run whose backend's hosts are sent the code: what would travel. */
+  readonly package?: PackageSummary
 }
 
 /** What a step would be started with (DESIGN D6); secrets in environments are masked. */
@@ -131,6 +134,7 @@ export type RunEvent = { readonly at: number } & (
   | ({ readonly type: 'inspect'; readonly node?: number; readonly url: string } & TaskId)
   /** Of a dry run, for each step. */
   | { readonly type: 'plan'; readonly plan: StepPlan }
+  | { readonly type: 'package'; readonly summary: PackageSummary }
   | { readonly type: 'stopping'; readonly reason: string }
   | { readonly type: 'run-ended'; readonly result: RunResult }
 )

@@ -1,9 +1,11 @@
 import { dirname, join } from 'node:path'
 import type { CompiledFlow } from '../compile/contract.js'
+import { summarize } from '../compile/package/summary.js'
 import { GangflowError } from '../errors/base.js'
 import type { StepDescription } from '../flow/description.js'
 import type { Json } from '../flow/values.js'
 import type { GangBackend } from '../gang/contract.js'
+import { isDelivered } from '../gang/owner/deliver.js'
 import type { Keeper } from '../process/contract.js'
 import { checkFlow } from './check.js'
 import type { RunResult, StepPlan } from './contract.js'
@@ -23,8 +25,18 @@ export async function dryRun(services: RunServices, request: RunRequest, control
   const plans = description.steps.map((step) => planStep(step, compiled, backend, request.env))
   control.named(description.name, 'dry-run')
   for (const plan of plans) control.emit({ type: 'plan', plan })
+  const sent = isDelivered(backend) && plans.some(({ kind }) => kind === 'gang')
+  const summary = sent ? await summarize(compiled, compiled.package, control.signal) : undefined
+  if (summary) control.emit({ type: 'package', summary })
   const durationMs = performance.now() - startedAt
-  const result: RunResult = { flow: description.name, run: 'dry-run', status: 'done', durationMs, plans }
+  const result: RunResult = {
+    flow: description.name,
+    run: 'dry-run',
+    status: 'done',
+    durationMs,
+    plans,
+    ...(summary ? { package: summary } : {}),
+  }
   control.emit({ type: 'run-ended', result })
   return result
 }

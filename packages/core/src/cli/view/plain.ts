@@ -2,6 +2,7 @@ import prettyMs from 'pretty-ms'
 import { sizeText } from '../../compile/package/size-limit.js'
 import type { RunEvent, StepPlan, TaskId } from '../../runtime/contract.js'
 import { factLines, verdictLines } from '../failure.js'
+import { packageLines } from '../package-text.js'
 import { clock, hue, type Style } from '../style.js'
 
 /** `train/1`, with the attempt from the second on (`train/1.1`), and the node of a gang. */
@@ -53,6 +54,8 @@ export function plainLines(event: RunEvent, style: Style): string[] {
     }
     case 'plan':
       return planLines(event.plan, style)
+    case 'package':
+      return packageLines(event.summary, style)
     case 'stopping':
       return [`${time} ${style.yellow(`stopping: ${event.reason}`)}`]
     case 'run-ended':

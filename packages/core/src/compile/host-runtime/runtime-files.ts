@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { GangflowError } from '../../errors/base.js'
+import { coreFiles } from '../core-files.js'
 import { type HostPlatform, platformName, thisPlatform } from '../package/host-platform.js'
 import type { HostFacts, HostRuntime, RuntimeFile, RuntimeLayer } from './contract.js'
 
@@ -16,7 +17,7 @@ const scope = 'node_modules/@gangflow'
  */
 export async function runtimeFiles(core: string, host: HostFacts): Promise<HostRuntime> {
   const keeper = keeperFor(core, host.platform)
-  const own = await layerOf('core', [...(await coreFiles(core)), ...keeper])
+  const own = await layerOf('core', [...(await agentFiles(core)), ...keeper])
   const node = nodeServes(host.node) ? undefined : await layerOf('node', [nodeFor(host)])
   return {
     layers: [own, ...(node ? [node] : [])],
@@ -34,14 +35,10 @@ export function nodeServes(version: string | undefined): boolean {
 
 type Source = Pick<RuntimeFile, 'path' | 'source' | 'executable'>
 
-/** What agents and bodies load; the launcher's own modules stay here. */
-async function coreFiles(core: string): Promise<Source[]> {
-  const names = (await readdir(join(core, 'dist'))).filter((name) => name.endsWith('.cjs')).sort()
-  return ['package.json', ...names.map((name) => `dist/${name}`), 'dist/index.js', 'dist/plugin.js'].map((name) => ({
-    path: `${scope}/core/${name}`,
-    source: join(core, name),
-    executable: false,
-  }))
+/** What an agent loads. Its bodies come with their flow, or are those of a core that is there. */
+async function agentFiles(core: string): Promise<Source[]> {
+  const names = await coreFiles(core, ['agent.cjs'])
+  return names.map((name) => ({ path: `${scope}/core/${name}`, source: join(core, name), executable: false }))
 }
 
 /** The helper's package with the binary of that platform, or nothing where none is installed here. */

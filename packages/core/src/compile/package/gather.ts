@@ -7,8 +7,7 @@ import { Links } from './links.js'
 import { dependenciesNamed } from './loose-imports.js'
 import { installed, packageParts } from './package-parts.js'
 import type { Part } from './parts.js'
-import { isWithin, projectFolder, projectParts } from './project-parts.js'
-import { bytesFrom, DEFAULT_LIMIT, requireLimit } from './size-limit.js'
+import { isWithin, projectParts } from './project-parts.js'
 
 /** Everything of this machine that a flow needs on another. */
 export interface Gathered {
@@ -19,7 +18,7 @@ export interface Gathered {
   has(path: string): boolean
 }
 
-/** Lists what travels; throws E_CODE_LIMIT when it is too much, before anything is read. */
+/** Lists what travels; reads nothing of it but names, sizes and package.json files. */
 export async function gather(
   flow: { readonly file: string; readonly core: string; readonly uses: BundleUses },
   addons: readonly string[],
@@ -41,7 +40,6 @@ export async function gather(
     signal,
   )
   const parts = merged([...own, ...packages])
-  requireLimit(parts, projectFolder(flow.file), bytesFrom(options.limit ?? DEFAULT_LIMIT))
   const all = [...parts, linkPart(links, parts)]
   const paths = all.flatMap((part) => [...part.files.map(({ at }) => at), ...part.links.map(([at]) => at)])
   const named = new Set([...paths, ...flow.uses.sources.map(dirname)])

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname } from 'node:path'
 import { nearestPackage, type Package } from '../packages.js'
 import type { Part } from './parts.js'
 
@@ -23,7 +23,9 @@ export async function dependenciesNamed(
   for (const { folder, files } of parts) {
     for (const { at, source, size } of files) {
       if (bundled.has(at) || size > LARGEST || !code.test(at) || /\.d\.[cm]?ts$/.test(at)) continue
-      const owner = nearestPackage(at, manifests) ?? nearestPackage(join(folder, 'x'), manifests)
+      const owner = nearestPackage(at, manifests)
+      // One inside of the folder is another program's: if it were of use here, its source would be in the bundle.
+      if (owner && dirname(owner.manifest) !== folder) continue
       const wanted = dependenciesOf(owner)
       if (wanted.size === 0) continue
       const text = await readFile(source, 'utf8').catch(() => '')

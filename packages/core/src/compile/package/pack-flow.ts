@@ -1,24 +1,21 @@
-import { readFile } from 'node:fs/promises'
 import { relative } from 'node:path'
 import type { BlobRef, Datastore } from '../../datastore/contract.js'
 import { keys, type PackageRecord } from '../../datastore/records.js'
 import type { Json } from '../../flow/values.js'
-import type { CompiledFlow } from '../contract.js'
-import { scriptName } from '../load-script.js'
+import { type BundleText, type PackedFlow, readBundle } from './bundle-text.js'
 import type { PackageRef, PackFlowOptions } from './contract.js'
 import { type Gathered, gather } from './gather.js'
 import { thisPlatform } from './host-platform.js'
 import { encode, type Manifest, type Template } from './manifest.js'
 import { nativesOf } from './natives.js'
 import { bytesOf, type Part } from './parts.js'
+import { projectFolder } from './project-parts.js'
+import { bytesFrom, DEFAULT_LIMIT, requireLimit } from './size-limit.js'
 import { hasAll, type StoredPart, storePart } from './store-part.js'
 import { type PlaceOf, slotsOf } from './template.js'
 
 /** Parts that are read and stored at once. */
 const AT_ONCE = 4
-
-/** What is needed of a compiled flow. */
-export type PackedFlow = Pick<CompiledFlow, 'file' | 'bundle' | 'core' | 'ref' | 'uses'>
 
 /**
  * Stores a flow with all that it needs (its bundle, core, whole packages by dependency, the project's own files) as
@@ -33,6 +30,7 @@ export async function packFlow(
 ): Promise<PackageRef> {
   const bundle = await readBundle(flow)
   const gathered = await gather(flow, bundle.addons, options, signal)
+  requireLimit(gathered.parts, projectFolder(flow.file), bytesFrom(options.limit ?? DEFAULT_LIMIT))
   for (let again = false; ; again = true) {
     const packed = await storeAll(flow, bundle, gathered, store, options, signal)
     // A collection may have taken what was found there before the record named it.
@@ -40,25 +38,9 @@ export async function packFlow(
   }
 }
 
-interface Bundle {
-  readonly code: string
-  readonly script: string
-  /** Native addons that it names by their paths. */
-  readonly addons: readonly string[]
-}
-
-async function readBundle({ bundle }: PackedFlow): Promise<Bundle> {
-  const [code, script] = await Promise.all([
-    readFile(bundle, 'utf8'),
-    readFile(scriptName(bundle), 'utf8').catch(() => ''),
-  ])
-  const addons = [...code.matchAll(/\brequire\(("\/[^"\n]+\.node")\)/g)].map(([, text]) => JSON.parse(text!) as string)
-  return { code, script, addons }
-}
-
 async function storeAll(
   flow: PackedFlow,
-  bundle: Bundle,
+  bundle: BundleText,
   { parts, base, has }: Gathered,
   store: Datastore,
   { run, progress }: PackFlowOptions,

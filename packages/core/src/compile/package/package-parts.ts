@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { coreFiles } from '../core-files.js'
 import { coreName } from '../find-core.js'
 import { nearestPackage, owningPackage, type Package } from '../packages.js'
 import type { Links } from './links.js'
@@ -41,7 +42,7 @@ export async function packageParts(
     const inModules = owner.manifest.includes('/node_modules/')
     parts.push(inModules ? await packagePart(owner, signal) : await workspacePart(owner, signal))
   }
-  return [...parts, await corePart(core)]
+  return [...parts, await corePart(core, files)]
 }
 
 /** By its folder in node_modules: a package may have further package.json files in it. Else by the name's. */
@@ -84,13 +85,14 @@ async function packagePart(owner: Package, signal?: AbortSignal): Promise<Part> 
   }
 }
 
-/** What a body loads of core; the launcher's own modules stay here. */
-async function corePart(core: string): Promise<Part> {
-  const names = (await readdir(join(core, 'dist'))).filter((name) => name.endsWith('.cjs'))
-  const places = ['package.json', ...names.sort().map((name) => `dist/${name}`), 'dist/index.js', 'dist/plugin.js']
+/** What a body and its flow load of core; the launcher's own modules stay here. */
+async function corePart(core: string, pinned: readonly string[]): Promise<Part> {
+  const dist = join(core, 'dist')
+  const entries = pinned.flatMap((path) => (dirname(path) === dist ? basename(path) : []))
+  const places = await coreFiles(core, ['body.cjs', 'index.js', 'plugin.js', ...entries])
   const files = await Promise.all(
     places.map(async (place) => fileOf(join(core, place), join(core, place), await stat(join(core, place)))),
   )
-  const version = owningPackage(join(core, 'dist'))?.content['version']
+  const version = owningPackage(dist)?.content['version']
   return { name: coreName, version: String(version), kind: 'core', folder: core, files, links: [], folders: [] }
 }

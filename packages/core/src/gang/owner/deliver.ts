@@ -1,7 +1,7 @@
 import type { CompiledFlow } from '../../compile/contract.js'
 import type { PackageProgress, PackageRef } from '../../compile/package/contract.js'
 import { GangflowError, messageOf } from '../../errors/base.js'
-import type { GangAttempt } from '../contract.js'
+import type { GangBackend } from '../contract.js'
 import type { Delivered } from '../protocol.js'
 import type { OwnedGang } from './gang.js'
 import type { OwnedMember } from './members.js'
@@ -10,13 +10,13 @@ import type { OwnedMember } from './members.js'
 const packages = new WeakMap<CompiledFlow, Promise<PackageRef>>()
 
 /** Whether this backend's hosts are sent the code. */
-export const isDelivered = ({ backend }: GangAttempt): boolean =>
+export const isDelivered = (backend: Pick<GangBackend, 'code' | 'datastore'>): boolean =>
   (backend.code ?? (backend.datastore === 'relayed' ? 'delivered' : 'local')) === 'delivered'
 
 /** Packs the flow where its hosts are sent it. False when that failed: then the gang knows why. */
 export async function pack(gang: OwnedGang): Promise<boolean> {
   const { attempt } = gang
-  if (!isDelivered(attempt)) return true
+  if (!isDelivered(attempt.backend)) return true
   const { compiled, datastore } = attempt
   const { flow, run } = attempt.request.address
   let last: PackageProgress | undefined
