@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { pipeline } from 'node:stream/promises'
+import { archiveOf } from '../../compile/host-runtime/archive.js'
 import type { RuntimeLayer } from '../../compile/host-runtime/contract.js'
 import { presentCommand } from '../../compile/host-runtime/present.js'
-import { tarOf } from '../../compile/host-runtime/tar.js'
 import { GangflowError } from '../../errors/base.js'
 import type { HostFacts } from './facts.js'
 import { sshFailure } from './failures.js'
@@ -45,7 +45,7 @@ async function fill(
   ended.catch(() => {})
   let own: unknown
   // A host that takes no more says why by its exit code.
-  await pipeline(tarOf(layer), child.stdin).catch((error: unknown) => {
+  await pipeline(await archiveOf(layer), child.stdin).catch((error: unknown) => {
     own = error
   })
   signal.throwIfAborted()

@@ -81,7 +81,18 @@ function nodeFor({ platform, node }: HostFacts): Source {
   })
 }
 
-async function layerOf(kind: string, sources: readonly Source[]): Promise<RuntimeLayer> {
+const layers = new Map<string, Promise<RuntimeLayer>>()
+
+/** Hashed once a process, for all hosts. */
+function layerOf(kind: string, sources: readonly Source[]): Promise<RuntimeLayer> {
+  const key = JSON.stringify(sources)
+  const layer = layers.get(key) ?? hashed(kind, sources)
+  layers.set(key, layer)
+  layer.catch(() => layers.delete(key))
+  return layer
+}
+
+async function hashed(kind: string, sources: readonly Source[]): Promise<RuntimeLayer> {
   const hash = createHash('sha256')
   const files: RuntimeFile[] = []
   for (const { path, source, executable } of sources) {
