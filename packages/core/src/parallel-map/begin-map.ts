@@ -8,6 +8,7 @@ import { ListSink } from './job/list-sink.js'
 import { Sizing } from './job/sizing.js'
 import { sourceOf } from './job/source.js'
 import { type MapSettings, mapSettings } from './options.js'
+import { Progress } from './progress.js'
 
 export type AnyFunction = (item: never, index: number, context: never) => unknown
 
@@ -21,7 +22,7 @@ export async function mapAll(
   const settings = mapSettings(options)
   return await new Promise<unknown[]>((resolve, reject) => {
     const sink = new ListSink(settings.collect, (error) => (error ? reject(error.error) : resolve(sink.results)))
-    begin(crew, items, fn, settings, options.signal, new Sizing(settings.batch), sink).catch(reject)
+    begin(crew, items, fn, settings, options, new Sizing(settings.batch), sink).catch(reject)
   })
 }
 
@@ -37,7 +38,7 @@ export async function* mapLazily(
   const sizing = new Sizing(settings.batch)
   const ahead = (): number => settings.ahead ?? aheadFor(crew.size * settings.concurrency, sizing.cost)
   const sink = new IterSink({ ordered, collect: settings.collect, ahead })
-  const job = await begin(crew, items, fn, settings, options.signal, sizing, sink)
+  const job = await begin(crew, items, fn, settings, options, sizing, sink)
   try {
     for (let next = await sink.next(); next !== undefined; next = await sink.next()) {
       yield next.value
@@ -63,11 +64,12 @@ async function begin(
   items: Items<unknown>,
   fn: AnyFunction,
   settings: MapSettings,
-  signal: AbortSignal | undefined,
+  options: IterOptions,
   sizing: Sizing,
   sink: Sink,
 ): Promise<Job> {
   checkFunction(fn)
+  const { signal } = options
   signal?.throwIfAborted()
   const called = callers()
   let job: Job | undefined
@@ -85,12 +87,20 @@ async function begin(
   const abort = (): void => {
     if (job) crew.stop(job, signal!.reason)
   }
+  const progress = new Progress(options, () => source.total)
   const watched: Sink = {
     room: (taken) => sink.room(taken),
-    value: (index, value) => sink.value(index, value),
-    failure: (index, error) => sink.failure(index, error),
+    value: (index, value) => {
+      progress.done(true)
+      sink.value(index, value)
+    },
+    failure: (index, error) => {
+      progress.done(false)
+      sink.failure(index, error)
+    },
     end: (error) => {
       signal?.removeEventListener('abort', abort)
+      progress.end()
       sink.end(error)
     },
   }

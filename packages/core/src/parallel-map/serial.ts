@@ -3,7 +3,9 @@ import { checkFunction } from './begin-map.js'
 import { capture } from './capture/capture.js'
 import type { Items, IterOptions } from './contract.js'
 import { ItemError, itemErrorOf } from './item-error.js'
+import { checkItems } from './job/source.js'
 import { mapSettings } from './options.js'
+import { Progress } from './progress.js'
 import { unsendable } from './sendable.js'
 import { toWire } from './worker/wire-error.js'
 
@@ -27,18 +29,26 @@ export async function* mapSerially(
   const { collect } = mapSettings(options)
   checkFunction(fn)
   if (check) await capture(fn, 'thread')
+  checkItems(items)
+  const progress = new Progress(options, () => (Array.isArray(items) ? items.length : undefined))
   let index = 0
-  for await (const item of items as AsyncIterable<unknown>) {
-    options.signal?.throwIfAborted()
-    const at = index++
-    try {
-      const value = await one(fn, item, at, context)
-      yield collect ? { status: 'fulfilled', value } : value
-    } catch (reason) {
-      if (!collect) throw reason
-      yield { status: 'rejected', reason }
+  try {
+    for await (const item of items as AsyncIterable<unknown>) {
+      options.signal?.throwIfAborted()
+      const outcome = await settled(() => one(fn, item, index++, context))
+      progress.done(outcome.status === 'fulfilled')
+      if (collect) yield outcome
+      else if (outcome.status === 'rejected') throw outcome.reason
+      else yield outcome.value
     }
+  } finally {
+    progress.end()
   }
+}
+
+async function settled(run: () => Promise<unknown>): Promise<PromiseSettledResult<unknown>> {
+  const [outcome] = await Promise.allSettled([run()])
+  return outcome
 }
 
 async function one(fn: AnyFunction, item: unknown, index: number, context: SerialContext): Promise<unknown> {
@@ -61,6 +71,7 @@ async function one(fn: AnyFunction, item: unknown, index: number, context: Seria
     const error = itemErrorOf(toWire(thrown), index, item, [])
     // The very error, and not a copy of it: it was thrown in this thread.
     Object.defineProperty(error, 'cause', { value: thrown, configurable: true, writable: true })
+    error.calledFrom('')
     throw error
   }
   return copied(result, (why, cause) => {

@@ -251,6 +251,7 @@ export class Crew {
         this.#tell()
         break
       case 'refused':
+        void this.kill(member, { why: 'stop' })
         this.#refused(fromWire(message.error))
         break
       case 'broken': {

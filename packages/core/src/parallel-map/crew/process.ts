@@ -6,8 +6,7 @@ import type { HandleOptions, Held, WorkerEvents, WorkerHandle } from './handle.j
 import { workerSource } from './worker-source.js'
 
 /** Takes the program from the channel: as an argument it would show in every list of processes. */
-const bootstrap =
-  "process.once('message',s=>{new Function('require',s)(require);process.send(0)});process.title='gangflow map'"
+const bootstrap = "process.once('message',s=>{new Function('require',s)(require)});process.title='gangflow map'"
 
 /** Starts a worker process. It ends with this one: at the end of its channel. */
 export function startProcess({ worker, heap }: HandleOptions, events: WorkerEvents): WorkerHandle {
@@ -39,11 +38,10 @@ export function startProcess({ worker, heap }: HandleOptions, events: WorkerEven
       if (child.pid === undefined) gone('could not be started')
     })
   })
-  child.send(workerSource())
-  child.once('message', () => {
-    child.on('message', (message) => events.message(message as FromWorker))
-    child.send(start, () => {})
-  })
+  child.on('message', (message) => events.message(message as FromWorker))
+  // Each is listened for by what the one before it made.
+  child.send(workerSource(), () => {})
+  child.send(start, () => {})
   return {
     post: (message) => {
       if (child.connected) child.send(message, () => {})

@@ -31,9 +31,20 @@ export function sourceOf(
     return new AsyncSource((items as AsyncIterable<unknown>)[Symbol.asyncIterator](), wake, failed)
   if (any != null && typeof any[Symbol.iterator] === 'function')
     return new IteratorSource((items as Iterable<unknown>)[Symbol.iterator](), failed, sizeOf(items))
+  return notIterable(items)
+}
+
+/** Throws `E_MAP_ITEMS` for what cannot be iterated. */
+export function checkItems(items: unknown): void {
+  const any = items as { [Symbol.asyncIterator]?: unknown; [Symbol.iterator]?: unknown } | null | undefined
+  if (any == null || (any[Symbol.asyncIterator] === undefined && any[Symbol.iterator] === undefined)) notIterable(items)
+}
+
+function notIterable(items: unknown): never {
+  const what = typeof items === 'object' ? 'an object that cannot be iterated' : `a ${typeof items}`
   throw new GangflowError({
     code: 'E_MAP_ITEMS',
-    what: `the items of a map are ${items === null ? 'null' : typeof items === 'object' ? 'an object that cannot be iterated' : `a ${typeof items}`}`,
+    what: `the items of a map are ${items === null ? 'null' : what}`,
     fix: 'give an array, or any other iterable or async iterable; of an object, Object.entries(it)',
   })
 }

@@ -1,0 +1,69 @@
+import { channel } from 'node:diagnostics_channel'
+import { Bar } from './bar.js'
+import type { MapOptions, MapProgress } from './contract.js'
+
+/** Where every map that is asked for progress says it, as a `MapProgress`, for whoever listens in this process. */
+export const progressChannel = 'gangflow:map'
+/** Milliseconds between two reports. */
+const period = 100
+/** The rate is that of so many milliseconds. */
+const span = 5000
+
+/** Counts what a map has done and reports it, now and then and at the end. */
+export class Progress {
+  readonly #begun = performance.now()
+  readonly #samples: { at: number; done: number }[] = [{ at: this.#begun, done: 0 }]
+  readonly #label: string | undefined
+  readonly #total: () => number | undefined
+  readonly #tell: ((progress: MapProgress) => void) | undefined
+  readonly #bar: Bar | undefined
+  readonly #timer: NodeJS.Timeout | undefined
+  #done = 0
+  #failed = 0
+
+  constructor({ progress = false, label }: MapOptions, total: () => number | undefined) {
+    this.#label = label
+    this.#total = total
+    this.#tell = typeof progress === 'function' ? progress : undefined
+    this.#bar = progress === true ? Bar.on(process.stderr) : undefined
+    if (progress !== false) this.#timer = setInterval(() => this.#report(false), period).unref()
+  }
+
+  done(ok: boolean): void {
+    this.#done++
+    if (!ok) this.#failed++
+  }
+
+  /** The last report. */
+  end(): void {
+    if (this.#timer === undefined) return
+    clearInterval(this.#timer)
+    this.#report(true)
+  }
+
+  #report(ended: boolean): void {
+    const now = performance.now()
+    this.#samples.push({ at: now, done: this.#done })
+    while (this.#samples.length > 2 && now - this.#samples[1]!.at > span) this.#samples.shift()
+    const [first] = this.#samples
+    // At the end it is that of the whole map.
+    const since = ended ? { at: this.#begun, done: 0 } : first!
+    const rate = ((this.#done - since.done) / Math.max(now - since.at, 1)) * 1000
+    const total = this.#total()
+    const left = total === undefined ? undefined : total - this.#done
+    const progress: MapProgress = {
+      label: this.#label,
+      done: this.#done,
+      failed: this.#failed,
+      total,
+      elapsed: now - this.#begun,
+      rate,
+      eta: left === undefined || rate === 0 ? undefined : (left / rate) * 1000,
+      ended,
+    }
+    this.#bar?.draw(progress)
+    const published = channel(progressChannel)
+    if (published.hasSubscribers) published.publish(progress)
+    this.#tell?.(progress)
+  }
+}

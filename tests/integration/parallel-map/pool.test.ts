@@ -1,0 +1,277 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { readFileSync } from 'node:fs'
+import { type MapProgress, parallelMap, progressChannel, shared, Vectorizer, WorkerPool } from '@gangflow/core/parallel'
+import { describe, expect, it } from 'vitest'
+import { slack } from './support.js'
+
+const entry = new URL('../../../packages/core/dist/parallel.js', import.meta.url).href
+
+/** Runs a program of its own that has the package. */
+function program(text: string, ...flags: string[]): { stdout: string; stderr: string; status: number | null } {
+  const source = `import { parallelMap, WorkerPool } from ${JSON.stringify(entry)}\n${text}`
+  return spawnSync(process.execPath, [...flags, '--input-type=module', '-e', source], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  })
+}
+
+describe('a pool', () => {
+  it('keeps its workers, and what init gave them, from map to map', async () => {
+    await using pool = new WorkerPool({ workers: 2, init: ({ worker }) => ({ worker, calls: 0 }) })
+    await pool.warm()
+    const counts: number[][] = []
+    for (let round = 0; round < 3; round++) {
+      counts.push(
+        await pool.map([1, 2, 3, 4], async (_, _index, { state, worker }) => {
+          await new Promise((resolve) => setTimeout(resolve, 5))
+          return worker === state.worker ? ++state.calls : -1
+        }),
+      )
+    }
+    expect(counts.flat().reduce((sum, one) => Math.max(sum, one))).toBeGreaterThanOrEqual(6)
+    expect(counts.flat()).not.toContain(-1)
+  })
+
+  it('says what its init threw', async () => {
+    const pool = new WorkerPool({
+      workers: 1,
+      init: () => {
+        throw new RangeError('no model')
+      },
+    })
+    const refused = { code: 'E_POOL_INIT', message: expect.stringContaining('RangeError: no model') }
+    await expect(pool.warm()).rejects.toMatchObject(refused)
+    await expect(pool.map([1], (item) => item)).rejects.toMatchObject(refused)
+    await pool.close()
+  })
+
+  it('takes another size under way', async () => {
+    await using pool = new WorkerPool(1)
+    const seen = new Set<number>()
+    let index = 0
+    for await (const worker of pool.iter(
+      Array.from({ length: 400 }),
+      async (_, _index, { worker }) => {
+        await new Promise((resolve) => setTimeout(resolve, 2))
+        return worker
+      },
+      { batch: 1, ahead: 8 },
+    )) {
+      seen.add(worker)
+      if (++index === 5) pool.resize(3)
+      if (index === 250) pool.resize(1)
+    }
+    expect(index).toBe(400)
+    expect(seen.size).toBe(3)
+    expect(pool.size).toBe(1)
+    expect(() => pool.resize(0)).toThrow(/workers is 0/)
+  })
+
+  it('has the names that people know from other pools', async () => {
+    await using pool = new WorkerPool(2)
+    expect(await pool.map((x: number) => x * 2, [1, 2])).toEqual([2, 4])
+    expect(
+      await pool.starmap(
+        (a: number, b: number) => a - b,
+        [
+          [3, 1],
+          [5, 2],
+        ],
+      ),
+    ).toEqual([2, 3])
+    expect(await pool.run((a: string, b: string) => a + b, 'x', 'y')).toBe('xy')
+    const lazily: number[] = []
+    for await (const each of pool.imap((x) => x + 1, [1, 2, 3])) lazily.push(each)
+    expect(lazily).toEqual([2, 3, 4])
+    const anyhow: number[] = []
+    for await (const each of pool.imapUnordered((x) => x + 1, [1, 2, 3])) anyhow.push(each)
+    expect(anyhow.sort()).toEqual([2, 3, 4])
+    await using vectorizer = new Vectorizer((text: string) => text.split(' '), { workers: 2 })
+    expect(await vectorizer.process(['a b', 'c'])).toEqual([['a', 'b'], ['c']])
+  })
+
+  it('finishes what runs when it is closed, and takes no more', async () => {
+    const pool = new WorkerPool(2)
+    const map = pool.map([1, 2, 3], async (item) => {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      return item
+    })
+    const closing = pool.close()
+    await expect(pool.map([1], (item) => item)).rejects.toMatchObject({ code: 'E_POOL_CLOSED' })
+    expect(await map).toEqual([1, 2, 3])
+    await closing
+    const other = new WorkerPool(1)
+    const endless = other.map([1], () => {
+      for (;;);
+    })
+    endless.catch(() => {})
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    await other.terminate()
+    await expect(endless).rejects.toMatchObject({ code: 'E_POOL_CLOSED' })
+  })
+
+  it('keeps no program alive, nor does a map that is over', () => {
+    const { stdout, stderr, status } = program(`
+      const pool = new WorkerPool(2)
+      console.log(await pool.map([1, 2], (x) => x), await parallelMap([3], (x) => x))
+      for await (const one of parallelMap.iter([1, 2, 3], (x) => x)) break
+    `)
+    expect([stdout.trim(), stderr, status]).toEqual(['[ 1, 2 ] [ 3 ]', '', 0])
+  })
+
+  it('takes as many workers as the CPUs that the process may use', () => {
+    const text = 'console.log(new WorkerPool().size)'
+    const source = `import { WorkerPool } from ${JSON.stringify(entry)}\n${text}`
+    const argv = ['-c', '0', process.execPath, '--input-type=module', '-e', source]
+    expect(execFileSync('taskset', argv, { encoding: 'utf8' }).trim()).toBe('1')
+  })
+
+  it('passes no loader on to its workers', () => {
+    const { stdout, stderr } = program('console.log(await parallelMap([1], (x) => x + 1))', '--import', 'tsx')
+    expect([stdout.trim(), stderr]).toEqual(['[ 2 ]', ''])
+  })
+})
+
+describe('processes as workers', () => {
+  it('map, keep state, fail and are replaced as threads are', async () => {
+    await using pool = new WorkerPool({ workers: 2, isolation: 'process', init: () => ({ pid: process.pid }) })
+    const offset = new Float64Array([5])
+    const rows = Array.from({ length: 200 }, (_, index) => ({ id: index, at: new Date(index) }))
+    expect(await pool.map(rows, ({ id, at }) => id + at.getTime() + offset[0]!)).toEqual(
+      rows.map(({ id }) => 2 * id + 5),
+    )
+    const pids = await pool.map([1, 2, 3, 4], (_, _index, { state }) => state.pid)
+    expect(pids).not.toContain(process.pid)
+    await expect(
+      pool.map([1, 2], (item) => {
+        if (item === 2) throw new TypeError('no')
+      }),
+    ).rejects.toMatchObject({ code: 'E_MAP_ITEM', index: 1, cause: { name: 'TypeError' } })
+    const memory = shared.int32(1)
+    await expect(pool.map([1], () => memory[0])).rejects.toMatchObject({ code: 'E_MAP_CAPTURE' })
+  })
+
+  it('survive a segmentation fault, which fails the item that made it', async () => {
+    await using pool = new WorkerPool({ workers: 2, isolation: 'process' })
+    const items = Array.from({ length: 40 }, (_, index) => index)
+    const outcomes = await pool.map(
+      items,
+      (item) => {
+        if (item === 17) process.kill(process.pid, 'SIGSEGV')
+        return item
+      },
+      { onError: 'collect' },
+    )
+    expect(outcomes.flatMap(({ status }, index) => (status === 'rejected' ? [index] : []))).toEqual([17])
+    expect(outcomes[17]).toMatchObject({
+      reason: { code: 'E_MAP_WORKER', what: expect.stringContaining('was ended by SIGSEGV') },
+    })
+  })
+
+  it('time out, stay below their memory, and end with the program', async () => {
+    const pool = new WorkerPool({ workers: 1, isolation: 'process', maxMemory: 300 })
+    const outcomes = await pool.map(
+      [1, 2, 3],
+      async (item) => {
+        while (item === 1);
+        const kept: Uint8Array[] = []
+        while (item === 2) {
+          kept.push(new Uint8Array(10 << 20).fill(1))
+          await new Promise((resolve) => setTimeout(resolve, 5))
+        }
+        return process.pid
+      },
+      { timeout: 2000, onError: 'collect' },
+    )
+    expect(outcomes.slice(0, 2)).toMatchObject([
+      { reason: { code: 'E_MAP_TIMEOUT' } },
+      { reason: { code: 'E_MAP_MEMORY' } },
+    ])
+    await pool.close()
+    const { value: pid } = outcomes[2] as PromiseFulfilledResult<number>
+    expect(() => process.kill(pid, 0)).toThrow()
+    const { stdout } = program(`
+      const pool = new WorkerPool({ workers: 2, isolation: 'process' })
+      const [pid] = await pool.map([1], () => process.pid)
+      console.log(pid)
+      setTimeout(() => process.kill(process.pid, 'SIGKILL'), 50)
+      await pool.map([1], () => new Promise(() => setInterval(() => {}, 1000)))
+    `)
+    const begun = performance.now()
+    while (alive(Number(stdout)) && performance.now() - begun < 2000 * slack)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(alive(Number(stdout))).toBe(false)
+  })
+})
+
+describe('progress', () => {
+  it('is told while a map runs and once at its end, and to whoever listens', async () => {
+    const told: MapProgress[] = []
+    const heard: unknown[] = []
+    const hear = (message: unknown): void => {
+      heard.push(message)
+    }
+    subscribe(progressChannel, hear)
+    await parallelMap(
+      Array.from({ length: 60 }, (_, index) => index),
+      async (item) => {
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        if (item === 7) throw new Error('no')
+      },
+      { workers: 2, label: 'slow', onError: 'collect', progress: (progress) => told.push(progress) },
+    )
+    unsubscribe(progressChannel, hear)
+    expect(told.length).toBeGreaterThan(2)
+    expect(heard).toEqual(told)
+    const last = told.at(-1)!
+    expect(last).toMatchObject({ label: 'slow', done: 60, failed: 1, total: 60, ended: true, eta: 0 })
+    expect(told.filter(({ ended }) => ended).length).toBe(1)
+    expect(told.map(({ done }) => done)).toEqual(told.map(({ done }) => done).sort((a, b) => a - b))
+    const middle = told[told.length >> 1]!
+    expect(middle.rate).toBeGreaterThan(0)
+    expect(middle.eta).toBeGreaterThan(0)
+  })
+
+  it('is quiet where standard error is no terminal', () => {
+    const { stderr } = program('await parallelMap([1, 2], (x) => x, { progress: true })')
+    expect(stderr).toBe('')
+  })
+})
+
+describe('a serial map', () => {
+  it('runs the very function in this thread, with the same checks and copies', async () => {
+    const given = { list: [1] }
+    const state: unknown[] = []
+    const results = await parallelMap(
+      [given, given],
+      (item, index, { state }) => {
+        item.list.push(2)
+        return [process.pid, index, state.k, item.list.length]
+      },
+      { serial: true, init: () => ({ k: 4 }) },
+    )
+    expect(results).toEqual([0, 1].map((index) => [process.pid, index, 4, 2]))
+    expect([given.list.length, state.length]).toEqual([1, 0])
+    const error = await parallelMap(
+      [1],
+      () => {
+        throw new RangeError('here')
+      },
+      { serial: true },
+    ).catch((error: unknown) => error)
+    expect(error).toMatchObject({ code: 'E_MAP_ITEM', index: 0, cause: { message: 'here' } })
+    await expect(parallelMap([() => 1], (x) => x, { serial: true })).rejects.toMatchObject({ code: 'E_MAP_SEND' })
+    await expect(parallelMap([1], () => () => 1, { serial: true })).rejects.toMatchObject({ code: 'E_MAP_RESULT' })
+    await expect(parallelMap(5 as never, (x) => x, { serial: true })).rejects.toMatchObject({ code: 'E_MAP_ITEMS' })
+  })
+})
+
+/** A zombie waits for a parent that is gone, and is none. */
+function alive(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
