@@ -6,11 +6,12 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { hasCertificates, interleave, ratioOf } from './lib/measure.mjs'
 import { metaflowEnv, metaflowPython } from './lib/metaflow.mjs'
+import { relayContestants } from './lib/relay.mjs'
 import { byHand, figures, torchContestants } from './lib/torch.mjs'
 
 const usage = `npm run bench [-- ROW …] [--rounds N] [--json FILE] [--verbose]
 
-Rows: help single chain foreach gang (these five where none is named), torch (needs a Python with torch).
+Rows: help single chain foreach gang (these five where none is named), relay (1 GB: needs 6 GB in TMPDIR), torch (needs a Python with torch).
   --rounds N   measured rounds after one to warm up; default 5, or the row's own
   --json FILE  writes every time, in milliseconds
   --verbose    says each run as it ends (torch does so in any case: a round takes a minute)`
@@ -39,7 +40,7 @@ const store = mkdtempSync(join(tmpdir(), 'gangflow-bench-'))
 process.on('exit', () => rmSync(store, { recursive: true, force: true }))
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130))
 const wanted = new Set(positionals.length > 0 ? positionals : ['help', 'single', 'chain', 'foreach', 'gang'])
-const python = [...wanted].some((row) => row !== 'help' && row !== 'torch') ? metaflowPython() : undefined
+const python = [...wanted].some((row) => !['help', 'torch', 'relay'].includes(row)) ? metaflowPython() : undefined
 
 const flow = (name, file, extra = {}) => ({
   name,
@@ -59,6 +60,7 @@ const peer = (name, file, extra = {}) =>
         },
       ]
 
+const relay = wanted.has('relay') ? await relayContestants(store) : { of: [], end() {} }
 const rows = {
   help: {
     title: 'gangflow --help',
@@ -103,6 +105,12 @@ const rows = {
       flow('gangflow', 'gang.ts'),
       ...peer('metaflow', 'gang.py', { rounds: 3 }),
     ],
+  },
+  relay: {
+    title: 'a file of 1 GB from a process through a host to the datastore of another, on its disk, and back',
+    base: 'bare socket',
+    of: relay.of,
+    rounds: 3,
   },
   torch: {
     title: `four ranks of a gloo all-reduce on one host; ratios are medians of each round's
@@ -154,3 +162,4 @@ for (const name of wanted) {
   }
 }
 if (values.json) writeFileSync(values.json, JSON.stringify(results, null, 2))
+relay.end()

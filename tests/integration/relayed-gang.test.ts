@@ -86,6 +86,30 @@ describe('a gang whose hosts do not have the datastore', () => {
     await store.close()
   })
 
+  it('loses nothing when its connections to the datastore break again and again', async () => {
+    const file = gangFlow(`
+    const node = p.nodeIndex
+    for (let round = 0; round < 3; round++) {
+      for (let n = 0; n < 5000; n++) console.log('line ' + (round * 5000 + n))
+      await sleep(700)
+    }
+    this.out = Buffer.alloc(24 << 20, 'of node ' + node)`)
+    const { gang, outcome } = await runFlowGang(file, { apart: true, cutEvery: 150 })
+    const done = doneOf(outcome, gang)
+    expect(gang.lines.filter(({ cut }) => cut !== undefined && cut > 0).length).toBeGreaterThan(5)
+    const store = await openDatastore(join(gang.folder, '.gangflow'))
+    for (const { node, artifacts } of done.nodes!) {
+      const out = artifactSource(store, artifacts).read('out') as Uint8Array
+      expect(Buffer.alloc(24 << 20, `of node ${node}`).equals(out)).toBe(true)
+      let next = 0
+      for await (const { text } of readLog(store, addressOf(gang.run), { node })) {
+        if (text === `line ${next}`) next += 1
+      }
+      expect(next).toBe(15_000)
+    }
+    await store.close()
+  })
+
   it.each([false, true])(
     'keeps what a killed agent had relayed; its host out of reach afterwards: %s',
     async (lost) => {

@@ -1,5 +1,6 @@
 // A launcher as small as can be: compiles a flow, runs one gang step of it, says every event as a line of JSON.
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { localBackend } from '../../packages/core/src/backend/local/backend.js'
 import type { LocalPlan } from '../../packages/core/src/backend/local/plan.js'
 import { compileFlow } from '../../packages/core/src/compile/compile-flow.js'
@@ -7,6 +8,7 @@ import type { PackageOptions } from '../../packages/core/src/compile/package/con
 import { saveArtifacts } from '../../packages/core/src/datastore/artifacts/save.js'
 import { openDatastore } from '../../packages/core/src/datastore/open.js'
 import { keys } from '../../packages/core/src/datastore/records.js'
+import { RelayServer } from '../../packages/core/src/datastore/relay/server.js'
 import type { GangBackend, Member, StopReason, TransportKind } from '../../packages/core/src/gang/contract.js'
 import { runGang } from '../../packages/core/src/gang/run-gang.js'
 import { startKeeper } from '../../packages/core/src/process/start.js'
@@ -28,6 +30,8 @@ export interface Plan {
   readonly apart?: boolean
   /** With `apart`: their disks are out of reach once their agents have ended. */
   readonly outOfReach?: boolean
+  /** With `apart`: milliseconds after which every connection over which the datastore is relayed breaks, again and again. */
+  readonly cutEvery?: number
   /** As if its hosts did not see this disk: the code is kept below this folder. */
   readonly deliverTo?: string
   readonly package?: PackageOptions
@@ -99,6 +103,20 @@ if (plan.outOfReach) {
     )
     return { members, release: () => allocation.release() }
   }
+}
+if (plan.cutEvery !== undefined) {
+  const streams = new Set<Duplex>()
+  const { serve } = RelayServer.prototype
+  RelayServer.prototype.serve = function (stream) {
+    streams.add(stream)
+    stream.once('close', () => streams.delete(stream))
+    serve.call(this, stream)
+  }
+  const cut = () => {
+    say({ cut: streams.size })
+    for (const stream of streams) stream.destroy()
+  }
+  setInterval(cut, plan.cutEvery).unref()
 }
 say({ launcher: process.pid, keeper: keeper.pid })
 const began = performance.now()

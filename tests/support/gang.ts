@@ -96,6 +96,8 @@ export default class Gang extends FlowSpec {
 export interface Line {
   readonly launcher?: number
   readonly keeper?: number
+  /** Connections that were broken. */
+  readonly cut?: number
   readonly event?: GangEvent
   readonly at?: number
   readonly outcome?: GangOutcome

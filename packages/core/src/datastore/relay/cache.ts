@@ -104,10 +104,7 @@ export class BlobCache {
     const temp = await this.#told(this.#disk.createTemp())
     let size = 0
     return {
-      begin: async () => {
-        size = 0
-        await temp.handle.truncate(0)
-      },
+      begin: async () => size,
       write: async (piece) => {
         await this.#told(temp.handle.write(piece, 0, piece.length, size))
         size += piece.length
@@ -174,7 +171,8 @@ export class BlobCache {
 
 /** A file that is being filled. */
 export interface Incoming {
-  begin(): Promise<void>
+  /** Bytes that are in it. */
+  begin(): Promise<number>
   write(piece: Uint8Array): Promise<void>
   /** Gives it its name. */
   keep(): Promise<void>

@@ -97,7 +97,7 @@ class RelayedHostStore extends RemoteRecords implements HostStore {
     const { whole } = start
     const ref = { hash: createHash('sha256').update(whole).digest('hex'), size: whole.length }
     if (whole.length <= INLINE) await this.#put(ref, whole, options)
-    else await this.#upload(ref, options, () => piecesOf(whole))
+    else await this.#upload(ref, options, (from) => piecesOf(whole.subarray(from)))
     return ref
   }
 
@@ -172,7 +172,7 @@ class RelayedHostStore extends RemoteRecords implements HostStore {
       throw isAbsent(error) ? missingBlob(ref.hash, path) : storeFailure(error, 'reading a blob', path)
     }
     try {
-      await this.#upload(ref, options, () => piecesOfFile(file, ref.size))
+      await this.#upload(ref, options, (from) => piecesOfFile(file, from, ref.size))
       this.#cache.added(ref.size)
     } catch (error) {
       await this.#distrust(ref.hash, error)
@@ -185,7 +185,7 @@ class RelayedHostStore extends RemoteRecords implements HostStore {
   async #upload(
     { hash, size }: BlobRef,
     options: PutBlobOptions,
-    upload: () => AsyncIterable<Uint8Array>,
+    upload: (from: number) => AsyncIterable<Uint8Array>,
   ): Promise<void> {
     const { signal } = options
     const params = { hash, size, ...durable(options) }
@@ -239,8 +239,8 @@ async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }
 
-async function* piecesOfFile(file: FileHandle, size: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < size; ) {
+async function* piecesOfFile(file: FileHandle, from: number, size: number): AsyncGenerator<Uint8Array> {
+  for (let at = from; at < size; ) {
     const { bytesRead, buffer } = await file.read(Buffer.allocUnsafeSlow(PIECE), 0, PIECE, at)
     if (bytesRead === 0) return
     at += bytesRead

@@ -30,10 +30,13 @@ export interface Request {
   /** At most INLINE bytes. */
   readonly bytes?: Uint8Array
   readonly signal?: AbortSignal | undefined
-  /** What is to be sent when the other side wants it; called anew after a broken connection. */
-  readonly upload?: () => AsyncIterable<Uint8Array>
-  /** Takes what comes, piece by piece; `begin` is called before the first, and anew after a broken connection. */
-  readonly sink?: { begin(): Promise<void>; write(piece: Uint8Array): Promise<void> }
+  /** What is to be sent when the other side wants it, from a byte on; called anew after a broken connection. */
+  readonly upload?: (from: number) => AsyncIterable<Uint8Array>
+  /**
+   * Takes what comes, piece by piece. `begin` is called before the first, and anew after a broken connection; it gives the
+   * bytes that are there already.
+   */
+  readonly sink?: { begin(): Promise<number>; write(piece: Uint8Array): Promise<void> }
 }
 
 interface Pending {
@@ -44,6 +47,8 @@ interface Pending {
   round: number
   /** Bytes that may be sent, and who waits for them. */
   credit: number
+  /** Where an upload begins, or goes on. */
+  from: number
   credited: () => void
   /** Writes of the sink, one after the other. */
   writing: Promise<void>
@@ -93,6 +98,7 @@ export class RelayLink {
         request,
         round: 0,
         credit: 0,
+        from: 0,
         credited: () => {},
         writing: Promise.resolve(),
         wait: this.#patience.wait(() => {
@@ -191,12 +197,11 @@ export class RelayLink {
     const low = this.#pending.keys().next().value ?? id
     const again = round > 1 ? { again: true as const } : {}
     const { op, params, bytes } = request
-    const ask = () => connection.send({ t: 'ask', id, op, params, low, ...again }, bytes)
     pending.credit = 0
     if (request.upload) void this.#pump(pending, round, request.upload, connection)
     this.#write(pending, round, async () => {
-      await request.sink?.begin()
-      ask()
+      const from = (await request.sink?.begin()) ?? 0
+      connection.send({ t: 'ask', id, op, params: from > 0 ? { ...params, from } : params, low, ...again }, bytes)
     })
   }
 
@@ -207,6 +212,7 @@ export class RelayLink {
     pending.wait.sign()
     const { round } = pending
     if (message.t === 'credit') {
+      pending.from = message.from ?? pending.from
       pending.credit += message.bytes
       pending.credited()
     } else if (message.t === 'data') {
@@ -244,7 +250,7 @@ export class RelayLink {
   async #pump(
     pending: Pending,
     round: number,
-    upload: () => AsyncIterable<Uint8Array>,
+    upload: (from: number) => AsyncIterable<Uint8Array>,
     connection: RelayConnection,
   ): Promise<void> {
     const { id, wait } = pending
@@ -260,7 +266,7 @@ export class RelayLink {
     try {
       if (!(await credit())) return
       wait.busy = true
-      for await (const part of upload()) {
+      for await (const part of upload(pending.from)) {
         wait.busy = false
         for (let from = 0; from < part.length; from += PIECE) {
           if (!(await credit())) return

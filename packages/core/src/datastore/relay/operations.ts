@@ -74,10 +74,14 @@ const table: Readonly<Record<Op, Perform>> = {
   async download(operation) {
     const { store, download, signal } = operation
     const hash = text(operation, 'hash')
+    // What came over a connection that broke is read again, for the hash, and not sent again.
+    let known = Number(operation.ask.params['from'] ?? 0)
     await bounded(operation, `reading blob ${hash.slice(0, 12)}`, async (wait) => {
       for await (const part of store.streamBlob(hash, { signal })) {
         wait.sign()
-        await download.write(part, busy(wait))
+        const fresh = part.subarray(Math.min(known, part.length))
+        known -= part.length - fresh.length
+        await download.write(fresh, busy(wait))
       }
     })
     return undefined

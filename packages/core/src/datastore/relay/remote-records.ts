@@ -55,6 +55,7 @@ export class RemoteRecords {
     const sink = {
       begin: async () => {
         pieces = []
+        return 0
       },
       write: async (piece: Uint8Array) => {
         pieces.push(Buffer.from(piece))

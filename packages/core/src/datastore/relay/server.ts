@@ -24,7 +24,7 @@ export interface RelayServerOptions {
 }
 
 /** What is done once, however often it is asked for. */
-const once = new Set<Op>(['create', 'replace', 'delete', 'deleteAll', 'deleteBlob'])
+const once = new Set<Op>(['upload', 'create', 'replace', 'delete', 'deleteAll', 'deleteBlob'])
 
 /** A client over all its connections. */
 interface Session {
@@ -32,6 +32,8 @@ interface Session {
   readonly inherited: boolean
   /** Answers by id that the client may not have got. */
   readonly answers: Map<number, Promise<Json | undefined>>
+  /** Uploads that have not come whole. */
+  readonly uploads: Map<number, Open>
   connection?: RelayConnection
   forget?: NodeJS.Timeout
 }
@@ -71,7 +73,9 @@ export class RelayServer {
       },
       () => {
         this.#connections.delete(connection)
-        for (const { cancel } of open.values()) cancel.abort(new Error('the connection ended'))
+        for (const [id, { cancel }] of open) {
+          if (!session?.uploads.has(id)) cancel.abort(new Error('the connection ended'))
+        }
         if (session?.connection === connection) this.#leave(session)
       },
     )
@@ -80,11 +84,18 @@ export class RelayServer {
 
   close(): void {
     for (const connection of this.#connections) connection.close()
-    for (const { forget } of this.#sessions.values()) clearTimeout(forget)
+    for (const session of this.#sessions.values()) {
+      clearTimeout(session.forget)
+      drop(session)
+    }
   }
 
   #enter(name: string, resumed: boolean, connection: RelayConnection): Session {
-    const session: Session = this.#sessions.get(name) ?? { inherited: resumed, answers: new Map() }
+    const session: Session = this.#sessions.get(name) ?? {
+      inherited: resumed,
+      answers: new Map(),
+      uploads: new Map(),
+    }
     this.#sessions.set(name, session)
     clearTimeout(session.forget)
     session.connection?.close()
@@ -95,6 +106,7 @@ export class RelayServer {
   #leave(session: Session): void {
     delete session.connection
     const forget = () => {
+      drop(session)
       for (const [name, known] of this.#sessions) if (known === session) this.#sessions.delete(name)
     }
     session.forget = setTimeout(forget, FORGET_MS).unref()
@@ -116,11 +128,17 @@ export class RelayServer {
     open: Map<number, Open>,
   ): Promise<void> {
     const { id, op, low } = ask
-    for (const old of session.answers.keys()) if (old < low) session.answers.delete(old)
-    const cancel = new AbortController()
-    const upload = new Upload((count) => connection.send({ t: 'credit', id, bytes: count }), cancel.signal)
+    drop(session, low)
+    const kept = ask.again ? session.uploads.get(id) : undefined
+    const cancel = kept?.cancel ?? new AbortController()
+    const upload = kept?.upload ?? new Upload(cancel.signal)
+    upload.attach((count, from) =>
+      connection.send({ t: 'credit', id, bytes: count, ...(from === undefined ? {} : { from }) }),
+    )
     const download = new Download((piece) => connection.send({ t: 'data', id }, piece), cancel.signal)
-    open.set(id, { cancel, upload, download })
+    const transfer = { cancel, upload, download }
+    open.set(id, transfer)
+    if (op === 'upload') session.uploads.set(id, transfer)
     const tick = setInterval(() => connection.send({ t: 'tick', id }), TICK_MS).unref()
     try {
       let answer = ask.again ? session.answers.get(id) : undefined
@@ -128,7 +146,7 @@ export class RelayServer {
         answer = this.#perform({ ask, bytes, upload, download, signal: cancel.signal, inherited: session.inherited })
         if (once.has(op)) session.answers.set(id, answer)
       }
-      const result = await answer
+      const result = await answer.finally(() => session.uploads.delete(id))
       connection.send({ t: 'answer', id, ...(result === undefined ? {} : { result }) })
     } catch (error) {
       // What still works on it has nobody to work for.
@@ -143,5 +161,15 @@ export class RelayServer {
   async #perform(operation: Omit<Operation, 'patience' | 'store' | 'scope' | 'host'>): Promise<Json | undefined> {
     const { store, scope, host } = this.#options
     return await operations({ ...operation, store, scope, host, patience: this.#patience })
+  }
+}
+
+/** Forgets what the client will not ask for again: all, or everything below an id. */
+function drop({ answers, uploads }: Session, below = Number.POSITIVE_INFINITY): void {
+  for (const id of answers.keys()) if (id < below) answers.delete(id)
+  for (const [id, { cancel }] of uploads) {
+    if (id >= below) continue
+    uploads.delete(id)
+    cancel.abort(new Error('it is not wanted any more'))
   }
 }

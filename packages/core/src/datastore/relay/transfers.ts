@@ -1,21 +1,37 @@
 import { PIECE, WINDOW } from './wire.js'
 
-/** The server's side of bytes that come in: taken by one reader, which thereby gives credit for more. */
+/** Tells the client that it may send; `from`: where it begins, or goes on after a broken connection. */
+type Credit = (bytes: number, from?: number) => void
+
+/**
+ * The server's side of bytes that come in: taken by one reader, which thereby gives credit for more. It outlives the
+ * connection: over the next one it goes on where it was.
+ */
 export class Upload {
-  readonly #credit: (bytes: number) => void
   readonly #signal: AbortSignal
+  #credit: Credit = () => {}
   #pieces: Uint8Array[] = []
+  #held = 0
+  #received = 0
+  #reading = false
   #whole = false
   #wake = () => {}
 
-  constructor(credit: (bytes: number) => void, signal: AbortSignal) {
-    this.#credit = credit
+  constructor(signal: AbortSignal) {
     this.#signal = signal
     signal.addEventListener('abort', () => this.#wake(), { once: true })
   }
 
+  /** Who is told of credit from now on. */
+  attach(credit: Credit): void {
+    this.#credit = credit
+    if (this.#reading) credit(WINDOW - this.#held, this.#received)
+  }
+
   push(piece: Uint8Array): void {
     this.#pieces.push(piece)
+    this.#held += piece.length
+    this.#received += piece.length
     this.#wake()
   }
 
@@ -26,12 +42,14 @@ export class Upload {
 
   /** Rejects with the signal's reason when the rest will not come. `waiting` is told whether the client is waited for. */
   async *read(waiting: (on: boolean) => void): AsyncGenerator<Uint8Array> {
-    this.#credit(WINDOW)
+    this.#reading = true
+    this.#credit(WINDOW, 0)
     for (;;) {
       this.#signal.throwIfAborted()
       const piece = this.#pieces.shift()
       if (piece) {
         yield piece
+        this.#held -= piece.length
         this.#credit(piece.length)
       } else if (this.#whole) {
         return

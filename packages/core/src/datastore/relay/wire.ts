@@ -62,7 +62,8 @@ export type RelayMessage =
   | { readonly t: 'answer'; readonly id: number; readonly result?: Json; readonly error?: Json }
   | { readonly t: 'data'; readonly id: number }
   | { readonly t: 'end'; readonly id: number }
-  | { readonly t: 'credit'; readonly id: number; readonly bytes: number }
+  /** `from`: the byte at which an upload goes on; what came over an earlier connection is not wanted again. */
+  | { readonly t: 'credit'; readonly id: number; readonly bytes: number; readonly from?: number }
   /** It is still being worked on. */
   | { readonly t: 'tick'; readonly id: number }
   | { readonly t: 'abort'; readonly id: number }
