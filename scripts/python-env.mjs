@@ -10,6 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** What a fresh environment gets: the versions that the tests were written against. */
 const pinned = ['torch==2.13.0', 'numpy==2.4.6', 'setuptools==84.2.1']
 const uvVersion = '0.13.9'
+const sshAuditVersion = '3.9.0'
 const venv = join(root, '.venv')
 
 /**
@@ -64,6 +65,19 @@ async function cpuBuild(uv, install, log) {
   if (status === 0) return ['--torch-backend=cpu']
   log("PyTorch's own index does not answer: taking the build of the Python index, which brings CUDA along")
   return []
+}
+
+/** How ssh-audit is called: its words and its environment; fetched once, for the tests alone. */
+export async function sshAudit({ log = (line) => console.error(line) } = {}) {
+  const folder = join(root, 'node_modules/.cache/gangflow/ssh-audit')
+  const [python] = [...onPath('python3'), ...onPath('python')]
+  if (!existsSync(join(folder, 'ssh_audit')))
+    await run(
+      await findUv(log),
+      ['pip', 'install', '--quiet', '--target', folder, `ssh-audit==${sshAuditVersion}`],
+      log,
+    )
+  return { argv: [python, '-m', 'ssh_audit'], env: { PYTHONPATH: folder } }
 }
 
 /** uv from PATH, else a private one inside `.venv` or beside npm's packages. */

@@ -12,6 +12,8 @@ const STAGGER_MS = 250
 /** Between tries at an address whose host turned the connection away before its greeting, as in a flood. */
 const FIRST_RETRY_MS = 40
 const LAST_RETRY_MS = 1_000
+/** Who turns away so often, some ten seconds long, is no member in a flood. */
+const TRIES = 15
 const KEEPALIVE_MS = 30_000
 
 /** Why an address gave no connection. */
@@ -91,14 +93,16 @@ async function turn(index: number, signal: AbortSignal): Promise<void> {
   if (index > 0) await sleep(index * STAGGER_MS, undefined, { signal }).catch(() => {})
 }
 
-/** Tries one address again as long as it only turns connections away unheard. */
+/** Tries one address again while it only turns connections away unheard. */
 async function persist(candidate: Candidate, options: DialOptions): Promise<Dialled> {
-  for (let wait = FIRST_RETRY_MS; ; wait = Math.min(wait * 2, LAST_RETRY_MS)) {
+  let wait = FIRST_RETRY_MS
+  for (let tries = 1; ; tries += 1) {
     try {
       return await once(candidate, options)
     } catch (error) {
-      if (!(error instanceof TurnedAway)) throw error
+      if (!(error instanceof TurnedAway) || tries === TRIES) throw error
       await sleep(wait * (0.5 + Math.random()), undefined, { signal: options.signal })
+      wait = Math.min(wait * 2, LAST_RETRY_MS)
     }
   }
 }
@@ -146,7 +150,8 @@ function once(candidate: Candidate, { memberId, client: key, host, signal }: Dia
     client.on('error', (error) => {
       if (wrong) fail(new WrongHost('it shows the key of another host or gang'))
       else if (error.level === 'client-authentication') fail(new NotLetIn('it does not let the key of this gang in'))
-      else if (error.level === 'client-socket') fail(new TurnedAway(messageOf(error)))
+      else if (error.level === 'client-socket' || /^Connection lost/.test(error.message))
+        fail(new TurnedAway(messageOf(error)))
       else fail(error)
     })
     client.once('close', () => fail(new TurnedAway('it closed the connection')))

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { Channel, ClientChannel } from 'ssh2'
+import type { ClientChannel } from 'ssh2'
 import { formatAddress } from './address.js'
 import type { AdmissionLimits } from './admission.js'
 import { ChannelStream } from './channel.js'
@@ -61,42 +61,27 @@ export function openMesh(options: MeshOptions): Mesh {
       take = taker
       for (const { stream, from } of early.splice(0)) taker(stream, from)
     },
-    async open(target, how) {
-      const channel = await pool.channel<ClientChannel>(target, how, (connection, done) =>
-        connection.subsys(CONTROL, done),
-      )
-      const stream = new ChannelStream(channel)
-      stream.on('error', () => {})
-      return stream
-    },
-    async run(target, request, how) {
-      const { command, env, terminal, subsystem } = request
+    open: (target, how) =>
+      pool.channel(target, how, { ask: (connection, done) => connection.subsys(CONTROL, done), take: streamOf }),
+    run(target, { command, env, terminal, subsystem }, how) {
       const pty = terminal && { term: terminal.type, cols: terminal.columns, rows: terminal.rows, width: 0, height: 0 }
-      const channel = await pool.channel<ClientChannel>(target, how, (connection, done) => {
-        if (subsystem !== undefined) connection.subsys(subsystem, done)
-        else if (command === undefined) connection.shell(pty ?? false, { env }, done)
-        else connection.exec(command, { env, ...(pty && { pty }) }, done)
+      return pool.channel(target, how, {
+        ask(connection, done) {
+          if (subsystem !== undefined) connection.subsys(subsystem, done)
+          else if (command === undefined) connection.shell(pty ?? false, { env }, done)
+          else connection.exec(command, { env, ...(pty && { pty }) }, done)
+        },
+        take: (channel) => remoteProcess(channel, target.memberId),
       })
-      return remoteProcess(channel, target.memberId)
     },
-    async forward(target, to, how) {
-      const channel = await pool.channel<Channel>(target, how, (connection, done) => {
-        if ('path' in to)
-          connection.openssh_forwardOutStreamLocal(
-            to.path,
-            done as (error: Error | undefined, channel: ClientChannel) => void,
-          )
-        else
-          connection.forwardOut(
-            '127.0.0.1',
-            0,
-            to.host,
-            to.port,
-            done as (error: Error | undefined, channel: ClientChannel) => void,
-          )
-      })
-      return new ChannelStream(channel)
-    },
+    forward: (target, to, how) =>
+      pool.channel(target, how, {
+        ask(connection, done) {
+          if ('path' in to) connection.openssh_forwardOutStreamLocal(to.path, done)
+          else connection.forwardOut('127.0.0.1', 0, to.host, to.port, done)
+        },
+        take: streamOf,
+      }),
     async stopListening() {
       services.closing = true
       server?.stopListening()
@@ -108,4 +93,10 @@ export function openMesh(options: MeshOptions): Mesh {
       pool.close()
     },
   }
+}
+
+function streamOf(channel: ClientChannel): Duplex {
+  const stream = new ChannelStream(channel)
+  stream.on('error', () => {})
+  return stream
 }

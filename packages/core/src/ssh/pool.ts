@@ -1,4 +1,4 @@
-import type { Channel, Client, ClientChannel } from 'ssh2'
+import type { Client, ClientChannel } from 'ssh2'
 import { placeOf } from './address.js'
 import type { Candidate, DeriveKey, OpenOptions, Target } from './contract.js'
 import { type Dialled, dial } from './dial.js'
@@ -9,6 +9,12 @@ export interface PoolOptions {
   readonly memberId: string
   readonly derive: DeriveKey
   readonly client: SshKey
+}
+
+export interface ChannelRequest<T> {
+  ask(client: Client, done: (error: Error | undefined, channel: ClientChannel) => void): void
+  /** Takes the channel at once: what came in the same packet as its opening is told in the same turn. */
+  take(channel: ClientChannel): T
 }
 
 /** Host keys that are kept, so that a redial derives none. */
@@ -32,17 +38,17 @@ export class Pool {
    * Opens a channel; over the pooled connection it is tried once more on a fresh one when that turns out to be dead.
    * Rejects with `E_MESH_REFUSED | _UNREACHABLE | _HOST_KEY | _NOT_LET_IN | _CHANNEL_LOST` or the signal's reason.
    */
-  async channel<C extends Channel | ClientChannel>(
-    target: Target,
-    options: OpenOptions,
-    ask: (client: Client, done: (error: Error | undefined, channel: C) => void) => void,
-  ): Promise<C> {
+  async channel<T>(target: Target, options: OpenOptions, request: ChannelRequest<T>): Promise<T> {
     if (options.own) {
       const alone = await this.#dial(target, options.signal)
       try {
-        const channel = await opened(target, alone.client, options.signal, ask)
-        channel.once('close', () => alone.client.end())
-        return channel
+        return await opened(target, alone.client, options.signal, {
+          ask: request.ask,
+          take(channel) {
+            channel.once('close', () => alone.client.end())
+            return request.take(channel)
+          },
+        })
       } catch (error) {
         alone.client.end()
         throw error
@@ -51,10 +57,10 @@ export class Pool {
     const known = this.#shared.get(target.memberId)
     const { client } = await this.#pooled(target, options.signal)
     try {
-      return await opened(target, client, options.signal, ask)
+      return await opened(target, client, options.signal, request)
     } catch (error) {
       if (!known || this.#open.has(client) || options.signal.aborted) throw error
-      return opened(target, (await this.#pooled(target, options.signal)).client, options.signal, ask)
+      return opened(target, (await this.#pooled(target, options.signal)).client, options.signal, request)
     }
   }
 
@@ -109,12 +115,7 @@ export class Pool {
 }
 
 /** One channel of a connection, or the reason why there is none. */
-function opened<C extends Channel | ClientChannel>(
-  target: Target,
-  client: Client,
-  signal: AbortSignal,
-  ask: (client: Client, done: (error: Error | undefined, channel: C) => void) => void,
-): Promise<C> {
+function opened<T>(target: Target, client: Client, signal: AbortSignal, request: ChannelRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason)
     const settle = (act: () => void) => {
@@ -132,9 +133,9 @@ function opened<C extends Channel | ClientChannel>(
     signal.addEventListener('abort', aborted, { once: true })
     client.once('close', broken)
     try {
-      ask(client, (error, channel) => {
+      request.ask(client, (error, channel) => {
         if (over) return void channel?.close()
-        settle(() => (error ? reject(channelRefused(target.memberId, error)) : resolve(channel)))
+        settle(() => (error ? reject(channelRefused(target.memberId, error)) : resolve(request.take(channel))))
       })
     } catch (error) {
       settle(() => reject(channelError(target.memberId, 'no channel was opened', error)))

@@ -18,7 +18,7 @@ export function remoteProcess(channel: ClientChannel, memberId: string): RemoteP
   const exited = new Promise<RemoteExit>((resolve, reject) => {
     channel.once('close', () => {
       if (exit) resolve(exit)
-      else reject(channelError(memberId, 'the connection broke while a command ran'))
+      else reject(channelError(memberId, 'the channel closed before its command had ended'))
     })
   })
   exited.catch(() => {})
