@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { readFaults } from './faults.js'
 import { livingHosts, startHosts, TestHosts } from './index.js'
 import { inject } from './inject.js'
+import { roomArgv } from './needs.js'
 import { startSet } from './up.js'
 
 const help = `Hosts on this machine, out of namespaces: each with its own address, name, files and OpenSSH server.
@@ -13,6 +14,7 @@ const help = `Hosts on this machine, out of namespaces: each with its own addres
   npm run hosts -- list                  what runs
   npm run hosts -- exec HOST command…    runs a command there over ssh (--root: as root, past ssh)
   npm run hosts -- fault HOST FAULT      makes something wrong there, below
+  npm run hosts -- room [command…]       for who is not root: a shell, or a command, in which all this works
   npm run hosts -- down [SET] [--all]    ends the newest set, the named one, or all of this user
 
 up:
@@ -59,10 +61,11 @@ const options = {
   help: { type: 'boolean', short: 'h' },
 } as const
 
-/** What follows the host of `exec` and `fault` is nobody's option. */
+/** What follows the host of `exec` and `fault`, and `room`, is nobody's option. */
 function split(argv: readonly string[]): { own: string[]; rest: string[] } {
-  const at = argv.findIndex((word) => word === 'exec' || word === 'fault')
+  const at = argv.findIndex((word) => ['exec', 'fault', 'room'].includes(word))
   if (at < 0) return { own: [...argv], rest: [] }
+  if (argv[at] === 'room') return { own: argv.slice(0, at + 1), rest: argv.slice(at + 1) }
   let first = at + 1
   while (argv[first]?.startsWith('-')) first += argv[first] === '--set' ? 2 : 1
   return { own: argv.slice(0, first + 1), rest: argv.slice(first + 1) }
@@ -121,6 +124,13 @@ async function main(): Promise<number> {
         ? host.enter(rest.length > 0 ? rest : ['bash'])
         : ['ssh', '-F', hosts.config, ...(process.stdin.isTTY && rest.length === 0 ? ['-t'] : []), host.name, ...rest]
       const child = spawn(argv[0]!, argv.slice(1), { stdio: 'inherit' })
+      const [code] = (await once(child, 'exit')) as [number | null]
+      return code ?? 1
+    }
+    case 'room': {
+      const argv = roomArgv(rest.length > 0 ? rest : ['bash'])
+      const child = spawn(argv[0]!, argv.slice(1), { stdio: 'inherit' })
+      process.on('SIGINT', () => {})
       const [code] = (await once(child, 'exit')) as [number | null]
       return code ?? 1
     }

@@ -1,7 +1,7 @@
 // A host's cable: straight into the bridge, or through the program of link.c while something is wrong with it.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -47,7 +47,7 @@ export async function applyLink(set: SetState, host: string, faults: LinkFaults,
   }
   if (!existsSync(socket)) {
     const log = join(set.folder, `${host}.link.log`)
-    const [v, w, x, program] = [own, net, `x${index + 1}`, linkProgram()]
+    const [v, w, x, program] = [own, net, `x${index + 1}`, linkProgram(set.folder)]
     const start = `ip link add ${w} type veth peer name ${x} && ip link set ${x} master br0 up && ip link set ${w} up &&
       { '${program}' ${v} ${w} '${socket}' /run/netns/${host} < /dev/null > '${log}' 2>&1 & }`
     await inSet('sh', '-c', start)
@@ -83,15 +83,25 @@ function tell(socket: string, line: string): Promise<void> {
 
 let program: string | undefined
 
+function writable(folder: string): boolean {
+  try {
+    mkdirSync(folder, { recursive: true })
+    accessSync(folder, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** The compiled link.c; once for each of its versions. */
-function linkProgram(): string {
+function linkProgram(otherwise: string): string {
   if (program !== undefined) return program
   const source = fileURLToPath(new URL('link.c', import.meta.url))
   const hash = createHash('sha256').update(readFileSync(source)).update(process.arch).digest('hex').slice(0, 16)
   const cache = fileURLToPath(new URL('../../node_modules/.cache/gangflow', import.meta.url))
-  const path = join(cache, `hosts-link-${hash}`)
+  const place = writable(cache) ? cache : otherwise
+  const path = join(place, `hosts-link-${hash}`)
   if (!existsSync(path)) {
-    mkdirSync(cache, { recursive: true })
     const fresh = `${path}.${process.pid}`
     const compiler = process.env['CC'] ?? 'cc'
     const { status, stderr, error } = spawnSync(compiler, ['-std=gnu11', '-O2', '-o', fresh, source], {
@@ -103,6 +113,6 @@ function linkProgram(): string {
       )
     renameSync(fresh, path)
   }
-  program = path
+  if (place === cache) program = path
   return path
 }

@@ -1,6 +1,6 @@
 // What is known of the sets of this machine: one folder each, whose `set.json` says who holds it.
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { HostPlan, SetPlan } from './plan.js'
@@ -21,8 +21,13 @@ export interface SetState extends Omit<SetPlan, 'hosts'> {
   readonly init: ProcessId
 }
 
-export const folders = (): string[] => {
-  const mine = (path: string) => statSync(path, { throwIfNoEntry: false })?.uid === process.getuid?.()
+/** Where the numbers of processes mean what they mean here: a set of another namespace is none of our business. */
+const realm = readlinkSync('/proc/self/ns/pid')
+
+const folders = (): string[] => {
+  const mine = (path: string) =>
+    statSync(path, { throwIfNoEntry: false })?.uid === process.getuid?.() &&
+    readJson<Maker>(join(path, 'maker.json'))?.realm === realm
   return readdirSync(tmpdir())
     .filter((name) => name.startsWith('gf-hosts-'))
     .map((name) => join(tmpdir(), name))
@@ -44,13 +49,14 @@ export const livingSets = (): SetState[] =>
 /** Who makes a set, and once it has begun the process whose end is the set's. */
 export interface Maker {
   readonly maker: ProcessId
+  readonly realm?: string
   /** The machine's end of the set's cable, which goes by itself only once its other end lies in the set. */
   readonly link?: string
   readonly set?: ProcessId
 }
 
 export const writeMaker = (folder: string, maker: Maker): void =>
-  writeFileSync(join(folder, 'maker.json'), JSON.stringify(maker))
+  writeFileSync(join(folder, 'maker.json'), JSON.stringify({ ...maker, realm }))
 
 /** Ends sets whose maker died while making them, and removes folders of ended ones; never what somebody holds or makes. */
 export function sweep(): void {

@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { startHosts, type TestHosts } from '../hosts/index.js'
 import { all, lives } from '../hosts/processes.js'
+import { type Ran, run } from '../hosts/run.js'
 import type { SetState } from '../hosts/state.js'
 import { slack, sleep } from '../support/gang.js'
 
@@ -102,5 +105,48 @@ describe('the end of who holds test hosts', () => {
     const [code] = (await once(child, 'exit')) as [number]
     expect(code).toBe(0)
     expect(left(state)).toEqual([])
+  })
+})
+
+/** Runs a shell script as root of a user namespace that means nothing outside of it, with a network of its own. */
+async function inUserNamespace(script: string, env: NodeJS.ProcessEnv): Promise<Ran> {
+  const holder = spawn('unshare', ['--user', 'sleep', '1000'], { stdio: 'ignore' })
+  try {
+    const own = readlinkSync('/proc/self/ns/user')
+    while (readlinkSync(`/proc/${holder.pid}/ns/user`) === own) await sleep(5)
+    for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${holder.pid}/${map}`, '0 100000 65536')
+    const room = ['unshare', '--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c', script]
+    return await run(['nsenter', '-t', String(holder.pid), '--user', ...room], { cwd: root, env })
+  } finally {
+    holder.kill('SIGKILL')
+  }
+}
+
+describe('a user who is not root', () => {
+  it('is told what helps', async () => {
+    const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
+    const ended = await run([...nobody, process.execPath, '--import', 'tsx', 'tests/hosts/cli.ts', 'up', '1'], {
+      cwd: root,
+    })
+    expect(ended.code).toBe(1)
+    expect(ended.stderr).toMatch(/need root, or a user namespace .*\n {2}fix: .*room/)
+    const room = await run([...nobody, process.execPath, '--import', 'tsx', 'tests/hosts/cli.ts', 'room', 'true'], {
+      cwd: root,
+    })
+    expect(room.code).toBe(1)
+    expect(room.stderr).toMatch(/fix: (?:apt-get install uidmap|usermod|sysctl)/)
+  })
+
+  it('has hosts as root of a user namespace, with faults', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'gangflow-room-'))
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    chownSync(folder, 100_000, 100_000)
+    const hosts = `"${process.execPath}" --import tsx tests/hosts/cli.ts`
+    const script = `ip link set lo up; ${hosts} up 2 >&2 && ${hosts} exec host1 'id -un; ssh host2 hostname' &&
+      ${hosts} fault host2 drop in && ! ${hosts} exec host1 'timeout 1 ssh host2 true' && ${hosts} down`
+    const { stdout, stderr } = await inUserNamespace(script, { ...process.env, TMPDIR: folder })
+    expect(stderr).toMatch(/^gf-hosts-/)
+    expect(stdout).toMatch(/^gf\nhost2\nhost2: drop in\ngf-hosts-\w+ is gone\n$/)
+    expect(readdirSync(folder).filter((name) => name.startsWith('gf-hosts'))).toEqual([])
   })
 })

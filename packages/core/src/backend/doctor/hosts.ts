@@ -96,6 +96,7 @@ async function examine(
   const deadline = AbortSignal.timeout(order.timeoutMs)
   const either = AbortSignal.any([signal, deadline])
   let doing = 'logging in'
+  let check = 'ssh'
   let session: ProbeSession | undefined
   try {
     const { own, work, ...place } = await trying(() => ready(spec, order, either, (what) => (doing = what)), either)
@@ -105,10 +106,12 @@ async function examine(
     const called = facts.hostname === spec.host ? '' : `, calls itself ${facts.hostname}`
     findings.push({ check: 'ssh', status: 'ok', found: `reached as uid ${facts.uid}${called}`, host })
     findings.push(...judgeHost(facts, spec).map((finding) => ({ ...finding, host })))
+    check = 'clock'
     doing = 'reading its clock'
     findings.push({ check: 'clock', status: 'info', found: await skew(session, either), host })
     for (const planned of order.checks) {
-      doing = `checking ${planned.name}`
+      check = planned.name
+      doing = 'checking it'
       const run = (argv: readonly string[], timeoutMs: number) => session!.ask('run', { argv, timeoutMs }, either)
       const place = spec.python === undefined ? {} : { python: spec.python }
       findings.push({ ...(await performCheck(planned, place, run)), host })
@@ -121,10 +124,10 @@ async function examine(
     if (signal.aborted) return
     if (deadline.aborted) {
       findings.push({
-        check: 'ssh',
+        check,
         status: 'fail',
         found: `not done within ${order.timeoutMs / 1000} s (it was ${doing})`,
-        fix: `see what \`ssh ${spec.host} true\` does, or give it longer: --timeout 5m`,
+        fix: `${check === 'ssh' ? `see what \`ssh ${spec.host} true\` does, or ` : ''}give it longer: --timeout 10m`,
         host,
       })
       return
@@ -132,7 +135,7 @@ async function examine(
     const known = error instanceof ConnectionFailed ? error.failure.error : error
     const what = GangflowError.is(known) ? known.what.replace(`host ${spec.host}: `, '') : messageOf(known)
     const fix = GangflowError.is(known) ? known.fix : undefined
-    findings.push({ check: 'ssh', status: 'fail', found: what, ...(fix === undefined ? {} : { fix }), host })
+    findings.push({ check, status: 'fail', found: what, ...(fix === undefined ? {} : { fix }), host })
   }
 }
 

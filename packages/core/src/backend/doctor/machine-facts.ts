@@ -53,14 +53,12 @@ export async function machineFacts(work: string): Promise<MachineFacts> {
     existsSync('/dev/shm') ? space('/dev/shm') : undefined,
     gpuLines(),
   ])
-  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined
-  const glibc = report?.header?.glibcVersionRuntime
   return {
     hostname: hostname(),
     resolves: [...new Set(resolves)],
     platform: process.platform,
     arch: process.arch,
-    libc: glibc === undefined ? '' : `glibc ${glibc}`,
+    libc: libc(),
     kernel: release(),
     node: process.version,
     uid: process.getuid?.() ?? -1,
@@ -73,6 +71,15 @@ export async function machineFacts(work: string): Promise<MachineFacts> {
     limits: limits(),
     gpus,
   }
+}
+
+/** `glibc 2.36`, or empty. */
+function libc(): string {
+  if (process.report === undefined) return ''
+  // Names of the other ends of sockets would be looked up.
+  Object.assign(process.report, { excludeNetwork: true })
+  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
+  return header?.glibcVersionRuntime === undefined ? '' : `glibc ${header.glibcVersionRuntime}`
 }
 
 /** Of physical links before those of bridges and tunnels, which others seldom reach. */
