@@ -423,7 +423,7 @@ describe('collectives that cannot succeed', () => {
 
 describe('a member that never comes', () => {
   it('is named at the start deadline', async () => {
-    const gang = await startGang(gangFlow(`await sleep(1)`), { timeouts: { start: 6_000 }, env: {} })
+    const gang = await startGang(gangFlow(`await sleep(1)`), { timeouts: { join: 6_000 }, env: {} })
     await until(() => gang.states(1).includes('starting'), 'the agents are started')
     const agents = processesOf('agent.cjs').filter(({ pid }) => parentOf(pid) === gang.lines[0]!.keeper)
     process.kill(agents[0]!.pid, 'SIGSTOP')

@@ -10,11 +10,13 @@ export { resume, run } from './composition/public.js'
 export { type Current, type CurrentBase, current } from './current/current.js'
 export type { Roster, RosterEntry } from './current/roster.js'
 export { decorate } from './decorators/decorate.js'
+export type { GangTimeoutOptions } from './decorators/gang-timeouts.js'
 export {
   type CatchErrorOptions,
   catchError,
   type EnvironmentOptions,
   environment,
+  type ParallelOptions,
   parallel,
   type RetryOptions,
   resources,
@@ -27,7 +29,7 @@ export type { ErrorFacts, SourceLocation } from './errors/base.js'
 export { GangflowError, messageOf } from './errors/base.js'
 export { type Duration, milliseconds } from './errors/duration.js'
 export type { Casualty, Cause, Verdict } from './errors/verdict.js'
-export type { GangOptions, Resources } from './flow/description.js'
+export type { GangOptions, GangTimeouts, Resources } from './flow/description.js'
 export { type ParameterOptions, parameter } from './flow/parameter.js'
 export { FlowSpec } from './flow/spec.js'
 export type { Artifacts, ForeachOptions, Inputs, MergeOptions, StepFunction, StepNames } from './flow/types.js'

@@ -6,7 +6,7 @@ import type { RunOptions } from '../runtime/contract.js'
 /** What `gangflow.config.ts` may export as its default. Flags come first, then `GANGFLOW_*`, then this. */
 export type GangflowConfig = Pick<
   RunOptions,
-  'backend' | 'backendOptions' | 'datastore' | 'tags' | 'maxWorkers' | 'env' | 'timeout' | 'package'
+  'backend' | 'backendOptions' | 'datastore' | 'tags' | 'maxWorkers' | 'env' | 'timeout' | 'package' | 'gangTimeouts'
 >
 
 type Kind = 'text' | 'table' | 'texts' | 'count' | 'duration' | 'textTable' | 'package'
@@ -20,6 +20,7 @@ const kinds: Readonly<Record<keyof GangflowConfig, Kind>> = {
   env: 'textTable',
   timeout: 'duration',
   package: 'package',
+  gangTimeouts: 'table',
 }
 const variables: Readonly<Record<string, keyof GangflowConfig>> = {
   GANGFLOW_BACKEND: 'backend',
@@ -28,6 +29,7 @@ const variables: Readonly<Record<string, keyof GangflowConfig>> = {
   GANGFLOW_TAGS: 'tags',
   GANGFLOW_MAX_WORKERS: 'maxWorkers',
   GANGFLOW_TIMEOUT: 'timeout',
+  GANGFLOW_GANG_TIMEOUTS: 'gangTimeouts',
 }
 
 /** One source of options over the next: given ones (flags), the environment, the config file. Throws `E_OPTION`. */

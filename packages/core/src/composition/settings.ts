@@ -1,5 +1,6 @@
 import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
+import { gangTimeouts } from '../decorators/gang-timeouts.js'
 import { milliseconds } from '../errors/duration.js'
 import type { ResumeOptions, RunOptions } from '../runtime/contract.js'
 import type { RunRequest } from '../runtime/run.js'
@@ -31,6 +32,7 @@ export async function readSettings(
     ...(timeout === undefined ? {} : { timeoutMs: milliseconds(timeout) }),
     ...(inspect ? { inspect } : {}),
     ...(dryRun ? { dryRun } : {}),
+    ...(options.gangTimeouts ? { gangTimeouts: gangTimeouts('gangTimeouts', options.gangTimeouts) } : {}),
     ...(resuming ? { resume: { ...(origin ? { origin } : {}), ...(from ? { from } : {}) } } : {}),
   }
   return { options, request }

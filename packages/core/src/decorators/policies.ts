@@ -1,6 +1,7 @@
 import { type Duration, milliseconds } from '../errors/duration.js'
 import { show } from '../errors/show.js'
 import type { GangOptions, Resources } from '../flow/description.js'
+import { type GangTimeoutOptions, gangTimeouts } from './gang-timeouts.js'
 import { badOption, checkOptions, positive, wholeNumber } from './options.js'
 import { type StepDecorator, stepDecorator } from './protocol.js'
 
@@ -84,13 +85,24 @@ export function environment(...given: readonly unknown[]): StepDecorator {
   return stepDecorator('@environment', () => ({ kind: 'environment', vars: { ...vars } }))
 }
 
+/** Options of `@parallel`. */
+export interface ParallelOptions extends Pick<GangOptions, 'minNodes' | 'maxRestarts'> {
+  /** How long this step's gang waits for what; over those of the configuration. */
+  readonly timeouts?: GangTimeoutOptions
+}
+
 /** Makes a gang step: all its members run it at once. `numParallel` of the transition that leads here gives their number. */
-export function parallel(options?: GangOptions): StepDecorator
+export function parallel(options?: ParallelOptions): StepDecorator
 export function parallel(...given: readonly unknown[]): StepDecorator {
-  const { minNodes, maxRestarts } = checkOptions<GangOptions>('@parallel', given, ['minNodes', 'maxRestarts'])
+  const { minNodes, maxRestarts, timeouts } = checkOptions<ParallelOptions>('@parallel', given, [
+    'minNodes',
+    'maxRestarts',
+    'timeouts',
+  ])
   const checked: GangOptions = {
     ...(minNodes !== undefined && { minNodes: wholeNumber('@parallel', 'minNodes', minNodes, 1) }),
     ...(maxRestarts !== undefined && { maxRestarts: wholeNumber('@parallel', 'maxRestarts', maxRestarts, 0) }),
+    ...(timeouts !== undefined && { timeouts: gangTimeouts('@parallel', timeouts) }),
   }
   return stepDecorator('@parallel', () => ({ kind: 'parallel', options: checked }))
 }

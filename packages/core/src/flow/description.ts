@@ -100,9 +100,36 @@ export const knownNeeds: readonly string[] = [
   'gang',
 ] satisfies (keyof GangNeeds)[]
 
+/** How long a gang waits for what. Milliseconds. */
+export interface GangTimeouts {
+  /** Phase: the backend gets the hosts and starts an agent for each member. Default 10 min. */
+  readonly provision: number
+  /** Phase: from then until every agent has joined. Default 60 s; also for code that stops coming. */
+  readonly join: number
+  /** Phase: from the opening of the epoch until every body runs its step: its start, the plugins' set-up. Default 10 min. */
+  readonly setup: number
+  /** Phase: the plugins' teardown on each member. Default 5 min. What the step itself may take is `@timeout`'s. */
+  readonly teardown: number
+  /** Watchdog: no line of output, no collective and no `progress()` of a member for so long. Default: off. */
+  readonly progress?: number
+  /** Of a collective that was given no own timeout. Default 10 min. */
+  readonly collective: number
+  /** Silence after which a member counts as lost. Default 5 s. */
+  readonly lease: number
+  /** Silence of a launcher that is paused (Ctrl-Z, a closed lid) after which its gang ends itself. Default 2 min. */
+  readonly launcher: number
+  /** Waiting for other causes after the first failure was heard of. Default 300. */
+  readonly settle: number
+  /** Between TERM and KILL after a failure. Default 500. */
+  readonly stopGrace: number
+  /** How long agents stay until logs and accounts are acknowledged. Default 30 s. */
+  readonly linger: number
+}
+
 export interface GangOptions {
   readonly minNodes?: number
   readonly maxRestarts?: number
+  readonly timeouts?: Partial<GangTimeouts>
 }
 
 export interface StepDescription {

@@ -5,9 +5,11 @@ import type { PackageProgress } from '../compile/package/contract.js'
 import type { Datastore } from '../datastore/contract.js'
 import type { AttemptAddress, DoneRecord } from '../datastore/records.js'
 import type { Cause, Verdict } from '../errors/verdict.js'
-import type { Resources, StepDescription } from '../flow/description.js'
+import type { GangTimeouts, Resources, StepDescription } from '../flow/description.js'
 import type { Json } from '../flow/values.js'
 import type { Keeper, ProcessExit } from '../process/contract.js'
+
+export type { GangTimeouts }
 
 /**
  * What obtains nodes and starts agents on them. `plan` is pure (D6): what it returns is what `--dry-run` prints
@@ -166,24 +168,6 @@ export interface GangAttempt {
   readonly timeouts?: Partial<GangTimeouts>
   /** Called in order, never after the outcome. */
   emit(event: GangEvent): void
-}
-
-/** Milliseconds. */
-export interface GangTimeouts {
-  /** From asking the backend until every member has joined. Default 60 s. */
-  readonly start: number
-  /** Silence after which a member counts as lost. Default 5 s. */
-  readonly lease: number
-  /** Silence of the launcher after which a launcher-owned gang ends itself. Default 60 s. */
-  readonly launcher: number
-  /** Waiting for other causes after the first failure was heard of. Default 300. */
-  readonly settle: number
-  /** Between TERM and KILL after a failure. Default 500. */
-  readonly stopGrace: number
-  /** How long agents stay until logs and accounts are acknowledged. Default 30 s. */
-  readonly linger: number
-  /** Of a collective that was given no own timeout. Default 10 min. */
-  readonly collective: number
 }
 
 /** `reason` of the signal by which the runtime stops an attempt. */

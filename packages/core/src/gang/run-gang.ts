@@ -11,6 +11,7 @@ import type { OwnedMember } from './owner/members.js'
 import { obtain } from './owner/obtain.js'
 import { openEpoch } from './owner/open-epoch.js'
 import { fail, fault, succeed } from './owner/outcome.js'
+import { watchPhases } from './owner/phases.js'
 import { serveStore } from './owner/serve-store.js'
 import { takeIn } from './owner/take-in.js'
 import { openWay } from './owner/way.js'
@@ -39,7 +40,15 @@ export const runGang: RunGang = async (attempt) => {
       if (allocation) {
         takeIn(gang, allocation, way.listener, secret, store)
         endWatch = watchSilence(gang)
-        if (await openEpoch(gang)) await gang.until(() => bodies(gang).every((member) => member.done))
+        if (await openEpoch(gang)) {
+          const watched = endWatch
+          const endPhases = watchPhases(gang)
+          endWatch = () => {
+            watched()
+            endPhases()
+          }
+          await gang.until(() => bodies(gang).every((member) => member.done))
+        }
       }
       const whole = gang.failures.length === 0 && !gang.stop && gang.epoch > 0
       return whole ? await succeed(gang, startedAt) : await fail(gang)

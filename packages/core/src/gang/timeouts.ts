@@ -1,9 +1,12 @@
 import type { GangTimeouts } from './contract.js'
 
 export const defaultTimeouts: GangTimeouts = {
-  start: 60_000,
+  provision: 600_000,
+  join: 60_000,
+  setup: 600_000,
+  teardown: 300_000,
   lease: 5_000,
-  launcher: 60_000,
+  launcher: 120_000,
   settle: 300,
   stopGrace: 500,
   linger: 30_000,

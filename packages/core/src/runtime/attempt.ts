@@ -154,6 +154,7 @@ async function runMembers(
     keeper: context.keeper,
     env: { ...context.env, ...step.environment },
     signal,
+    timeouts: { ...context.gangTimeouts, ...step.gang?.timeouts },
     ...(inspect?.step === step.name ? { inspect: inspect.node ?? 0 } : {}),
     emit: (event) => {
       if (event.type === 'member' && event.state === 'done') ending()

@@ -2,7 +2,7 @@ import type { BodyHost, BodySpec } from '../body/contract.js'
 import type { CompiledFlow } from '../compile/contract.js'
 import type { Datastore } from '../datastore/contract.js'
 import type { RunRecord } from '../datastore/records.js'
-import type { FlowDescription, StepDescription } from '../flow/description.js'
+import type { FlowDescription, GangTimeouts, StepDescription } from '../flow/description.js'
 import type { GangBackend, RunGang } from '../gang/contract.js'
 import type { Keeper } from '../process/contract.js'
 import type { Capacity, Lease } from './admission.js'
@@ -28,6 +28,8 @@ export interface RunContext {
   /** `--env`, over it. */
   readonly env: Readonly<Record<string, string>>
   readonly inspect?: RunOptions['inspect']
+  /** Of the configuration: under those of a step. */
+  readonly gangTimeouts: Partial<GangTimeouts>
 }
 
 /** What is enough to start a body. */

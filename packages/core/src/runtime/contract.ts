@@ -1,6 +1,7 @@
 import type { PackageOptions } from '../compile/package/contract.js'
 import type { PackageSummary } from '../compile/package/summary.js'
 import type { RunEndRecord } from '../datastore/records.js'
+import type { GangTimeoutOptions } from '../decorators/gang-timeouts.js'
 import type { ErrorFacts } from '../errors/base.js'
 import type { Duration } from '../errors/duration.js'
 import type { Verdict } from '../errors/verdict.js'
@@ -30,6 +31,8 @@ export interface RunOptions {
   readonly timeout?: Duration
   readonly signal?: AbortSignal
   readonly dryRun?: boolean
+  /** How long gangs wait for what; a step's `@parallel({ timeouts })` is over it. */
+  readonly gangTimeouts?: GangTimeoutOptions
 }
 
 export interface ResumeOptions extends Omit<RunOptions, 'parameters' | 'parametersAs'> {

@@ -7,7 +7,7 @@ import { recoverSpools } from '../datastore/logs/recover.js'
 import { type ArtifactTable, keys, type RunRecord } from '../datastore/records.js'
 import { GangflowError } from '../errors/base.js'
 import { coreVersion } from '../errors/version.js'
-import type { FlowDescription } from '../flow/description.js'
+import type { FlowDescription, GangTimeouts } from '../flow/description.js'
 import type { GangBackend, RunGang } from '../gang/contract.js'
 import type { Keeper } from '../process/contract.js'
 import type { Capacity } from './admission.js'
@@ -51,6 +51,7 @@ export interface RunRequest {
   readonly timeoutMs?: number
   readonly inspect?: RunOptions['inspect']
   readonly dryRun?: boolean
+  readonly gangTimeouts?: Partial<GangTimeouts>
   readonly resume?: { readonly origin?: string; readonly from?: string }
 }
 
@@ -126,7 +127,19 @@ async function begin(
   announce(control, record, resume)
   const { runGang, capacity } = services
   const temp = datastore.scratch('tmp', flow, run)
-  const context = { ...made, record, datastore, backend, runGang, capacity, temp, tags, baseEnv, env }
+  const context = {
+    ...made,
+    record,
+    datastore,
+    backend,
+    runGang,
+    capacity,
+    temp,
+    tags,
+    baseEnv,
+    env,
+    gangTimeouts: request.gangTimeouts ?? {},
+  }
   return { context: inspect ? { ...context, inspect } : context, resume }
 }
 

@@ -1,4 +1,5 @@
 import pLimit from 'p-limit'
+import { GangflowError } from '../../errors/base.js'
 import { encodeBootstrap } from '../../gang/agent/bootstrap.js'
 import type { Allocation, Bootstrap, GangBackend, MemberBootstrap } from '../../gang/contract.js'
 import { fetchSpools } from './fetch-spools.js'
@@ -39,6 +40,7 @@ async function startOverSsh(
   const mark = [flow, run, step, task, attempt].join('/')
   const limit = pLimit(options.fanOut ?? 32)
   const hosts: OpenHost[] = []
+  const opened = new Set<string>()
   const members: SshMember[] = []
   const release = async () => {
     await Promise.all(members.map((member) => member.reap()))
@@ -62,11 +64,12 @@ async function startOverSsh(
       either,
     )
     hosts.push(host)
+    opened.add(hostPlan.host)
     for (const member of hostPlan.members)
       members.push(await startMember(host, hostPlan, member, bootstrap, options.way))
   }
   try {
-    const opened = await Promise.allSettled(
+    const tried = await Promise.allSettled(
       plan.hosts.map((hostPlan) =>
         limit(() => openOne(hostPlan)).catch((error: unknown) => {
           failed.abort(error)
@@ -74,11 +77,16 @@ async function startOverSsh(
         }),
       ),
     )
-    if (opened.some(({ status }) => status === 'rejected')) throw failed.signal.reason
+    if (tried.some(({ status }) => status === 'rejected')) throw failed.signal.reason
     return { members, release }
   } catch (error) {
     await release()
-    throw error
+    if (!signal.aborted || (signal.reason as Error | undefined)?.name !== 'TimeoutError') throw error
+    const slow = plan.hosts.filter((one) => !opened.has(one.host)).map(({ host }) => host)
+    throw new GangflowError(
+      { code: 'E_GANG_PROVISION_TIMEOUT', what: `waited for: ${slow.join(', ') || 'its agents'}` },
+      { cause: error },
+    )
   }
 }
 

@@ -3,12 +3,14 @@ import type { Casualty } from '../../errors/verdict.js'
 import type { Json } from '../../flow/values.js'
 import type { Undo } from '../../plugin/contract.js'
 import type { Channels } from './channels.js'
+import { describe, type Part } from './collectives.js'
 import type { WireCommand } from './commands.js'
 import type { MemberShell } from './member-shell.js'
 import type { Peers } from './peers.js'
 import { sendFile } from './send-file.js'
 import type { RawPort } from './tokens.js'
 import { checkUndo, declareUndo } from './undo.js'
+import type { At } from './whereabouts.js'
 
 export interface BodyMethodsOptions {
   readonly node: number
@@ -26,6 +28,8 @@ export interface BodyMethodsOptions {
   fail(casualty: Casualty): void
   /** The body called its `seq`-th collective. */
   called(seq: number): void
+  /** Where it is in its collectives, for a watchdog. */
+  at?(at: At): void
 }
 
 /** What this member's body asks of its agent: `context/` is the other end. */
@@ -38,8 +42,11 @@ export function bodyMethods(options: BodyMethodsOptions): Methods {
   }
   return {
     'gang.collective': async (params, payload, { signal }) => {
-      options.called((params as { seq: number }).seq)
+      const part = params as unknown as Omit<Part, 'node' | 'bytes'>
+      options.called(part.seq)
+      options.at?.({ calls: part.seq, waits: describe(part) })
       const reply = await (await control()).callFrame('collective', params, { payload, signal })
+      options.at?.({ calls: part.seq })
       return new WithPayload(reply.payload, reply.result)
     },
     'gang.kv.set': async (params) => (await control()).call('kv.set', params),

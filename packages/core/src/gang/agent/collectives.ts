@@ -142,7 +142,8 @@ export class Collectives {
   }
 }
 
-const describe = (part: Part): string => {
+/** `barrier("loaded")`. */
+export const describe = (part: Pick<Part, 'op' | 'name' | 'from'>): string => {
   const name = part.name === '' ? '' : JSON.stringify(part.name)
   const from = part.op === 'broadcast' && part.from ? ` from node ${part.from}` : ''
   return `${part.op}(${name})${from}`

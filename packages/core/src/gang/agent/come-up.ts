@@ -68,7 +68,7 @@ export async function comeUp(
   // Before the first of the others can know of this one.
   if (state.boot.transport === 'ssh') await shell.serve()
   const work = await lease.call<Work & Json>('join', joiningOf(state, listener.address) as unknown as Json, {
-    timeoutMs: timeouts.start,
+    timeoutMs: timeouts.join,
     waitsFor: 'the launcher to take this member in',
   })
   const parts: Parts = { keeper, datastore, host, work, listener, raw, data, live, shell }
@@ -85,7 +85,7 @@ async function openData({ boot, key }: MemberState, owner: OwnerLink, transport:
     return new Peer(stream, { name: 'the launcher' })
   }
   const link = new DataLink({ dial, leaseMs: timeouts.lease })
-  await link.open(timeouts.start)
+  await link.open(timeouts.join)
   return link
 }
 

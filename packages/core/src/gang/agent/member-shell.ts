@@ -161,7 +161,7 @@ export class MemberShell {
     const { formation, peers } = state.formed!
     const { memberId } = formation.roster.entries[node]!
     if (state.boot.transport === 'ssh') return formation.listens[memberId]!
-    return (await peers.to(node)).call<string>('ssh', null, { timeoutMs: state.boot.timeouts.start })
+    return (await peers.to(node)).call<string>('ssh', null, { timeoutMs: state.boot.timeouts.join })
   }
 
   #begun(request: ShellRequest, target: Target): (end: { exit?: GangShellChannel['exit']; error?: unknown }) => void {

@@ -47,7 +47,7 @@ class MemberAgent {
       rendezvous: boot.rendezvous,
       key: this.#state.key,
       memberId: boot.member.memberId,
-      startMs: boot.timeouts.start,
+      startMs: boot.timeouts.join,
       leaseMs: boot.timeouts.lease,
       methods: {
         form: (params) => this.#form(params as unknown as Formation),

@@ -5,6 +5,7 @@ import { RELAYED } from '../store.js'
 import { bodyMethods } from './body-methods.js'
 import type { Reports } from './reports.js'
 import type { Formed, MemberBody, MemberState, Parts } from './state.js'
+import { type At, Whereabouts } from './whereabouts.js'
 
 /** Gives this member's body its task; what comes of it is reported. */
 export function runMemberBody(state: MemberState, parts: Parts, formed: Formed, reports: Reports): void {
@@ -60,6 +61,7 @@ function methodsOf(
   reports: Reports,
 ): Methods {
   const { member, timeouts, secret, address } = state.boot
+  const whereabouts = timeouts.progress === undefined ? undefined : new Whereabouts((at) => parts.data.tell('at', at))
   return bodyMethods({
     node: state.place.node,
     peers,
@@ -72,6 +74,7 @@ function methodsOf(
     timeoutMs: timeouts.collective,
     key: (label) => deriveKey(secret, address, `plugin/${label}`),
     fail: (casualty) => reports.blame(casualty),
+    ...(whereabouts ? { at: (at: At) => (whereabouts.at = at) } : {}),
     called: (seq) => {
       body.calls = Math.max(body.calls, seq)
     },

@@ -87,7 +87,7 @@ async function follow(gang: OwnedGang, member: OwnedMember): Promise<boolean> {
       // The loss of a member is noticed by exit, silence or connection, with the reason.
       if (!GangflowError.is(error) || error.code !== 'E_GANG_MEMBER_LOST') throw error
     }
-    if (performance.now() - since > gang.timeouts.start) stuck(gang, member, Math.max(0, moved))
+    if (performance.now() - since > gang.timeouts.join) stuck(gang, member, Math.max(0, moved))
   }
   return false
 }
@@ -99,7 +99,7 @@ function stuck(gang: OwnedGang, member: OwnedMember, moved: number): void {
       cause: 'timeout',
       weight: 'own',
       code: 'E_GANG_CODE_TIMEOUT',
-      summary: `node ${member.node} (${member.host}) did not get the flow's code: nothing came for ${gang.timeouts.start / 1000} s, after ${moved} bytes`,
+      summary: `node ${member.node} (${member.host}) did not get the flow's code: nothing came for ${gang.timeouts.join / 1000} s, after ${moved} bytes`,
       fix: 'see whether the host is reachable, its disk works and its clock of processes is not stopped',
     },
     performance.now(),

@@ -165,6 +165,7 @@ export class OwnedGang {
   }
 
   lines(member: OwnedMember, lines: readonly LiveLine[]): void {
+    member.active = performance.now()
     for (const line of lines) {
       member.remember(line.process, line.text)
       this.emit({ type: 'line', node: member.node, ...line })
@@ -172,6 +173,7 @@ export class OwnedGang {
   }
 
   progress(member: OwnedMember, data: Json): void {
+    member.active = performance.now()
     this.emit({ type: 'progress', node: member.node, data })
   }
 }

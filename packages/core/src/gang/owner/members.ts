@@ -2,6 +2,7 @@ import { deferred } from '../../body/deferred.js'
 import type { Peer } from '../../body/peer.js'
 import { GangflowError } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
+import type { At } from '../agent/whereabouts.js'
 import type { GangEvent, Member } from '../contract.js'
 import type { Account, Joining, Report } from '../protocol.js'
 
@@ -25,6 +26,15 @@ export class OwnedMember {
   released = false
   /** It counts as lost, whatever it says from now on. */
   givenUp = false
+  /** What its body is at, and since when. */
+  phase: { readonly name: 'setup' | 'running' | 'teardown' | 'saving'; readonly since: number } = {
+    name: 'setup',
+    since: performance.now(),
+  }
+  /** `performance.now()` of its last sign of progress: a line, a collective, `progress()`. */
+  active = performance.now()
+  /** Where it is in its collectives, as far as a watchdog asked for that. */
+  at: At | undefined
   /** Number of its last report that was taken. */
   reported = 0
   account: Account | undefined

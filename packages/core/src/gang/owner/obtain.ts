@@ -2,6 +2,7 @@ import { GangflowError, messageOf } from '../../errors/base.js'
 import type { Allocation } from '../contract.js'
 import { RELAYED } from '../store.js'
 import type { OwnedGang } from './gang.js'
+import { lengthOf } from './waited-for.js'
 
 /** Asks the backend for the members; a refusal is the attempt's failure. */
 export async function obtain(gang: OwnedGang, secret: Uint8Array, rendezvous: string): Promise<Allocation | undefined> {
@@ -19,7 +20,7 @@ export async function obtain(gang: OwnedGang, secret: Uint8Array, rendezvous: st
         datastore: location,
         timeouts,
       },
-      AbortSignal.any([signal, AbortSignal.timeout(timeouts.start)]),
+      AbortSignal.any([signal, AbortSignal.timeout(timeouts.provision)]),
     )
     return await start
   } catch (error) {
@@ -31,17 +32,24 @@ export async function obtain(gang: OwnedGang, secret: Uint8Array, rendezvous: st
 function refused(gang: OwnedGang, error: unknown): void {
   const { backend, request } = gang.attempt
   const facts = GangflowError.is(error) ? error : undefined
-  const late = error instanceof Error && error.name === 'TimeoutError'
+  const late = (error instanceof Error && error.name === 'TimeoutError') || facts?.code === 'E_GANG_PROVISION_TIMEOUT'
+  const waited = facts ? `; ${facts.what}` : ''
   gang.fail(
     {
       casualty: { kind: 'member', error: { message: messageOf(error), ...(facts ? { code: facts.code } : {}) } },
       cause: late ? 'timeout' : facts?.code === 'E_GANG_RESOURCES' ? 'user' : 'infrastructure',
       weight: 'own',
-      code: facts?.code ?? 'E_GANG_START',
+      code: late ? 'E_GANG_PROVISION_TIMEOUT' : (facts?.code ?? 'E_GANG_START'),
       summary: late
-        ? `backend '${backend.name}' did not start ${request.size} members within ${gang.timeouts.start} ms`
+        ? `backend '${backend.name}' did not start ${request.size} members within the timeout of ${lengthOf(gang.timeouts.provision)}${waited}`
         : `the ${request.size} members of step '${request.step.name}' could not be started: ${facts?.what ?? messageOf(error)}`,
-      ...(facts?.fix ? { fix: facts.fix } : {}),
+      ...(late
+        ? {
+            fix: "see whether the hosts can be reached; a longer wait is @parallel({ timeouts: { provision: '30m' } })",
+          }
+        : facts?.fix
+          ? { fix: facts.fix }
+          : {}),
     },
     performance.now(),
   )

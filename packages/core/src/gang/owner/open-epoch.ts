@@ -4,6 +4,7 @@ import type { Formation } from '../protocol.js'
 import { allDelivered } from './deliver.js'
 import type { OwnedGang } from './gang.js'
 import type { OwnedMember } from './members.js'
+import { late, lengthOf } from './waited-for.js'
 
 /** Waits for all to join and to have the code, then opens epoch 1: the lowest member id is its control. False when it came to an end before. */
 export async function openEpoch(gang: OwnedGang): Promise<boolean> {
@@ -15,7 +16,7 @@ export async function openEpoch(gang: OwnedGang): Promise<boolean> {
 }
 
 async function allJoined(gang: OwnedGang): Promise<boolean> {
-  const deadline = setTimeout(() => tooLate(gang), gang.timeouts.start)
+  const deadline = setTimeout(() => tooLate(gang), gang.timeouts.join)
   try {
     return (await gang.until(() => gang.ordered.every((member) => member.joining))) === 'ready'
   } finally {
@@ -25,20 +26,12 @@ async function allJoined(gang: OwnedGang): Promise<boolean> {
 
 function tooLate(gang: OwnedGang): void {
   const missing = gang.ordered.filter((member) => !member.joining)
-  const [only] = missing.length === 1 ? missing : []
-  const names = missing.map((member) => `${member.memberId} (${member.host})`).join(', ')
-  const joined = `${gang.members.size - missing.length} of ${gang.attempt.request.size} members`
-  gang.fail(
-    {
-      casualty: { kind: 'member', ...(only ? { node: only.node, host: only.host } : {}) },
-      cause: 'timeout',
-      weight: 'own',
-      code: 'E_GANG_START_TIMEOUT',
-      summary: `${joined} joined within ${gang.timeouts.start / 1000} s; still waited for: ${names}`,
-      fix: 'see what keeps them: a slow start of Node, a busy machine, or an agent that cannot reach the launcher',
-    },
-    performance.now(),
-  )
+  const joined = gang.members.size - missing.length
+  late(gang, missing, {
+    code: 'E_GANG_START_TIMEOUT',
+    what: `${joined} of ${gang.attempt.request.size} members joined within the timeout of ${lengthOf(gang.timeouts.join)}`,
+    fix: "see what keeps them: a slow start of Node, a busy machine, or an agent that cannot reach the launcher; a longer wait is @parallel({ timeouts: { join: '5m' } })",
+  })
 }
 
 function formationOf(gang: OwnedGang): Formation {

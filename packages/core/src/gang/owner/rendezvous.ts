@@ -1,7 +1,9 @@
+import type { BodyState } from '../../body/contract.js'
 import { type Method, Peer } from '../../body/peer.js'
 import type { RelayServer } from '../../datastore/relay/server.js'
 import type { ErrorFacts } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
+import type { At } from '../agent/whereabouts.js'
 import type { Listener } from '../contract.js'
 import { keepDoor } from '../doorkeeper.js'
 import type { Hello } from '../handshake.js'
@@ -22,8 +24,9 @@ export interface RendezvousOptions {
   /** The lease connection ended; it may come back. */
   dropped(member: OwnedMember): void
   lines(member: OwnedMember, lines: readonly LiveLine[]): void
-  state(member: OwnedMember, state: string): void
+  state(member: OwnedMember, state: BodyState): void
   progress(member: OwnedMember, data: Json): void
+  at(member: OwnedMember, at: At): void
 }
 
 /** Where the members of a launcher-owned gang meet: takes them in, refuses all others with a reason. */
@@ -133,8 +136,9 @@ function dataPeer(
     name: `the data connection of member '${member.memberId}'`,
     methods: {
       lines: once((lines) => options.lines(member, lines as unknown as LiveLine[])),
-      state: once((data) => options.state(member, (data as { state: string }).state)),
+      state: once((data) => options.state(member, (data as { state: BodyState }).state)),
       progress: once((data) => options.progress(member, data)),
+      at: once((at) => options.at(member, at as unknown as At)),
       drained: once(() => member.drained.resolve()),
     },
   })

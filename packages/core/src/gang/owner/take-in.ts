@@ -38,7 +38,13 @@ export function takeIn(
     dropped: (member) => awaitReturn(gang, member),
     lines: (member, lines) => gang.lines(member, lines),
     progress: (member, data) => gang.progress(member, data),
+    at: (member, at) => {
+      member.at = at
+      member.active = performance.now()
+    },
     state: (member, state) => {
+      member.phase = { name: state, since: performance.now() }
+      member.active = performance.now()
       if (member.state !== 'done' && (state === 'setup' || state === 'running')) gang.state(member, state)
     },
   })
