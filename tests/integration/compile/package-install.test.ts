@@ -1,4 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import {
   appendFileSync,
   chmodSync,
@@ -191,6 +192,23 @@ describe('an install on a host', () => {
     expect((await install(delivery)).bundle).toBe(second.bundle)
     rmSync(join(second.bundle, '../../verified'))
     expect(await ask(await install(delivery))).toEqual(['one', 'a few words'])
+  })
+
+  it('brings large files in pieces, and files that are the same once', async () => {
+    const made = shop()
+    const large = randomBytes(20 << 20)
+    made.write({ 'large.bin': large, 'data/again.bin': large, 'empty.txt': '', 'tool.sh': '#!/bin/sh\necho ran' })
+    chmodSync(made.path('tool.sh'), 0o755)
+    const delivery = await pack(made)
+    const local = await install(delivery)
+    const at = (name: string) => join(local.file, '..', name)
+    expect(readFileSync(at('large.bin')).equals(large)).toBe(true)
+    expect(readFileSync(at('data/again.bin')).equals(large)).toBe(true)
+    expect(readFileSync(at('empty.txt'), 'utf8')).toBe('')
+    expect(execFileSync(at('tool.sh'), { encoding: 'utf8' })).toBe('ran\n')
+    const sizes = filesIn(join(delivery.cache, 'files')).map((path) => statSync(path).size)
+    expect(sizes.filter((size) => size === large.length)).toHaveLength(1)
+    for await (const { size } of delivery.store.listBlobs()) expect(size).toBeLessThan(9 << 20)
   })
 
   it('gives each copy its own files of the project, and shares those of packages', async () => {

@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { renameSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { copyPackage, factsOf, flow, flowProject } from './delivery.js'
+import { project } from '../../../packages/core/test/compile/project.js'
+import { copyPackage, factsOf, flow, flowProject, repository } from './delivery.js'
 
 /** (module (func (export "answer") (result i32) i32.const 42)) */
 const fortyTwo = Buffer.from('0061736d010000000105016000017f03020100070a0106616e7377657200000a06010400412a0b', 'hex')
@@ -167,5 +169,40 @@ export = Common`,
     const manifest = '{ "name": "one", "dependencies": { "two": "*" } }'
     made.write({ 'other/one/package.json': manifest })
     expect(await factsOf(made, 'app/flow.ts')).toBe('two')
+  })
+})
+
+describe('gangflow check --package', () => {
+  const check = (made: { root: string }): { status: number | null; stdout: string } =>
+    spawnSync(
+      process.execPath,
+      [`${repository}packages/core/dist/cli.cjs`, 'check', 'flow.ts', '--package', '--json'],
+      {
+        cwd: made.root,
+        encoding: 'utf8',
+      },
+    )
+
+  it('says what would travel, by the rules of the config file', () => {
+    const made = project({
+      'package.json': '{ "name": "shop", "type": "module" }',
+      'flow.ts': flow('one', `import one from 'one'`),
+      'node_modules/one/package.json': '{ "name": "one", "version": "1.0.0" }',
+      'node_modules/one/index.js': `module.exports = 'one'`,
+      'data/large.bin': Buffer.alloc(50_000),
+      'gangflow.config.json': '{ "package": { "exclude": ["data/"], "limit": "1kB" } }',
+    })
+    made.linkTo(`${repository}packages/core`, 'node_modules/@gangflow/core')
+    const { status, stdout } = check(made)
+    const { package: summary } = JSON.parse(stdout)
+    expect(summary.project.sort()).toEqual(['flow.ts', 'gangflow.config.json', 'package.json'])
+    expect(summary.parts.map(({ name }: { name: string }) => name)).toEqual(['@gangflow/core', 'shop', 'one'])
+    // More than the limit that is set.
+    expect(status).toBe(2)
+    made.write({ 'gangflow.config.json': '{ "package": { "exclude": "data/" } }' })
+    expect(check(made)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('package must be { include: [patterns]'),
+    })
   })
 })

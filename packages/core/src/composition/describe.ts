@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { compileFlow } from '../compile/compile-flow.js'
 import type { CompiledFlow } from '../compile/contract.js'
 import type { PackageSummary } from '../compile/package/summary.js'
+import type { Datastore } from '../datastore/contract.js'
 import { defaultDatastore, openDatastore } from '../datastore/open.js'
 import type { FlowDescription } from '../flow/description.js'
 
@@ -24,25 +25,30 @@ export const describePackage = (
   file: string,
   options: DescribeOptions = {},
 ): Promise<{ readonly flow: FlowDescription; readonly package: PackageSummary }> =>
-  withCompiled(file, options, async (compiled) => {
+  withCompiled(file, options, async (compiled, datastore) => {
     const { readSettings } = await import('./settings.js')
+    const { foldersOf } = await import('../compile/package/project-parts.js')
     const { summarize } = await import('../compile/package/summary.js')
     const settings = await readSettings(file, {}, false)
     return {
       flow: compiled.description,
-      package: await summarize(compiled, settings.options.package, options.signal),
+      package: await summarize(
+        compiled,
+        { ...settings.options.package, without: foldersOf(datastore) },
+        options.signal,
+      ),
     }
   })
 
 async function withCompiled<T>(
   file: string,
   options: DescribeOptions,
-  use: (compiled: CompiledFlow) => Promise<T>,
+  use: (compiled: CompiledFlow, datastore: Datastore) => Promise<T>,
 ): Promise<T> {
   const request = { file, ...(options.signal && { signal: options.signal }) }
   const datastore = await openDatastore(options.datastore ?? defaultDatastore(file))
   try {
-    return await use(await compileFlow(request, datastore))
+    return await use(await compileFlow(request, datastore), datastore)
   } catch (error) {
     if ((error as { code?: unknown }).code !== 'E_DATASTORE_PERMISSION' || options.datastore !== undefined) throw error
     return await elsewhere(request, use)
@@ -51,11 +57,14 @@ async function withCompiled<T>(
   }
 }
 
-async function elsewhere<T>(request: { file: string }, use: (compiled: CompiledFlow) => Promise<T>): Promise<T> {
+async function elsewhere<T>(
+  request: { file: string },
+  use: (compiled: CompiledFlow, datastore: Datastore) => Promise<T>,
+): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'gangflow-describe-'))
   const datastore = await openDatastore(folder)
   try {
-    return await use(await compileFlow(request, datastore))
+    return await use(await compileFlow(request, datastore), datastore)
   } finally {
     await datastore.close()
     await rm(folder, { recursive: true, force: true })

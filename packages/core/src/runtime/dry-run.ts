@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path'
 import type { CompiledFlow } from '../compile/contract.js'
+import { foldersOf } from '../compile/package/project-parts.js'
 import { summarize } from '../compile/package/summary.js'
 import { GangflowError } from '../errors/base.js'
 import type { StepDescription } from '../flow/description.js'
@@ -26,7 +27,9 @@ export async function dryRun(services: RunServices, request: RunRequest, control
   control.named(description.name, 'dry-run')
   for (const plan of plans) control.emit({ type: 'plan', plan })
   const sent = isDelivered(backend) && plans.some(({ kind }) => kind === 'gang')
-  const summary = sent ? await summarize(compiled, compiled.package, control.signal) : undefined
+  const summary = sent
+    ? await summarize(compiled, { ...compiled.package, without: foldersOf(services.datastore) }, control.signal)
+    : undefined
   if (summary) control.emit({ type: 'package', summary })
   const durationMs = performance.now() - startedAt
   const result: RunResult = {

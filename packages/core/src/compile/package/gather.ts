@@ -18,11 +18,14 @@ export interface Gathered {
   has(path: string): boolean
 }
 
-/** Lists what travels; reads nothing of it but names, sizes and package.json files. */
+/**
+ * Lists what travels; reads nothing of it but names, sizes and package.json files. `without`: folders that stay here
+ * whatever the rules say.
+ */
 export async function gather(
   flow: { readonly file: string; readonly core: string; readonly uses: BundleUses },
   addons: readonly string[],
-  options: PackageOptions,
+  options: PackageOptions & { readonly without?: readonly string[] },
   signal?: AbortSignal,
 ): Promise<Gathered> {
   const links = new Links()

@@ -71,9 +71,8 @@ export class IgnoreRules {
     for (const { folder, patterns } of [...this.first, ...this.nested, ...this.last]) {
       const inside = relative(folder, path)
       if (inside === '' || inside.startsWith('../')) continue
-      const { ignored, unignored } = patterns.test(isFolder ? `${inside}/` : inside)
-      if (ignored) left = true
-      else if (unignored) left = false
+      const said = verdictOf(patterns, isFolder ? `${inside}/` : inside)
+      if (said !== undefined) left = said
     }
     return left
   }
@@ -83,4 +82,14 @@ export class IgnoreRules {
     const inside = relative(this.root, path)
     return this.include.some((pattern) => pattern.replace(/^\//, '').startsWith(`${inside}/`))
   }
+}
+
+/** What one set of patterns says: true leaves it out. What brings a folder back brings back what is in it. */
+function verdictOf(patterns: Ignore, path: string): boolean | undefined {
+  const { ignored, unignored } = patterns.test(path)
+  if (ignored || unignored) return ignored
+  for (let end = path.lastIndexOf('/', path.length - 2); end > 0; end = path.lastIndexOf('/', end - 1)) {
+    if (patterns.test(path.slice(0, end + 1)).unignored) return false
+  }
+  return undefined
 }

@@ -9,11 +9,13 @@ import { thisPlatform } from './host-platform.js'
 import { encode, type Manifest, type Template } from './manifest.js'
 import { nativesOf } from './natives.js'
 import { bytesOf, type Part } from './parts.js'
-import { projectFolder } from './project-parts.js'
+import { foldersOf, projectFolder } from './project-parts.js'
 import { bytesFrom, DEFAULT_LIMIT, requireLimit } from './size-limit.js'
 import { hasAll, type StoredPart, storePart } from './store-part.js'
 import { type PlaceOf, slotsOf } from './template.js'
 
+/** How often the project is looked at anew when something in it vanished meanwhile. */
+const TRIES = 3
 /** Parts that are read and stored at once. */
 const AT_ONCE = 4
 
@@ -29,14 +31,22 @@ export async function packFlow(
   signal?: AbortSignal,
 ): Promise<PackageRef> {
   const bundle = await readBundle(flow)
-  const gathered = await gather(flow, bundle.addons, options, signal)
-  requireLimit(gathered.parts, projectFolder(flow.file), bytesFrom(options.limit ?? DEFAULT_LIMIT))
-  for (let again = false; ; again = true) {
-    const packed = await storeAll(flow, bundle, gathered, store, options, signal)
-    // A collection may have taken what was found there before the record named it.
-    if (again || (await hasAll(store, packed.blobs))) return packed.ref
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const gathered = await gather(flow, bundle.addons, { ...options, without: foldersOf(store) }, signal)
+      requireLimit(gathered.parts, projectFolder(flow.file), bytesFrom(options.limit ?? DEFAULT_LIMIT))
+      const packed = await storeAll(flow, bundle, gathered, store, options, signal)
+      // A collection may have taken what was found there before the record named it.
+      if (tries === TRIES || (await hasAll(store, packed.blobs))) return packed.ref
+    } catch (error) {
+      if (tries === TRIES || !hasVanished(error)) throw error
+    }
   }
 }
+
+/** A file that was listed and is no more: an editor's, a program's that runs. */
+const hasVanished = (error: unknown): boolean =>
+  error instanceof Error && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'
 
 async function storeAll(
   flow: PackedFlow,

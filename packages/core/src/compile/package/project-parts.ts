@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { Datastore } from '../../datastore/contract.js'
 import { nearestPackage, owningPackage, type Package } from '../packages.js'
 import { IgnoreRules } from './ignore-rules.js'
 import type { Part, PartFile } from './parts.js'
@@ -8,6 +9,12 @@ import { fileOf, walk } from './walk.js'
 
 /** Whether a path is a folder or below it. */
 export const isWithin = (folder: string, path: string): boolean => path === folder || path.startsWith(`${folder}/`)
+
+/** The folder of a datastore on this machine: it may lie in the project, and never travels. */
+export function foldersOf({ location }: Pick<Datastore, 'location'>): string[] {
+  const path = /^dir:(.*?)(?:\?[a-z,]+)?$/.exec(location)?.[1]
+  return path !== undefined && existsSync(path) ? [realpathSync(path)] : []
+}
 
 /** The flow's own folder: that of the nearest package.json, else the file's. */
 export const projectFolder = (flow: string): string => dirname(nearestPackage(flow)?.manifest ?? flow)
@@ -19,17 +26,18 @@ export const projectFolder = (flow: string): string => dirname(nearestPackage(fl
 export async function projectParts(
   flow: string,
   sources: readonly string[],
-  options: { include?: readonly string[]; exclude?: readonly string[] },
+  options: { include?: readonly string[]; exclude?: readonly string[]; without?: readonly string[] },
   signal?: AbortSignal,
 ): Promise<Part[]> {
+  const without = new Set(options.without)
   const root = projectFolder(flow)
   const rules = await IgnoreRules.of(root, foldersAbove(root), options)
   const own = await walk(
     root,
     {
       rules,
-      leaves: (at, path, isFolder) => at.leaves(path, isFolder),
-      enters: (at, path) => at.mayHold(path),
+      leaves: (at, path, isFolder) => without.has(path) || at.leaves(path, isFolder),
+      enters: (at, path) => !without.has(path) && at.mayHold(path),
       within: (at, folder) => at.within(folder),
     },
     signal,

@@ -51,7 +51,7 @@ export function requireLimit(parts: readonly Part[], project: string, limit: num
   throw new GangflowError({
     code: 'E_CODE_LIMIT',
     what: `the flow with its packages and the files of ${project} has ${sizeText(bytes)}, and at most ${sizeText(limit)} are sent to hosts; largest: ${entries.map(({ name, bytes }) => `${name} ${sizeText(bytes)}`).join(', ')}`,
-    fix: `name what the steps do not read in ${project}/.gangflowignore (or in package.exclude of gangflow.config.ts), or raise package.limit there`,
+    fix: `name what the steps do not read in ${project}/.gangflowignore (or in package.exclude of gangflow.config.ts), or raise package.limit there; without a package.json of its own, a flow's folder is all that of the next one above`,
     details: { bytes, limit, largest: entries },
   })
 }

@@ -12,6 +12,8 @@ import { bytesOf, type Part, type PartFile } from './parts.js'
 const PACK = 1 << 20
 /** Files from this size on are packed alone. */
 const LARGE = 256 << 10
+/** Bytes that are compressed to see whether that is of use. */
+const SAMPLE = 64 << 10
 /** On average this many small files of the project are in one pack: a change sends all of them. */
 const PROJECT_PACK = 8
 
@@ -80,11 +82,10 @@ async function storeAnew(part: Part, store: Datastore, options: StorePartOptions
   const packs: Pack[] = []
   let moved = 0
   const put = async (bytes: Uint8Array, first: number, count: number): Promise<void> => {
-    const pressed = await promisify(gzip)(bytes, { level: 6 })
-    const useful = pressed.length < bytes.length * 0.95
-    const { ref, fresh } = await putBlob(store, useful ? pressed : bytes, signal)
+    const pressed = await compressed(bytes)
+    const { ref, fresh } = await putBlob(store, pressed ?? bytes, signal)
     if (fresh) moved += ref.size
-    packs.push({ blob: ref, ...(useful ? { gzip: true } : {}), first, count })
+    packs.push({ blob: ref, ...(pressed ? { gzip: true } : {}), first, count })
   }
   let held: Buffer[] = []
   const flush = async () => {
@@ -130,6 +131,18 @@ async function storeAnew(part: Part, store: Datastore, options: StorePartOptions
     blobs: [ref.hash, ...packs.map(({ blob }) => blob.hash)],
     moved,
   }
+}
+
+/** Gzip'd, or undefined where that is of no use; of much, a sample from the middle says so. */
+async function compressed(bytes: Uint8Array): Promise<Uint8Array | undefined> {
+  const press = promisify(gzip)
+  if (bytes.length > LARGE) {
+    const at = bytes.length >> 1
+    const sample = bytes.subarray(at, at + SAMPLE)
+    if ((await press(sample, { level: 1 })).length > sample.length * 0.95) return undefined
+  }
+  const pressed = await press(bytes, { level: 5 })
+  return pressed.length < bytes.length * 0.95 ? pressed : undefined
 }
 
 /** By the place alone, so that a change of a file moves no border: neither does one that comes or goes. */

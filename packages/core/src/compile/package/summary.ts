@@ -3,6 +3,7 @@ import { type PackedFlow, readBundle } from './bundle-text.js'
 import type { PackageOptions } from './contract.js'
 import { gather } from './gather.js'
 import { bytesOf } from './parts.js'
+import { projectFolder } from './project-parts.js'
 import { bytesFrom, DEFAULT_LIMIT, largest } from './size-limit.js'
 
 /** What would travel to hosts, for people and `--json`. Nothing is stored for it. */
@@ -21,17 +22,17 @@ export interface PackageSummary {
   }[]
   /** What takes most: packages, and entries of the project's folders. */
   readonly largest: readonly { readonly name: string; readonly bytes: number }[]
-  /** The project's own files, by their places; at most 1000. */
+  /** The project's own files, from the folder of the flow's package; at most 1000. */
   readonly project: readonly string[]
 }
 
 export async function summarize(
   flow: PackedFlow,
-  options: PackageOptions = {},
+  options: PackageOptions & { readonly without?: readonly string[] } = {},
   signal?: AbortSignal,
 ): Promise<PackageSummary> {
   const { addons } = await readBundle(flow)
-  const { parts, base } = await gather(flow, addons, options, signal)
+  const { parts } = await gather(flow, addons, options, signal)
   const listed = parts.map((part) => {
     const { name, version, kind, files } = part
     return { name, ...(version === undefined ? {} : { version }), kind, files: files.length, bytes: bytesOf(part) }
@@ -43,6 +44,6 @@ export async function summarize(
     limit: bytesFrom(options.limit ?? DEFAULT_LIMIT),
     parts: listed.filter(({ files }) => files > 0).sort((a, b) => b.bytes - a.bytes),
     largest: largest(parts, 10),
-    project: project.slice(0, 1000).map(({ at }) => relative(base, at)),
+    project: project.slice(0, 1000).map(({ at }) => relative(projectFolder(flow.file), at)),
   }
 }

@@ -12,6 +12,9 @@ export interface WalkRules<R> {
   within(rules: R, folder: string): Promise<R>
 }
 
+/** A project of more files is none: its folder is a home, or holds data. */
+const MOST_FILES = 100_000
+
 type Found = Pick<Part, 'files' | 'links' | 'folders'>
 
 /** Everything below a folder that is not left out, in the order of names. */
@@ -19,8 +22,9 @@ export async function walk<R>(root: string, { rules, ...how }: WalkRules<R>, sig
   const found = { files: [] as PartFile[], links: [] as [string, string][], folders: [] as string[] }
   const visit = async (folder: string, above: R): Promise<void> => {
     signal?.throwIfAborted()
+    if (found.files.length > MOST_FILES) throw tooMany(root, found.files)
     const inner = await how.within(above, folder)
-    const entries = await readdir(folder, { withFileTypes: true }).catch(unreadable(folder))
+    const entries = await readdir(folder, { withFileTypes: true }).catch(unlessGone(folder))
     entries.sort((a, b) => (a.name < b.name ? -1 : 1))
     let kept = 0
     const kinds = await Promise.all(entries.map((entry) => lstat(join(folder, entry.name)).catch(() => undefined)))
@@ -70,7 +74,22 @@ async function addLink(root: string, path: string, found: { files: PartFile[]; l
   return 1
 }
 
-const unreadable = (folder: string) => (cause: unknown) => {
+function tooMany(root: string, files: readonly PartFile[]): GangflowError {
+  const counts = new Map<string, number>()
+  for (const { at } of files) {
+    const first = relative(root, at).split('/')[0]!
+    counts.set(first, (counts.get(first) ?? 0) + 1)
+  }
+  const most = [...counts].sort(([, a], [, b]) => b - a).slice(0, 5)
+  return new GangflowError({
+    code: 'E_CODE_LIMIT',
+    what: `${root}, which is the folder of the flow's package.json, has more than ${MOST_FILES} files to be sent to hosts; most are in ${most.map(([name, count]) => `${name} (${count})`).join(', ')}`,
+    fix: `name what the steps do not read in ${root}/.gangflowignore, or give the flow's folder a package.json of its own`,
+  })
+}
+
+const unlessGone = (folder: string) => (cause: NodeJS.ErrnoException) => {
+  if (cause.code === 'ENOENT') return []
   throw new GangflowError(
     {
       code: 'E_CODE_UNREADABLE',
