@@ -272,6 +272,19 @@ describe('the scope of a gang', () => {
   })
 })
 
+it('holds little of many small blobs that are put at once', async () => {
+  const relay = await relayed()
+  const store = relay.open()
+  await store.putRecord('warm', 1)
+  const before = await Promise.all([relay.owner.tell('?'), relay.host.tell('?')])
+  const blobs = Array.from({ length: 1000 }, (_, seed) => bytesOf(200 << 10, seed + 1))
+  const refs = await Promise.all(blobs.map((bytes) => store.putBlob(bytes, { durable: false })))
+  const after = await Promise.all([relay.owner.tell('?'), relay.host.tell('?')])
+  for (const [index, peak] of after.entries()) expect(peak - before[index]!).toBeLessThan(120 * MB)
+  const owner = await openDatastore(relay.root)
+  expect(blobs[999]!.equals(await owner.getBlob(refs[999]!.hash))).toBe(true)
+})
+
 it('carries 300 MB both ways, beside many small asks, in little memory', async () => {
   const relay = await relayed()
   const store = relay.open()

@@ -1,6 +1,9 @@
 import type { Duplex } from 'node:stream'
 import { encodeRelay, type RelayFrame, type RelayMessage, RelayReader } from './wire.js'
 
+/** Bytes of asks that wait for the store, before their client has to wait too. */
+const HELD = 16 << 20
+
 /** Frames over a stream, either side. What was received before the end is given before the end is told. */
 export class RelayConnection {
   readonly #stream: Duplex
@@ -8,6 +11,8 @@ export class RelayConnection {
   readonly #take: (frame: RelayFrame) => void
   readonly #ended: (error: unknown) => void
   #over = false
+  /** Bytes that came with asks which are still worked on. */
+  #held = 0
 
   constructor(stream: Duplex, take: (frame: RelayFrame) => void, ended: (error: unknown) => void) {
     this.#stream = stream
@@ -31,8 +36,17 @@ export class RelayConnection {
     if (pieces.length > 1) this.#stream.uncork()
   }
 
+  /**
+   * Bytes that are held for this connection's sake, more or fewer: nothing further is taken from it while they are many.
+   */
+  hold(bytes: number): void {
+    this.#held += bytes
+    if (this.#held > HELD) this.#stream.pause()
+    else if (this.#stream.isPaused()) this.#stream.resume()
+  }
+
   /** Whether the connection alone keeps this process alive. */
-  hold(on: boolean): void {
+  keepAlive(on: boolean): void {
     const socket = this.#stream as Duplex & { ref?(): void; unref?(): void }
     if (on) socket.ref?.()
     else socket.unref?.()

@@ -91,7 +91,7 @@ export class RelayLink {
         pending.credited()
         pending.wait.end()
         signal?.removeEventListener('abort', aborted)
-        if (this.#pending.size === 0) this.#connection?.hold(false)
+        if (this.#pending.size === 0) this.#connection?.keepAlive(false)
       }
       const pending: Pending = {
         id,
@@ -174,7 +174,7 @@ export class RelayLink {
           this.#connection = connection
           if (this.#closed !== undefined) connection.close()
           for (const pending of this.#pending.values()) this.#send(pending, connection)
-          if (this.#pending.size === 0) connection.hold(false)
+          if (this.#pending.size === 0) connection.keepAlive(false)
           resolve()
         },
         (error) => {
@@ -193,7 +193,7 @@ export class RelayLink {
   #send(pending: Pending, connection: RelayConnection): void {
     const { id, request } = pending
     const round = ++pending.round
-    connection.hold(true)
+    connection.keepAlive(true)
     const low = this.#pending.keys().next().value ?? id
     const again = round > 1 ? { again: true as const } : {}
     const { op, params, bytes } = request

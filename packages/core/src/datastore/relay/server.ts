@@ -139,6 +139,7 @@ export class RelayServer {
     const transfer = { cancel, upload, download }
     open.set(id, transfer)
     if (op === 'upload') session.uploads.set(id, transfer)
+    connection.hold(bytes.length)
     const tick = setInterval(() => connection.send({ t: 'tick', id }), TICK_MS).unref()
     try {
       let answer = ask.again ? session.answers.get(id) : undefined
@@ -154,6 +155,7 @@ export class RelayServer {
       connection.send({ t: 'answer', id, error: errorToWire(error, `'${op}'`) })
     } finally {
       clearInterval(tick)
+      connection.hold(-bytes.length)
       open.delete(id)
     }
   }
