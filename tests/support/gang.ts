@@ -247,9 +247,9 @@ export function alive(pid: number): boolean {
 }
 
 /** Waits until it holds; fails saying what did not. */
-export async function until(holds: () => boolean, what: string, ms = 10_000 * slack): Promise<void> {
+export async function until(holds: () => boolean | Promise<boolean>, what: string, ms = 10_000 * slack): Promise<void> {
   const deadline = performance.now() + ms
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`)
     await sleep(20)
   }

@@ -1,5 +1,6 @@
 import { GangflowError } from '../errors/base.js'
 import type { FlowDescription } from '../flow/description.js'
+import type { GangBackend } from '../gang/contract.js'
 import type { RunRequest } from './run.js'
 
 /** Refuses, before anything is started, a flow with faults and options that name what it does not have. */
@@ -28,6 +29,23 @@ export function checkFlow(description: FlowDescription, { inspect }: Pick<RunReq
   }
   if (inspect && !description.steps.some((step) => step.name === inspect.step))
     throw unknownStep(description, inspect.step)
+}
+
+/** Refuses, before a run exists, gangs of a literal size that the backend cannot give; throws what its `plan` throws. */
+export function checkGangs(description: FlowDescription, backend: GangBackend): void {
+  for (const step of description.steps) {
+    const size = literalSize(description, step.name)
+    if (!step.gang || size === null) continue
+    const address = { flow: description.name, run: 'check', step: step.name, task: '1', attempt: 0 }
+    backend.plan({ address, step, size, resources: step.resources })
+  }
+}
+
+/** The literal `numParallel` of the transition that leads to a gang; null for a computed one. */
+export function literalSize({ steps }: FlowDescription, gang: string): number | null {
+  for (const { transition } of steps)
+    if (transition.kind === 'gang' && transition.target === gang) return transition.size
+  return null
 }
 
 function line({ code, what, fix, location }: FlowDescription['complaints'][number]): string {

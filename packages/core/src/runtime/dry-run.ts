@@ -8,7 +8,7 @@ import type { Json } from '../flow/values.js'
 import type { GangBackend } from '../gang/contract.js'
 import { isDelivered } from '../gang/owner/deliver.js'
 import type { Keeper } from '../process/contract.js'
-import { checkFlow } from './check.js'
+import { checkFlow, literalSize } from './check.js'
 import type { RunResult, StepPlan } from './contract.js'
 import type { RunControl } from './control.js'
 import { findOrigin } from './resume.js'
@@ -61,7 +61,7 @@ function planStep(
     const request = { argv: [process.execPath, join(core, 'dist', 'body.cjs')], cwd: dirname(description.file) }
     return { ...shared, kind: 'task', request }
   }
-  const size = sizeOf(step, description.steps)
+  const size = literalSize(description, step.name)
   const address = { flow: description.name, run: '<run>', step: step.name, task: '<task>', attempt: 0 }
   const request = backend.plan({ address, step, size: size ?? 1, resources: step.resources })
   return {
@@ -70,13 +70,6 @@ function planStep(
     size: size ?? '<from the step>',
     request: JSON.parse(JSON.stringify(request)) as Json,
   }
-}
-
-/** The literal `numParallel` of the transition that leads to the gang. */
-function sizeOf(step: StepDescription, steps: readonly StepDescription[]): number | null {
-  for (const { transition } of steps)
-    if (transition.kind === 'gang' && transition.target === step.name) return transition.size
-  return null
 }
 
 const secret = /key|token|secret|password|passwd|credential/i

@@ -12,7 +12,7 @@ import type { GangBackend, RunGang } from '../gang/contract.js'
 import type { Keeper } from '../process/contract.js'
 import type { Capacity } from './admission.js'
 import type { SaveArtifact } from './catch.js'
-import { checkFlow } from './check.js'
+import { checkFlow, checkGangs } from './check.js'
 import { type RunContext, stepsOf } from './context.js'
 import type { RunOptions, RunResult } from './contract.js'
 import { FAILURE_GRACE_MS, type RunControl } from './control.js'
@@ -104,10 +104,12 @@ async function begin(
     prepareFirst({ ...made, baseEnv, env, ...(inspect ? { inspect } : {}) }, steps, steps.get(first)!)
   const parameters = await services.parameters(description, origin?.record.parameters)
   control.signal.throwIfAborted()
+  const backend = services.backend(keeper, compiled.core)
+  // What is reused of an origin may have asked for more.
+  if (!origin) checkGangs(description, backend)
   const run = await claimRun(datastore, flow, wished)
   const resume = origin?.plan ?? fresh(description)
   if (origin) await copyReused(datastore, { flow, run, origin: origin.record.run }, resume.reused)
-  const backend = services.backend(keeper, compiled.core)
   const record: RunRecord = {
     version: 1,
     flow,
