@@ -15,6 +15,8 @@ import type { ArtifactRef, BlobRef } from './contract.js'
  *   flows/FLOW/RUN/tasks/STEP/TASK/spec                         TaskRecord, created when scheduled
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/start             AttemptRecord
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/failed            AttemptFailedRecord, create-if-absent
+ *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/head     a gang's epoch E, or its end under E-1; create-if-absent
+ *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/beat     the control's lease, where no owner watches
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/nodes/N  NodeRecord, one per member that ran a body
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/logs/E/N/PROC/C   LogChunkRecord, C counts from 000000
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/plans/N           what a plugin performed (D6)
@@ -203,6 +205,8 @@ export const keys = {
   attemptStart: (a: AttemptAddress) => `${keys.attempt(a)}/start`,
   attemptFailed: (a: AttemptAddress) => `${keys.attempt(a)}/failed`,
   node: (a: AttemptAddress, epoch: number, node: number) => `${keys.attempt(a)}/epochs/${epoch}/nodes/${node}`,
+  epochHead: (a: AttemptAddress, version: number) => `${keys.attempt(a)}/epochs/${version}/head`,
+  epochBeat: (a: AttemptAddress, epoch: number) => `${keys.attempt(a)}/epochs/${epoch}/beat`,
   logs: (a: AttemptAddress) => `${keys.attempt(a)}/logs`,
   log: (a: AttemptAddress, epoch: number, node: number, process: string) =>
     `${keys.logs(a)}/${epoch}/${node}/${safe(process)}`,
