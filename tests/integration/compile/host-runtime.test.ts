@@ -42,7 +42,7 @@ describe('the runtime of a host', () => {
     expect(node).toBeUndefined()
     expect(keeper).toBe(platform.os === 'linux')
     const built = layers[0]!.files.flatMap(({ path }) => /core\/dist\/(.*)/.exec(path)?.[1] ?? [])
-    expect(built).toEqual(['agent-main.cjs', 'agent.cjs', 'mesh.cjs'])
+    expect(built).toEqual(['agent-main.cjs', 'agent.cjs', 'mesh.cjs', 'probe.cjs'])
     const [layer] = layers as [RuntimeLayer]
     expect(present(directory, layer)).toBe(3)
     expect(await unpack(directory, layer)).toBe(0)

@@ -48,13 +48,16 @@ export class ProbeSession {
     this.#child.stderr!.on('data', (chunk: Buffer) => {
       this.#stderr = (this.#stderr + chunk.toString('utf8')).slice(-8192)
     })
-    const end = (how: string) => {
-      this.#over ??= new ConnectionFailed(sshFailure(spec.host, this.#stderr, how))
+    // 255 is ssh's own; any other exit code is that of what ran on the host.
+    const end = (how: string, own: boolean) => {
+      this.#over ??= own
+        ? new ConnectionFailed(sshFailure(spec.host, this.#stderr, how))
+        : new Error(`what looks at the host ended there (${how}): ${this.#stderr.trim().slice(-300)}`)
       for (const { reject } of this.#waiting.values()) reject(this.#over)
       this.#waiting.clear()
     }
-    this.#child.once('error', (error) => end(error.message))
-    this.#child.once('close', (code, by) => end(by ?? `exit code ${code}`))
+    this.#child.once('error', (error) => end(error.message, true))
+    this.#child.once('close', (code, by) => end(by ?? `exit code ${code}`, code === 255))
     createInterface(this.#child.stdout!).on('line', (line) => this.#hear(line))
     const words = ['exec', node, program, this.#nonce, work].map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
     this.#child.stdin!.write(`${words.join(' ').replace("'exec'", 'exec')}\n`)

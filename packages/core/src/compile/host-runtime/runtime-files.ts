@@ -35,9 +35,9 @@ export function nodeServes(version: string | undefined): boolean {
 
 type Source = Pick<RuntimeFile, 'path' | 'source' | 'executable'>
 
-/** What an agent loads. Its bodies come with their flow, or are those of a core that is there. */
+/** What an agent loads, and what the doctor looks with. Its bodies come with their flow, or are those of a core that is there. */
 async function agentFiles(core: string): Promise<Source[]> {
-  const names = await coreFiles(core, ['agent.cjs'])
+  const names = await coreFiles(core, ['agent.cjs', 'probe.cjs'])
   return names.map((name) => ({ path: `${scope}/core/${name}`, source: join(core, name), executable: false }))
 }
 
