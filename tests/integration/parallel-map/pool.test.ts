@@ -114,8 +114,14 @@ describe('a pool', () => {
   it('keeps no program alive, nor does a map that is over', () => {
     const { stdout, stderr, status } = program(`
       const pool = new WorkerPool(2)
+      await pool.warm()
       console.log(await pool.map([1, 2], (x) => x), await parallelMap([3], (x) => x))
       for await (const one of parallelMap.iter([1, 2, 3], (x) => x)) break
+      await pool.close()
+      const processes = new WorkerPool({ workers: 1, isolation: 'process' })
+      await processes.warm()
+      await processes.close()
+      new WorkerPool(1).map([1], (x) => x)
     `)
     expect([stdout.trim(), stderr, status]).toEqual(['[ 1, 2 ] [ 3 ]', '', 0])
   })

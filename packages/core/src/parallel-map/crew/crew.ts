@@ -7,7 +7,7 @@ import type { Done, FromWorker, Program } from '../protocol.js'
 import { unsendable } from '../sendable.js'
 import type { Flying } from './flying.js'
 import type { Gone, WorkerEvents, WorkerHandle } from './handle.js'
-import { lossOf } from './loss.js'
+import { lossOf, suspectsOf } from './loss.js'
 import { Member, type Sentence } from './member.js'
 import { startProcess } from './process.js'
 import { startThread } from './thread.js'
@@ -86,8 +86,10 @@ export class Crew {
   /** Resolves when all workers that were asked for can work; rejects with what keeps them from it. */
   async ready(): Promise<void> {
     while ([...this.members].some((member) => !member.ready)) {
+      for (const member of this.members) member.handle.keepAlive(true)
       await new Promise<void>((resolve, reject) => this.#waiting.add({ resolve, reject }))
     }
+    this.#rest()
   }
 
   #tell(error?: unknown): void {
@@ -107,6 +109,7 @@ export class Crew {
   async kill(member: Member, sentence: Sentence): Promise<void> {
     member.sentence ??= sentence
     member.leaving = true
+    member.handle.keepAlive(true)
     await member.handle.kill()
   }
 
@@ -139,8 +142,9 @@ export class Crew {
 
   /** What waits at a process cannot be taken back: nothing waits behind long items there. */
   #mayQueue(member: Member): boolean {
-    if (this.options.isolation === 'thread') return true
     const [flying] = member.flying.values()
+    if (flying?.chunk.alone) return false
+    if (this.options.isolation === 'thread') return true
     return (flying?.job.sizing.cost ?? Number.POSITIVE_INFINITY) < 5
   }
 
@@ -148,7 +152,7 @@ export class Crew {
     const jobs = [...this.jobs]
     for (let step = 0; step < jobs.length; step++) {
       const job = jobs[(this.#turn + step) % jobs.length]!
-      const chunk = job.take(this.#size)
+      const chunk = job.take(this.#size, member.flying.size === 0)
       if (chunk === undefined) {
         // An iterator says only when asked that nothing more comes.
         this.settle(job)
@@ -240,7 +244,7 @@ export class Crew {
     const handle: WorkerHandle = start({ worker, heap: this.options.heap }, events)
     member = new Member(worker, handle)
     this.members.add(member)
-    handle.keepAlive(this.jobs.size > 0)
+    handle.keepAlive(this.jobs.size > 0 || this.#waiting.size > 0)
     member.begin(this.options.init)
   }
 
@@ -351,18 +355,24 @@ export class Crew {
     job.check()
     if (!job.over || !this.jobs.delete(job)) return
     for (const member of this.members) member.drop(job)
-    if (this.jobs.size > 0) return
+    if (this.jobs.size === 0) this.#rest()
+  }
+
+  /** Without work, workers keep no program alive. */
+  #rest(): void {
+    if (this.jobs.size > 0 || this.#waiting.size > 0) return
     this.#watch.stop()
-    for (const member of this.members) member.handle.keepAlive(false)
+    for (const member of this.members) if (!member.leaving) member.handle.keepAlive(false)
   }
 
   #gone(member: Member, gone: Gone): void {
     this.members.delete(member)
     const expected = member.sentence?.why === 'stop' || member.sentence?.why === 'resize'
     let held = 0
+    const suspects = suspectsOf(member.flying.values(), gone)
     for (const flying of member.flying.values()) {
-      const loss = lossOf(flying, gone, member.sentence)
-      held += loss.failed.length
+      const loss = lossOf(flying, suspects, gone, member.sentence)
+      held += loss.failed.length + loss.doubtful
       const { job } = flying
       for (const { index, error } of loss.failed) job.itemFailed(index, error)
       for (const chunk of loss.again) job.again(chunk)

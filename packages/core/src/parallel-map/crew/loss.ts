@@ -1,57 +1,64 @@
 import { ItemError } from '../item-error.js'
 import type { Chunk } from '../job/source.js'
 import type { Flying } from './flying.js'
-import type { Gone } from './handle.js'
+import type { Gone, Held } from './handle.js'
 import type { Sentence } from './member.js'
 
-/** What becomes of a batch whose worker is gone: the items that it held fail, the others are done elsewhere. */
+/** What becomes of a batch whose worker is gone: the item that it held fails, the others are done elsewhere. */
 export interface Loss {
   readonly failed: readonly { readonly index: number; readonly error: ItemError }[]
   readonly again: readonly Chunk[]
+  /** How many of `again` may have been the one. */
+  readonly doubtful: number
 }
 
-export function lossOf(flying: Flying, gone: Gone, sentence: Sentence | undefined): Loss {
-  const held = gone.held.filter(({ batch, position }) => batch === flying.number && !flying.isSettled(position))
-  const positions = new Set(held.map(({ position }) => position))
-  const guilty = new Set([...positions].filter((position) => isGuilty(position, flying, sentence)))
+/** What the worker had in work and had not said the result of. */
+export function suspectsOf(flying: Iterable<Flying>, gone: Gone): Held[] {
+  const batches = new Map([...flying].map((one) => [one.number, one]))
+  return gone.held.filter(({ batch, position }) => batches.get(batch)?.isSettled(position) === false)
+}
+
+export function lossOf(flying: Flying, suspects: readonly Held[], gone: Gone, sentence: Sentence | undefined): Loss {
+  const { items, first } = flying.chunk
+  const held = new Set(suspects.filter(({ batch }) => batch === flying.number).map(({ position }) => position))
   // Of a batch that was moved here nothing is left to send again.
-  if (flying.moved) for (let at = 0; at < flying.chunk.items.length; at++) if (!flying.isSettled(at)) guilty.add(at)
+  const lost = flying.moved ? items.map((_, at) => at).filter((at) => !flying.isSettled(at)) : []
+  const guilty = new Set([...lost, ...[...held].filter((at) => isGuilty(at, flying, suspects, sentence))])
+  const doubtful = new Set([...held].filter((at) => !guilty.has(at) && isDoubtful(at, flying, sentence)))
   const failed = [...guilty]
-    .sort((a, b) => a - b)
-    .map((position) => {
-      const index = flying.chunk.first + position
-      const item = flying.chunk.items[position]
-      const others = positions.has(position) ? [...positions].filter((one) => one !== position) : undefined
-      return {
-        index,
-        error: errorFor(
-          index,
-          item,
-          gone,
-          sentence,
-          others?.map((one) => flying.chunk.first + one),
-        ),
-      }
-    })
-  return { failed, again: flying.unsettled(guilty) }
+    .sort((one, other) => one - other)
+    .map((at) => ({ index: first + at, error: errorFor(first + at, items[at], held.has(at), gone, sentence) }))
+  const alone = [...doubtful].map((at) => ({ first: first + at, items: [items[at]], alone: true }))
+  return { failed, again: [...flying.unsettled(new Set([...guilty, ...doubtful])), ...alone], doubtful: alone.length }
 }
 
-/** A worker that was ended for another item's sake, or another map's, loses nothing by this one's fault. */
-function isGuilty(position: number, flying: Flying, sentence: Sentence | undefined): boolean {
+/**
+ * Whether an item ended its worker: the only one in work there. A worker that was ended for another map's sake loses
+ * nothing by its items' fault; of several, each is tried again by itself.
+ */
+function isGuilty(
+  position: number,
+  flying: Flying,
+  suspects: readonly Held[],
+  sentence: Sentence | undefined,
+): boolean {
+  if (suspects.length > 1) return false
   if (sentence?.why === 'stop' || sentence?.why === 'resize') return false
-  if (sentence?.why !== 'timeout') return true
+  return sentence?.why !== 'timeout' || isNamed(position, flying, sentence)
+}
+
+/** One that took too long may have waited for another that kept the thread busy. */
+function isDoubtful(position: number, flying: Flying, sentence: Sentence | undefined): boolean {
+  if (sentence?.why === 'timeout') return isNamed(position, flying, sentence)
+  return sentence === undefined || sentence.why === 'memory'
+}
+
+function isNamed(position: number, flying: Flying, sentence: Sentence): boolean {
   return sentence.held?.batch === flying.number && sentence.held.position === position
 }
 
-function errorFor(
-  index: number,
-  item: unknown,
-  gone: Gone,
-  sentence: Sentence | undefined,
-  others: readonly number[] | undefined,
-): ItemError {
-  const beside = others && others.length > 0 ? `, as did items ${others.join(', ')}: it may have been any of them` : ''
-  if (sentence?.why === 'timeout') {
+function errorFor(index: number, item: unknown, held: boolean, gone: Gone, sentence: Sentence | undefined): ItemError {
+  if (held && sentence?.why === 'timeout') {
     return new ItemError({
       code: 'E_MAP_TIMEOUT',
       what: 'took longer than its timeout; its worker was replaced',
@@ -60,10 +67,10 @@ function errorFor(
       item,
     })
   }
-  if (sentence?.why === 'memory') {
+  if (held && sentence?.why === 'memory') {
     return new ItemError({
       code: 'E_MAP_MEMORY',
-      what: `was in work when the memory ceiling was passed${beside}; its worker was replaced`,
+      what: 'was in work when the memory ceiling was passed; its worker was replaced',
       fix: 'raise `maxMemory`, give fewer `workers`, or make the items smaller',
       index,
       item,
@@ -72,8 +79,8 @@ function errorFor(
   return new ItemError(
     {
       code: 'E_MAP_WORKER',
-      what: others
-        ? `was in work when its worker ${gone.how}${beside}; the worker was replaced`
+      what: held
+        ? `was in work when its worker ${gone.how}; the worker was replaced`
         : `went with its worker, which ${gone.how}: its buffers had been moved there`,
       fix: "run it with `serial: true` to see it here; what native code breaks needs `isolation: 'process'`",
       index,

@@ -60,14 +60,14 @@ export class Job {
     return this.#settled
   }
 
-  /** Items to send now, or undefined. What a worker gave back goes first. */
-  take(workers: number): Chunk | undefined {
+  /** Items to send now, or undefined. What a worker gave back goes first; `idle`: the worker has nothing else. */
+  take(workers: number, idle: boolean): Chunk | undefined {
     if (this.stopped) return undefined
     const { total } = this.source
     const left = total === undefined ? undefined : total - this.#settled
     const want = this.sizing.next(left, workers)
-    const given = this.#again.pop()
-    if (given) return this.#cut(given, want)
+    const at = this.#again.findLastIndex(({ alone }) => idle || !alone)
+    if (at !== -1) return this.#cut(this.#again.splice(at, 1)[0]!, want)
     const room = this.sink.room(this.#taken)
     if (room <= 0) return undefined
     const chunk = this.source.take(Math.min(room, want))

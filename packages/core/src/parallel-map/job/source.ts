@@ -5,6 +5,8 @@ import type { Items } from '../contract.js'
 export interface Chunk {
   readonly first: number
   readonly items: readonly unknown[]
+  /** Its one item was beside others when their worker died: only by itself does it show whether it was the one. */
+  readonly alone?: boolean
 }
 
 /** Where a map's items come from. */
