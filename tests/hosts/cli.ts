@@ -6,6 +6,7 @@ import { readFaults } from './faults.js'
 import { livingHosts, startHosts, TestHosts } from './index.js'
 import { inject } from './inject.js'
 import { roomArgv } from './needs.js'
+import { checkout } from './state.js'
 import { startSet } from './up.js'
 
 const help = `Hosts on this machine, out of namespaces: each with its own address, name, files and OpenSSH server.
@@ -15,7 +16,7 @@ const help = `Hosts on this machine, out of namespaces: each with its own addres
   npm run hosts -- exec HOST command…    runs a command there over ssh (--root: as root, past ssh)
   npm run hosts -- fault HOST FAULT      makes something wrong there, below
   npm run hosts -- room [command…]       for who is not root: a shell, or a command, in which all this works
-  npm run hosts -- down [SET] [--all]    ends the newest set, the named one, or all of this user
+  npm run hosts -- down [SET] [--all]    ends the newest set of this checkout, the named one, or all of this checkout
 
 up:
   --names a,b,c       other names
@@ -39,7 +40,7 @@ fault HOST:
   forget              no host finds its name any more; 'fault all remember': all are found again
   kill                ends all its processes; crash: silently, as a lost power would
 all:
-  --set SET           which set, where several run (default: the newest)
+  --set SET           which set, where several run (default: the newest of this checkout)
   --json              for programs
   --help
 `
@@ -109,7 +110,7 @@ async function main(): Promise<number> {
       )
       return 0
     case 'down': {
-      const sets = values.all ? livingHosts() : [pick(words[0] ?? values.set)]
+      const sets = values.all ? ownSets() : [pick(words[0] ?? values.set)]
       for (const set of sets) await set.down()
       say(
         sets.map(({ state }) => state.id),
@@ -156,12 +157,15 @@ function countOf(word: string | number | undefined): number {
 /** Keeps the process until a signal comes. */
 const forever = () => new Promise<never>(() => setInterval(() => {}, 60_000))
 
+/** Those of this checkout: whoever names no set means one of them. */
+const ownSets = () => livingHosts().filter(({ state }) => state.checkout === checkout)
+
 function pick(id: string | undefined): TestHosts {
   const sets = livingHosts()
-  const found = id === undefined ? sets.at(-1) : sets.find(({ state }) => state.id === id)
+  const found = id === undefined ? ownSets().at(-1) : sets.find(({ state }) => state.id === id)
   if (found === undefined)
     throw new Error(
-      `${id === undefined ? 'no test hosts run' : `there is no set ${id}`}\n  fix: npm run hosts -- ${sets.length > 0 ? 'list' : 'up 4'}`,
+      `${id === undefined ? 'no test hosts of this checkout run' : `there is no set ${id}`}\n  fix: npm run hosts -- ${sets.length > 0 ? 'list' : 'up 4'}`,
     )
   return found
 }
@@ -175,7 +179,7 @@ function table({ state, hosts }: TestHosts): string {
   const faults = Object.entries(readFaults(state)).filter(([, fault]) => Object.keys(fault).length > 0)
   const wrong = faults.map(([name, fault]) => `  ${name}: ${JSON.stringify(fault)}`)
   return [
-    `${state.id}  user ${state.user}  ${state.machine.link}`,
+    `${state.id}  user ${state.user}  ${state.machine.link}  of ${state.checkout}`,
     ...rows.map((row) => `  ${line(row)}`),
     ...wrong,
   ].join('\n')

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { HostPlan, SetPlan } from './plan.js'
 import { lives, type ProcessId } from './processes.js'
 
@@ -15,8 +16,9 @@ export interface SetState extends Omit<SetPlan, 'hosts'> {
   readonly id: string
   readonly folder: string
   readonly hosts: readonly HostState[]
-  /** Who made it. */
+  /** Who made it, and in which checkout. */
   readonly owner: ProcessId
+  readonly checkout: string
   /** The set's first process, in its namespaces. */
   readonly init: ProcessId
 }
@@ -36,6 +38,9 @@ const folders = (): string[] => {
 
 export const writeState = (state: SetState): void =>
   writeFileSync(join(state.folder, 'set.json'), `${JSON.stringify(state, null, 2)}\n`)
+
+/** Of this copy of the project: several may share a machine. */
+export const checkout = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Every set of this user that lives, the newest last. */
 export const livingSets = (): SetState[] =>

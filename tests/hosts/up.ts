@@ -23,7 +23,7 @@ import type { HostPlan, HostsOptions, SetPlan } from './plan.js'
 import * as plans from './plan.js'
 import { all, lives, look, type ProcessId, words } from './processes.js'
 import { must, run } from './run.js'
-import { type SetState, sweep, writeMaker, writeState } from './state.js'
+import { checkout, type SetState, sweep, writeMaker, writeState } from './state.js'
 
 /** Milliseconds within which all hosts must answer on port 22. */
 const upTimeout = 30_000
@@ -169,7 +169,7 @@ async function launch(folder: string, plan: SetPlan, owner: ProcessId, detached:
     const init = all().find(({ parent }) => parent === child.pid)
     if (init === undefined) throw new Error(`test hosts: the set ended at its start\n${complaints}`)
     const hosts = findHosts(folder, plan)
-    const state: SetState = { ...plan, id: basename(folder), folder, owner, init, hosts }
+    const state: SetState = { ...plan, id: basename(folder), folder, checkout, owner, init, hosts }
     writeState(state)
     for (const stream of [child.stdin, child.stdout, child.stderr]) (stream as { unref?: () => void } | null)?.unref?.()
     child.unref()
