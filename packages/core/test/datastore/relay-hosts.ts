@@ -25,7 +25,7 @@ export interface Relay {
   /** Both answer any line with the most bytes of memory that they had. */
   readonly owner: Served
   readonly host: Served
-  /** Between the two: `cut`, `down` or `up`, each answered with the bytes that went through. */
+  /** Between the two: `cut`, `down`, `up` or `stall`, each answered with the bytes that went through. */
   readonly network: Served
   /** What a body opens. */
   readonly location: string
@@ -36,7 +36,7 @@ export interface Relay {
 
 /** An owner, a host and this process as its body: three processes and real sockets. The network can be cut. */
 export async function relayed(
-  options: { silenceMs?: number; attempt?: AttemptAddress; root?: string } = {},
+  options: { silenceMs?: number; lullMs?: number; attempt?: AttemptAddress; root?: string } = {},
 ): Promise<Relay> {
   const { silenceMs = 20_000, attempt, root = tempDirectory() } = options
   // Who serves the store tells of its silence before the host tells of the owner's.
@@ -52,7 +52,13 @@ export async function relayed(
   const network = await serve('relay-network', [join(sockets, 'owner'), join(sockets, 'network')])
   const cache = tempDirectory()
   const body = join(sockets, 'body')
-  const host = await serve('relay-host', [join(sockets, 'network'), body, cache, patience])
+  const host = await serve('relay-host', [
+    join(sockets, 'network'),
+    body,
+    cache,
+    patience,
+    String(options.lullMs ?? ''),
+  ])
   const open = (socket: string, how?: RelayOptions) => {
     const store = openRelay(socket, how)
     onTestFinished(() => store.close())

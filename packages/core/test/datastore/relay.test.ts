@@ -159,6 +159,15 @@ describe('a connection that breaks', () => {
     expect(won).toBeLessThan(150)
   })
 
+  it('without anybody hearing of it is dialled anew', async () => {
+    const relay = await relayed({ lullMs: 1000 * slack })
+    const store = relay.open()
+    await store.putRecord('a', 1)
+    await relay.network.tell('stall')
+    expect(await store.createRecord('b', 2)).toBe(true)
+    expect(store.readRecordSync('b')).toBe(2)
+  })
+
   it('and does not come back is a named error, once its time is over', async () => {
     const relay = await relayed({ silenceMs: 1000 * slack })
     const store = relay.open()

@@ -10,14 +10,22 @@ export class RelayConnection {
   readonly #reader = new RelayReader()
   readonly #take: (frame: RelayFrame) => void
   readonly #ended: (error: unknown) => void
+  readonly #heard: () => void
   #over = false
   /** Bytes that came with asks which are still worked on. */
   #held = 0
 
-  constructor(stream: Duplex, take: (frame: RelayFrame) => void, ended: (error: unknown) => void) {
+  /** `heard` is told of every byte that comes. */
+  constructor(
+    stream: Duplex,
+    take: (frame: RelayFrame) => void,
+    ended: (error: unknown) => void,
+    heard: () => void = () => {},
+  ) {
     this.#stream = stream
     this.#take = take
     this.#ended = ended
+    this.#heard = heard
     stream.on('error', (error) => this.close(error))
     stream.on('end', () => this.close())
     stream.on('close', () => this.close())
@@ -62,6 +70,7 @@ export class RelayConnection {
 
   #receive(chunk: Uint8Array): void {
     if (this.#over) return
+    this.#heard()
     try {
       this.#reader.push(chunk)
       for (let frame = this.#reader.next(); frame && !this.#over; frame = this.#reader.next()) this.#take(frame)

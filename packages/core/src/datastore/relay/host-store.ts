@@ -33,6 +33,8 @@ export interface HostStoreOptions {
   readonly cacheLimit?: number
   /** Milliseconds without a sign of the owner until a request fails. */
   readonly silenceMs: number
+  /** Milliseconds without a byte of it, while something is asked, until it is dialled anew. Default 20 s. */
+  readonly lullMs?: number
 }
 
 /** The datastore as one host has it: what an agent reads and writes, and serves to its bodies. */
@@ -57,8 +59,8 @@ class RelayedHostStore extends RemoteRecords implements HostStore {
   readonly #server: Server
   readonly #bodies: RelayServer
 
-  constructor({ dial, silenceMs, socket, cache, cacheLimit }: HostStoreOptions) {
-    super(new RelayLink({ dial, silenceMs, name: "the datastore's owner" }))
+  constructor({ dial, silenceMs, lullMs, socket, cache, cacheLimit }: HostStoreOptions) {
+    super(new RelayLink({ dial, silenceMs, lullMs, name: "the datastore's owner" }))
     this.location = `relay:${socket}`
     this.#cache = new BlobCache(cache ?? defaultCache(), cacheLimit)
     this.#bodies = new RelayServer({
@@ -222,7 +224,9 @@ class RelayedHostStore extends RemoteRecords implements HostStore {
     try {
       return await read()
     } catch (error) {
-      if (!(await this.#distrust(hash, error))) throw error
+      // Or it left the cache just now.
+      const away = GangflowError.is(error) && error.code === 'E_DATASTORE_BLOB_MISSING'
+      if (!away && !(await this.#distrust(hash, error))) throw error
       await this.#fetch(hash)
       return await read()
     }

@@ -8,6 +8,8 @@ import { type Op, type Params, PIECE, RELAY_PROTOCOL, type RelayFrame } from './
 
 /** Milliseconds that one dialling and greeting may take. */
 const DIAL_MS = 15_000
+/** Four signs of the server that did not come. */
+const LULL_MS = 20_000
 /** Milliseconds before the next try. */
 const AGAIN_MS = { first: 50, most: 1000 }
 
@@ -18,6 +20,8 @@ export interface LinkOptions {
   readonly name: string
   /** Milliseconds without any sign about a request, the time without a connection included, until it fails. */
   readonly silenceMs: number
+  /** Milliseconds without a byte, while something is asked, until another connection is tried. Default 20 s. */
+  readonly lullMs?: number | undefined
   /** True for an error of `dial` that trying again will not mend. Default: none is. */
   final?(error: unknown): boolean
 }
@@ -67,6 +71,9 @@ export class RelayLink {
   readonly #patience: Patience
   #lastId = 0
   #connection: RelayConnection | undefined
+  readonly #lulls: Patience
+  /** While something is asked. */
+  #lull: Wait | undefined
   #dialling = false
   #greeted = false
   #closed: string | undefined
@@ -75,6 +82,7 @@ export class RelayLink {
   constructor(options: LinkOptions) {
     this.#options = options
     this.#patience = new Patience(options.silenceMs)
+    this.#lulls = new Patience(options.lullMs ?? LULL_MS)
   }
 
   /** Rejects with what the other side says, the signal's reason, or E_DATASTORE_TIMEOUT or _LOST. */
@@ -91,7 +99,7 @@ export class RelayLink {
         pending.credited()
         pending.wait.end()
         signal?.removeEventListener('abort', aborted)
-        if (this.#pending.size === 0) this.#connection?.keepAlive(false)
+        if (this.#pending.size === 0) this.#need(this.#connection, false)
       }
       const pending: Pending = {
         id,
@@ -174,7 +182,7 @@ export class RelayLink {
           this.#connection = connection
           if (this.#closed !== undefined) connection.close()
           for (const pending of this.#pending.values()) this.#send(pending, connection)
-          if (this.#pending.size === 0) connection.keepAlive(false)
+          if (this.#pending.size === 0) this.#need(connection, false)
           resolve()
         },
         (error) => {
@@ -182,18 +190,31 @@ export class RelayLink {
           reject(error ?? new Error('the connection ended at its begin'))
           if (this.#connection !== connection) return
           this.#connection = undefined
+          this.#need(undefined, false)
           for (const pending of this.#pending.values()) pending.credited()
           if (this.#pending.size > 0) void this.#connect()
         },
+        () => this.#lull?.sign(),
       )
       connection.send({ t: 'hello', protocol: RELAY_PROTOCOL, session: this.#session, resumed: this.#greeted })
     })
   }
 
+  /** Whether anybody waits for what comes over the connection. */
+  #need(connection: RelayConnection | undefined, on: boolean): void {
+    connection?.keepAlive(on)
+    if (on) {
+      this.#lull ??= this.#lulls.wait(() => connection?.close(new Error('nothing came for long')))
+    } else {
+      this.#lull?.end()
+      this.#lull = undefined
+    }
+  }
+
   #send(pending: Pending, connection: RelayConnection): void {
     const { id, request } = pending
     const round = ++pending.round
-    connection.keepAlive(true)
+    this.#need(connection, true)
     const low = this.#pending.keys().next().value ?? id
     const again = round > 1 ? { again: true as const } : {}
     const { op, params, bytes } = request
