@@ -7,11 +7,12 @@ import { parseArgs } from 'node:util'
 import { hasCertificates, interleave, ratioOf } from './lib/measure.mjs'
 import { metaflowEnv, metaflowPython } from './lib/metaflow.mjs'
 import { relayContestants } from './lib/relay.mjs'
+import { benchHosts, copyContestants, sshContestants } from './lib/ssh.mjs'
 import { byHand, figures, torchContestants } from './lib/torch.mjs'
 
 const usage = `npm run bench [-- ROW …] [--rounds N] [--json FILE] [--verbose]
 
-Rows: help single chain foreach gang (these five where none is named), relay (1 GB: needs 6 GB in TMPDIR), torch (needs a Python with torch).
+Rows: help single chain foreach gang (these five where none is named), relay (1 GB: needs 6 GB in TMPDIR), ssh, copy (four test hosts: root; copy needs 6 GB of memory), torch (needs a Python with torch).
   --rounds N   measured rounds after one to warm up; default 5, or the row's own
   --json FILE  writes every time, in milliseconds
   --verbose    says each run as it ends (torch does so in any case: a round takes a minute)`
@@ -40,7 +41,9 @@ const store = mkdtempSync(join(tmpdir(), 'gangflow-bench-'))
 process.on('exit', () => rmSync(store, { recursive: true, force: true }))
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130))
 const wanted = new Set(positionals.length > 0 ? positionals : ['help', 'single', 'chain', 'foreach', 'gang'])
-const python = [...wanted].some((row) => !['help', 'torch', 'relay'].includes(row)) ? metaflowPython() : undefined
+const python = [...wanted].some((row) => !['help', 'torch', 'relay', 'ssh', 'copy'].includes(row))
+  ? metaflowPython()
+  : undefined
 
 const flow = (name, file, extra = {}) => ({
   name,
@@ -61,6 +64,7 @@ const peer = (name, file, extra = {}) =>
       ]
 
 const relay = wanted.has('relay') ? await relayContestants(store) : { of: [], end() {} }
+const hosts = wanted.has('ssh') || wanted.has('copy') ? benchHosts() : undefined
 const rows = {
   help: {
     title: 'gangflow --help',
@@ -112,6 +116,17 @@ const rows = {
     of: relay.of,
     rounds: 3,
   },
+  ssh: {
+    title: 'gang of four on four hosts over SSH, empty body, the whole run; what it needs is there from the warm-up',
+    base: 'ssh, all at once',
+    of: wanted.has('ssh') ? sshContestants(hosts, flow) : [],
+  },
+  copy: {
+    title: 'a file of 1 GB from one host to three others, on their disks (in memory), digests compared',
+    base: 'scp, one by one',
+    of: wanted.has('copy') ? copyContestants(hosts, flow) : [],
+    rounds: 3,
+  },
   torch: {
     title: `four ranks of a gloo all-reduce on one host; ratios are medians of each round's
 ${Object.entries(figures)
@@ -135,7 +150,7 @@ for (const name of wanted) {
   const of = (who, figure = 'time') => find(who, figure)?.median
   const base = of(row.base)
   results[name] = { base: row.base, measured }
-  const gang = name === 'gang' ? of('gangflow') - of('gangflow without') : undefined
+  const gang = ['gang', 'ssh'].includes(name) ? of('gangflow') - of('gangflow without') : undefined
   console.log(`\n${row.title}`)
   for (const figure of new Set(measured.map((one) => one.figure))) {
     if (figure !== 'time') console.log(` ${figure}`)
