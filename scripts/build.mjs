@@ -66,6 +66,15 @@ function withImportsAside(text) {
   return text.replace('__native_import(', 'import(')
 }
 
+/** SSH is in a file of its own, `mesh.cjs`, loaded when it is first needed. */
+const meshOutside = {
+  name: 'mesh-outside',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /\/ssh\/mesh\.js$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: './mesh.cjs', external: true } : undefined,
+    ),
+}
+
 for (const name of readdirSync('packages')) {
   const folder = join('packages', name)
   const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
@@ -160,7 +169,7 @@ for (const name of readdirSync('packages')) {
       ...options,
       define: { ...options.define, ...define },
       entryPoints: row.map(entry),
-      plugins: row.includes('launcher') ? [] : [launcherOutside],
+      plugins: [meshOutside, ...(row.includes('launcher') ? [] : [launcherOutside])],
     })
   }
 }

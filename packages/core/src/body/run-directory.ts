@@ -45,14 +45,32 @@ export function makeRunDirectory(env: NodeJS.ProcessEnv = process.env): string {
   )
 }
 
+/** The run directories of this user that nobody else can enter. */
+export async function ownRunDirectories(env: NodeJS.ProcessEnv = process.env): Promise<readonly string[]> {
+  const found = await Promise.all(
+    (await allRunDirectories(env)).map(async (path) => ((await isOwn(path)) ? [path] : [])),
+  )
+  return found.flat()
+}
+
+async function allRunDirectories(env: NodeJS.ProcessEnv): Promise<readonly string[]> {
+  const found = await Promise.all(
+    parentsOf(env).map(async (parent) => {
+      const names = await readdir(parent).catch(() => [] as string[])
+      return names.filter((one) => /^gf-[A-Za-z0-9]{6}$/.test(one)).map((name) => join(parent, name))
+    }),
+  )
+  return found.flat()
+}
+
+async function isOwn(path: string): Promise<boolean> {
+  const found = await lstat(path).catch(() => undefined)
+  return found?.isDirectory() === true && found.uid === process.getuid?.() && (found.mode & 0o077) === 0
+}
+
 /** Removes the run directories of this user whose owner was killed, once they were seen to be so for five minutes. */
 export async function sweepRunDirectories(env: NodeJS.ProcessEnv = process.env, keptMs = KEPT_MS): Promise<void> {
-  for (const parent of parentsOf(env)) {
-    const names = await readdir(parent).catch(() => [] as string[])
-    for (const name of names.filter((one) => /^gf-[A-Za-z0-9]{6}$/.test(one))) {
-      await sweep(join(parent, name), keptMs).catch(() => {})
-    }
-  }
+  for (const directory of await allRunDirectories(env)) await sweep(directory, keptMs).catch(() => {})
 }
 
 async function sweep(directory: string, keptMs: number): Promise<void> {

@@ -11,6 +11,8 @@ export interface CommandDefinition {
   readonly load: () => Promise<CommandModule>
   /** True where unknown flags are the flow's parameters. */
   readonly parameters?: boolean
+  /** After so many words that are no options, all the rest is handed on as it is. */
+  readonly handsOn?: number
 }
 
 export interface CommandModule {
@@ -174,6 +176,23 @@ export const commands: readonly CommandDefinition[] = [
         .option('follow', { type: 'boolean', describe: 'go on with what comes, until the processes have ended' })
         .option('prefix', { type: 'boolean', default: true, describe: 'begin each line with where it comes from' }),
     load: () => import('./commands/logs.js'),
+  },
+  {
+    name: 'ssh',
+    usage: 'ssh <path> <node> [command..]',
+    describe: 'Look around on a node of a gang that runs now',
+    options: (yargs) =>
+      yargs
+        .positional('path', { type: 'string', demandOption: true, describe: '[FLOW/]RUN[/STEP[/TASK]]' })
+        .positional('node', { type: 'string', demandOption: true, describe: 'its index, member id, host or address' })
+        .positional('command', { type: 'string', array: true, describe: 'what to run (default: a shell)' })
+        .option('tty', { alias: 't', type: 'boolean', describe: 'give the command a terminal' }),
+    examples: [
+      ['gangflow ssh Train/1763/fit 2', 'a shell on node 2'],
+      ['gangflow ssh 1763 0 nvidia-smi -l 1', 'one command; options of gangflow stand before the path'],
+    ],
+    handsOn: 2,
+    load: () => import('./commands/ssh.js'),
   },
   {
     name: 'artifacts',

@@ -41,7 +41,10 @@ export function topParser(): Argv {
 export function commandParser(definition: CommandDefinition): Argv {
   const { usage: shape, describe, options, examples = [], parameters } = definition
   let parser = common(yargs([]).scriptName('gangflow'))
-    .parserConfiguration({ 'unknown-options-as-args': parameters === true, 'camel-case-expansion': true })
+    .parserConfiguration({
+      'unknown-options-as-args': parameters === true,
+      'camel-case-expansion': true,
+    })
     .command(`$0 ${shape.split(' ').slice(1).join(' ')}`.trim(), describe, options)
     .usage(`gangflow ${shape}\n\n${describe}`)
   for (const [command, what] of examples) parser = parser.example(command, what)
@@ -61,8 +64,19 @@ export async function parse(words: readonly string[]): Promise<Parsed> {
       fix: `the commands are: ${commands.map((each) => each.name).join(', ')}`,
     })
   }
-  const args = await commandParser(command).parseAsync(others)
+  const { own, handedOn } = split(others, command.handsOn)
+  const args = await commandParser(command).parseAsync(own)
+  if (command.handsOn !== undefined) return { command, args, rest: handedOn }
   const rest = (args['_'] as (string | number)[]).map(String)
   if (rest.length > 0 && command.parameters !== true) throw usage(`unexpected: ${rest.join(' ')}`)
   return { command, args, rest }
+}
+
+/** The words of the command itself, and those behind its first `count` that are no options. */
+function split(words: readonly string[], count = Number.POSITIVE_INFINITY): { own: string[]; handedOn: string[] } {
+  let left = count
+  const last = words.findIndex((word) => !word.startsWith('-') && --left === 0)
+  const end = last < 0 ? words.length : last + 1
+  const handedOn = words.slice(end)
+  return { own: words.slice(0, end), handedOn: handedOn[0] === '--' ? handedOn.slice(1) : handedOn }
 }

@@ -4,6 +4,7 @@ import type { RelayServer } from '../datastore/relay/server.js'
 import type { Allocation, RunGang } from './contract.js'
 import { deriveKey, drawSecret } from './keys.js'
 import { needsOf } from './needs.js'
+import { type Console, openConsole } from './owner/console.js'
 import { pack } from './owner/deliver.js'
 import { OwnedGang } from './owner/gang.js'
 import { watchSilence } from './owner/lease.js'
@@ -28,6 +29,7 @@ export const runGang: RunGang = async (attempt) => {
   let allocation: Allocation | undefined
   let store: RelayServer | undefined
   let endWatch = () => {}
+  let looking: Console | undefined
   try {
     const secret = drawSecret()
     const derive = (label: string) => deriveKey(secret, attempt.request.address, label)
@@ -40,6 +42,8 @@ export const runGang: RunGang = async (attempt) => {
       if (allocation) {
         takeIn(gang, allocation, way.listener, secret, store)
         endWatch = watchSilence(gang)
+        // A gang in which nobody can look around is none the worse.
+        looking = await openConsole(gang, directory, way).catch(() => undefined)
         if (await openEpoch(gang)) {
           const watched = endWatch
           const endPhases = watchPhases(gang)
@@ -54,6 +58,7 @@ export const runGang: RunGang = async (attempt) => {
       return whole ? await succeed(gang, startedAt) : await fail(gang)
     } finally {
       endWatch()
+      await looking?.close()
       gang.closed = true
       store?.close()
       await way.close()

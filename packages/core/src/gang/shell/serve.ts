@@ -16,7 +16,7 @@ import {
 const START_MS = 30_000
 
 export interface ShellServer {
-  readonly mesh: () => Mesh
+  readonly mesh: () => Mesh | Promise<Mesh>
   /** Who is meant by a host's name; rejects where nobody is. */
   find(host: string): Promise<Target>
   /** A channel begins, and how it ended; `error` when the connection broke or nothing was started. */
@@ -49,7 +49,7 @@ export async function serveShell(stream: Duplex, server: ShellServer): Promise<v
     const target = await server.find(request.host)
     told = server.begun?.(request, target)
     const { command, subsystem, terminal } = request
-    const remote = await server.mesh().run(
+    const remote = await (await server.mesh()).run(
       target,
       {
         env: {},
