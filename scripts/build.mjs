@@ -131,7 +131,7 @@ for (const name of readdirSync('packages')) {
         banner: {
           js: "const __url = require('node:url').pathToFileURL(__filename).href; const __import = module.__import ?? ((name) => __native_import(name));",
         },
-        plugins: [launcherOutside, directBuiltins],
+        plugins: [launcherOutside, meshOutside, directBuiltins],
       })
       writeFileSync(file, withImportsAside(readFileSync(file, 'utf8')))
     }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { cleanUp, doneOf, gangFlow, type RunningGang, startGang, until } from '../../support/gang.js'
 
@@ -73,4 +74,15 @@ describe.each(['unix', 'ssh'] as const)('gangflow ssh into a living gang over %s
     expect(text).toMatch(/still-3/)
     expect(code).toBe(4)
   })
+})
+
+it('gangflow ssh reaches a gang of gangflow run', async () => {
+  const file = gangFlow(`writeFileSync('up' + p.nodeIndex, ''); while (!existsSync('enough')) await sleep(50)`)
+  const folder = join(file, '..')
+  const ran = look([file], '', [process.execPath, cli, 'run'])
+  await until(() => [0, 1, 2, 3].every((node) => existsSync(join(folder, `up${node}`))), 'the gang is up')
+  const inside = await look(['Gang', '3', 'echo node $GANGFLOW_NODE'])
+  writeFileSync(join(folder, 'enough'), '')
+  expect(inside).toEqual({ code: 0, stdout: 'node 3\n', stderr: '' })
+  expect((await ran).code).toBe(0)
 })

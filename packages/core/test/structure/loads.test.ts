@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -70,4 +70,12 @@ it('a body loads neither cryptography nor asynchronous files before it needs the
   expect(loaded).toContain('NativeModule net')
   expect(loaded).not.toContain('NativeModule crypto')
   expect(loaded).not.toContain('NativeModule internal/fs/promises')
+})
+
+it('SSH is in one file, loaded when it is needed', () => {
+  const holders = readdirSync(dist).filter(
+    (name) =>
+      /\.c?js$/.test(name) && /\/\/ (?:\.\.\/)*node_modules\/ssh2\//.test(readFileSync(join(dist, name), 'utf8')),
+  )
+  expect(holders).toEqual(['mesh.cjs'])
 })
