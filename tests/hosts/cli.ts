@@ -62,10 +62,13 @@ const options = {
   help: { type: 'boolean', short: 'h' },
 } as const
 
-/** What follows the host of `exec` and `fault`, and `room`, is nobody's option. */
+/** What follows the host of `exec`, and `room`, is nobody's option; a number below zero is none either. */
 function split(argv: readonly string[]): { own: string[]; rest: string[] } {
-  const at = argv.findIndex((word) => ['exec', 'fault', 'room'].includes(word))
-  if (at < 0) return { own: [...argv], rest: [] }
+  const at = argv.findIndex((word) => word === 'exec' || word === 'room')
+  if (at < 0) {
+    const below = (word: string) => /^-\d/.test(word)
+    return { own: [...argv.filter((word) => !below(word)), '--', ...argv.filter(below)], rest: [] }
+  }
   if (argv[at] === 'room') return { own: argv.slice(0, at + 1), rest: argv.slice(at + 1) }
   let first = at + 1
   while (argv[first]?.startsWith('-')) first += argv[first] === '--set' ? 2 : 1
@@ -137,7 +140,7 @@ async function main(): Promise<number> {
     }
     case 'fault': {
       const hosts = pick(values.set)
-      const done = await inject(hosts, [...words, ...rest])
+      const done = await inject(hosts, words)
       say(readFaults(hosts.state), done)
       return 0
     }

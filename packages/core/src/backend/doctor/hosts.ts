@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import pLimit from 'p-limit'
 import { GangflowError, messageOf } from '../../errors/base.js'
 import { equip, nodeOn } from '../ssh/host.js'
@@ -185,6 +186,8 @@ async function skew(session: ProbeSession, signal: AbortSignal): Promise<string>
 
 async function examinePairs(examined: readonly Examined[], order: HostsOrder, signal: AbortSignal): Promise<Finding[]> {
   const either = AbortSignal.any([signal, AbortSignal.timeout(order.timeoutMs)])
+  // Every host's calls wait for it.
+  setMaxListeners(0, either)
   const here = await listen()
   const launcher = ({ caller }: Examined): Peer => {
     const addresses = [...new Set([...(caller === undefined ? [] : [caller]), ...addressesHere()])]
