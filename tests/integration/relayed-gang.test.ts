@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, existsSync, openSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { artifactSource } from '../../packages/core/src/datastore/artifacts/source.js'
@@ -108,6 +108,28 @@ describe('a gang whose hosts do not have the datastore', () => {
       expect(next).toBe(15_000)
     }
     await store.close()
+  })
+
+  it('is told in time, and by name, that the datastore hangs', async () => {
+    const file = gangFlow(`
+    if (p.nodeIndex === 1) { console.log('reading'); this.out = (this.weights as any).length }
+    await p.barrier()`)
+    const gang = await startGang(file, {
+      apart: true,
+      size: 2,
+      hangs: 'weights',
+      given: { weights: { megabytes: 2 } },
+      timeouts: { launcher: 1_500 * slack },
+    })
+    const verdict = verdictOf(await gang.outcome, gang)
+    const [fifo] = readdirSync(join(gang.folder, '.gangflow/blobs'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFIFO())
+      .map((entry) => join(entry.parentPath, entry.name))
+    // Whoever waits for it may end.
+    closeSync(openSync(fifo!, constants.O_RDWR | constants.O_NONBLOCK))
+    await gang.ended
+    expect(verdict).toMatchObject({ cause: 'infrastructure', code: 'E_DATASTORE_TIMEOUT', first: { node: 1 } })
+    expect(verdict.summary).toMatch(/^the datastore dir:.* has not answered for .* s: reading blob /)
   })
 
   it.each([false, true])(

@@ -1,4 +1,6 @@
 // A launcher as small as can be: compiles a flow, runs one gang step of it, says every event as a line of JSON.
+import { execFileSync } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { localBackend } from '../../packages/core/src/backend/local/backend.js'
@@ -32,6 +34,8 @@ export interface Plan {
   readonly outOfReach?: boolean
   /** With `apart`: milliseconds after which every connection over which the datastore is relayed breaks, again and again. */
   readonly cutEvery?: number
+  /** A given value whose blob nobody can open. */
+  readonly hangs?: string
   /** As if its hosts did not see this disk: the code is kept below this folder. */
   readonly deliverTo?: string
   readonly package?: PackageOptions
@@ -55,6 +59,12 @@ const given = Object.entries(plan.given ?? {}).map(([name, { megabytes }]) => ({
   value: Buffer.alloc(megabytes << 20, name),
 }))
 const artifacts = await saveArtifacts(datastore, given, {})
+if (plan.hangs !== undefined) {
+  const { hash } = artifacts[plan.hangs]!
+  const fifo = join(plan.file, '../.gangflow/blobs', hash.slice(0, 2), hash)
+  rmSync(fifo)
+  execFileSync('mkfifo', [fifo])
+}
 const keeper = await startKeeper({ mark: `${address.flow}/${address.run}`, root: true })
 await datastore.putRecord(keys.done({ ...address, step: 'start', task: '1' }), {
   attempt: 0,

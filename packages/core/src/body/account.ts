@@ -16,12 +16,15 @@ export interface Remains {
   readonly lastLines: readonly string[]
 }
 
+/** Of the datastore below a step, which the step did nothing for. */
+const datastoreFailed = /^E_DATASTORE_(FULL|PERMISSION|FILESYSTEM|IO|CORRUPT|BLOB_MISSING|TIMEOUT|LOST)$/
+
 /** A body that said what its step threw. */
 export function accountOfError(error: Extract<Completion, { ok: false }>['error'], remains: Remains): Failure {
   const at = error.location ? ` at ${error.location.file}:${error.location.line}` : ''
   return {
     ok: false,
-    cause: 'user',
+    cause: datastoreFailed.test(error.code) ? 'infrastructure' : 'user',
     code: error.code,
     summary:
       error.name === 'GangflowError' ? `${error.what}${at}` : `step '${remains.step}' threw ${titled(error)}${at}`,
