@@ -63,7 +63,7 @@ export function accountOfDeath(remains: Remains, words: LastWords | undefined): 
     code,
     summary,
     fix,
-    casualty: casualtyOf(remains),
+    casualty: { ...casualtyOf(remains), ...(exit?.outOfMemory ? { outOfMemory: true } : {}) },
   })
   if (words) {
     const at = words.location ? ` at ${words.location.file}:${words.location.line}` : ''
@@ -102,7 +102,7 @@ export function accountOfDeath(remains: Remains, words: LastWords | undefined): 
   if (exit?.signal) {
     const crash = ['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGILL', 'SIGFPE', 'SIGTRAP'].includes(exit.signal)
     return told(
-      crash ? 'user' : 'infrastructure',
+      crash ? 'user' : exit.signal === 'SIGTERM' ? 'preempted' : 'infrastructure',
       'E_BODY_SIGNAL',
       `the body of step '${step}' was ended by ${exit.signal}`,
       crash ? 'a native addon or Node itself crashed; its last lines may say where' : 'find out who sent the signal',

@@ -1,5 +1,5 @@
 import { flagOf } from '../flow/describe-parameters.js'
-import type { FlowDescription, ParameterDescription, StepDescription } from '../flow/description.js'
+import type { FlowDescription, ParameterDescription, RetryPolicy, StepDescription } from '../flow/description.js'
 import type { Style } from './style.js'
 
 /** The flow for a reader: its parameters, then each step with what it does next. */
@@ -86,10 +86,16 @@ function roleOf(step: StepDescription): string {
 
 function decoratorsOf(step: StepDescription): string {
   const words = step.plugins.map((plugin) => `@${plugin.name}`)
-  if (step.retry !== undefined) words.push(`@retry(${step.retry.times})`)
+  if (step.retry !== undefined) words.push(`@retry(${retryText(step.retry)})`)
   if (step.catchError !== undefined) words.push('@catchError')
   if (step.timeoutMs !== undefined) words.push(`@timeout(${step.timeoutMs / 1000}s)`)
   const resources = Object.entries(step.resources).map(([name, amount]) => `${name} ${amount}`)
   if (resources.length > 0) words.push(`@resources(${resources.join(', ')})`)
   return words.join(' ')
+}
+
+/** `3`, `3; infrastructure 5, user 0`. */
+function retryText({ times, budgets = {} }: RetryPolicy): string {
+  const own = Object.entries(budgets).map(([cause, count]) => `${cause} ${count}`)
+  return own.length === 0 ? String(times) : `${times}; ${own.join(', ')}`
 }

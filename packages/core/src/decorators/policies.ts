@@ -7,26 +7,44 @@ import { type StepDecorator, stepDecorator } from './protocol.js'
 
 /** Options of `@retry`. */
 export interface RetryOptions {
-  /** Further attempts after the first. Default 3. */
+  /** Further attempts after the first, whatever the cause but a cancel. Default 3. */
   readonly times?: number
+  /** Further attempts when the step's own code failed, counted apart from `times`; 0: never. */
+  readonly user?: number
+  /** Likewise when a host, a process or a service was lost. */
+  readonly infrastructure?: number
+  /** Likewise when `@timeout`, a phase or the watchdog ended it. */
+  readonly timeout?: number
+  /** Likewise when whoever owns the machine asked it to leave (SIGTERM from outside, a scheduler). */
+  readonly preempted?: number
   /** Wait before the second attempt. Default 1 s. */
   readonly delay?: Duration
   /** Factor by which the wait grows from attempt to attempt. Default 2. */
   readonly backoff?: number
 }
 
-/** Runs the step again when it fails. */
+const retriedCauses = ['user', 'infrastructure', 'timeout', 'preempted'] as const
+
+/** Runs the step again when it fails: `@retry({ times: 3 })`, `@retry({ times: 1, infrastructure: 5, preempted: 10, user: 0 })`. */
 export function retry(options?: RetryOptions): StepDecorator
 export function retry(...given: readonly unknown[]): StepDecorator {
   const {
     times = 3,
     delay = '1s',
     backoff = 2,
-  } = checkOptions<RetryOptions>('@retry', given, ['times', 'delay', 'backoff'])
+    ...own
+  } = checkOptions<RetryOptions>('@retry', given, ['times', ...retriedCauses, 'delay', 'backoff'])
+  const budgets = Object.fromEntries(
+    retriedCauses.flatMap((cause) => {
+      const value = own[cause]
+      return value === undefined ? [] : [[cause, wholeNumber('@retry', cause, value, 0)] as const]
+    }),
+  )
   const policy = {
     times: wholeNumber('@retry', 'times', times, 0),
     delayMs: milliseconds(delay),
     backoff: positive('@retry', 'backoff', backoff),
+    ...(Object.keys(budgets).length > 0 && { budgets }),
   }
   return stepDecorator('@retry', () => ({ kind: 'retry', policy }))
 }

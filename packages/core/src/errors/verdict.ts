@@ -16,6 +16,8 @@ export interface Casualty {
   readonly exitCode?: number
   /** Name of the signal that ended it, such as `SIGKILL`. */
   readonly signal?: string
+  /** The kernel's out-of-memory killer is the likely sender of the signal. */
+  readonly outOfMemory?: boolean
   /** The error as the framework or the runtime described it (first line is the message). */
   readonly error?: {
     readonly message: string

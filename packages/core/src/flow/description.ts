@@ -1,4 +1,5 @@
 import type { SourceLocation } from '../errors/base.js'
+import type { Cause } from '../errors/verdict.js'
 
 /**
  * What the `describe` process says of a flow: plain JSON, nothing live (DESIGN D14).
@@ -53,9 +54,14 @@ export type Transition =
   | { readonly kind: 'gang'; readonly target: string; readonly size: number | null }
   | { readonly kind: 'switch'; readonly cases: Readonly<Record<string, string>>; readonly condition: string }
 
+/** Why an attempt failed that may be tried again: every cause but a person's cancel. */
+export type RetriedCause = Exclude<Cause, 'cancelled'>
+
 export interface RetryPolicy {
-  /** Further attempts after the first. */
+  /** Further attempts after the first, together for all causes that have no budget of their own. */
   readonly times: number
+  /** Further attempts after failures of one cause, counted apart. */
+  readonly budgets?: { readonly [C in RetriedCause]?: number }
   readonly delayMs: number
   /** Factor by which the delay grows from attempt to attempt. */
   readonly backoff: number

@@ -65,8 +65,10 @@ export const weighEnd = (end: { signal?: string | null }): Weight => (end.signal
 
 const faults = new Set(['SIGSEGV', 'SIGABRT', 'SIGILL', 'SIGFPE', 'SIGBUS', 'SIGTRAP', 'SIGSYS'])
 
-/** Whose business an end is: a crash or an exit code is the program's, a kill from outside the machine's. */
-export function causeOfEnd(end: { signal?: string | null; outOfMemory?: boolean }): Cause {
+/** Whose business an end is: a crash or an exit code is the program's, a kill from outside the machine's, a polite one its owner's. */
+export function causeOfEnd(end: { signal?: string | null }): Cause {
   if (!end.signal) return 'user'
+  // Whoever owns the machine asks first: a scheduler's preemption, a spot host's notice, a shutdown.
+  if (end.signal === 'SIGTERM') return 'preempted'
   return faults.has(end.signal) ? 'user' : 'infrastructure'
 }

@@ -66,7 +66,7 @@ function sentence(first: Placed, step: string, size: number): string {
   }
   const pid = casualty.pid === undefined ? '' : `, pid ${casualty.pid}`
   const how = casualty.signal
-    ? `was ended by ${casualty.signal}`
+    ? `was ended by ${casualty.signal}${casualty.outOfMemory ? ', because the system ran out of memory,' : ''}`
     : casualty.exitCode !== undefined
       ? `ended with exit code ${casualty.exitCode}`
       : 'failed'
@@ -88,6 +88,12 @@ function sentence(first: Placed, step: string, size: number): string {
 }
 
 function fixFor({ casualty, cause }: Placed, address: AttemptAddress): string | undefined {
+  if (casualty.outOfMemory) {
+    return 'hold less at once, put fewer members on a host, or ask for hosts with more memory'
+  }
+  if (casualty.signal === 'SIGTERM') {
+    return 'find out who sent SIGTERM: a scheduler that wants the machine back, its shutdown, or a person; @retry({ preempted: 10 }) starts the gang anew after it'
+  }
   if (casualty.signal === 'SIGKILL') {
     return "find out who sent SIGKILL: the kernel when memory ran out ('dmesg | tail'), a person, or a scheduler; @retry starts the gang anew"
   }

@@ -5,7 +5,7 @@ import type { GangTimeoutOptions } from '../decorators/gang-timeouts.js'
 import type { ErrorFacts } from '../errors/base.js'
 import type { Duration } from '../errors/duration.js'
 import type { Verdict } from '../errors/verdict.js'
-import type { FlowDescription, PluginUse, Resources } from '../flow/description.js'
+import type { FlowDescription, GangTimeouts, PluginUse, Resources, RetryPolicy } from '../flow/description.js'
 import type { Json } from '../flow/values.js'
 
 /** Options of `run()` and of `gangflow run`. */
@@ -79,6 +79,11 @@ export interface StepPlan {
   readonly resources: Resources
   readonly environment: Readonly<Record<string, string>>
   readonly plugins: readonly PluginUse[]
+  /** How often it is tried again, and after what. */
+  readonly retry?: RetryPolicy
+  /** Milliseconds of `@timeout`, and of a gang's phases where the step or the configuration says. */
+  readonly timeoutMs?: number
+  readonly gangTimeouts?: Partial<GangTimeouts>
 }
 
 export interface TaskId {

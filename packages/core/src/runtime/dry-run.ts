@@ -23,7 +23,7 @@ export async function dryRun(services: RunServices, request: RunRequest, control
   const origin = request.resume && (await findOrigin(services.datastore, description, request.resume))
   await services.parameters(description, origin?.record.parameters)
   const backend = services.backend(noKeeper, compiled.core)
-  const plans = description.steps.map((step) => planStep(step, compiled, backend, request.env))
+  const plans = description.steps.map((step) => planStep(step, compiled, backend, request))
   control.named(description.name, 'dry-run')
   for (const plan of plans) control.emit({ type: 'plan', plan })
   const sent = isDelivered(backend) && plans.some(({ kind }) => kind === 'gang')
@@ -48,7 +48,7 @@ function planStep(
   step: StepDescription,
   compiled: CompiledFlow,
   backend: GangBackend,
-  env: Readonly<Record<string, string>>,
+  { env, gangTimeouts }: Pick<RunRequest, 'env' | 'gangTimeouts'>,
 ): StepPlan {
   const { description, core } = compiled
   const shared = {
@@ -56,18 +56,22 @@ function planStep(
     resources: step.resources,
     environment: masked({ ...env, ...step.environment }),
     plugins: step.plugins,
+    ...(step.retry ? { retry: step.retry } : {}),
+    ...(step.timeoutMs === undefined ? {} : { timeoutMs: step.timeoutMs }),
   }
   if (!step.gang) {
     const request = { argv: [process.execPath, join(core, 'dist', 'body.cjs')], cwd: dirname(description.file) }
     return { ...shared, kind: 'task', request }
   }
   const size = literalSize(description, step.name)
+  const timeouts = { ...gangTimeouts, ...step.gang.timeouts }
   const address = { flow: description.name, run: '<run>', step: step.name, task: '<task>', attempt: 0 }
   const request = backend.plan({ address, step, size: size ?? 1, resources: step.resources })
   return {
     ...shared,
     kind: 'gang',
     size: size ?? '<from the step>',
+    ...(Object.keys(timeouts).length > 0 ? { gangTimeouts: timeouts } : {}),
     request: JSON.parse(JSON.stringify(request)) as Json,
   }
 }

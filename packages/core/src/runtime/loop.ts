@@ -11,7 +11,7 @@ import type { TaskId } from './contract.js'
 import { FAILURE_GRACE_MS } from './control.js'
 import type { Plan, PlannedTask } from './plan.js'
 import { prepareNext } from './prepare.js'
-import { retryDelay } from './retry.js'
+import { counted, type FailedAttempts, retryDelay } from './retry.js'
 import { json, owned } from './run-record.js'
 import { withVerdict } from './verdict.js'
 
@@ -22,6 +22,7 @@ interface Waiting {
   readonly task: PlannedTask
   readonly step: StepDescription
   readonly attempt: number
+  readonly failed: FailedAttempts
   readonly recorded: Promise<unknown>
 }
 
@@ -92,7 +93,7 @@ export class RunLoop {
   private enqueue(tasks: readonly PlannedTask[]): void {
     for (const task of tasks) {
       const { step, task: id, gangSize } = task
-      this.queue.push({ task, step: this.steps.get(step)!, attempt: 0, recorded: Promise.resolve() })
+      this.queue.push({ task, step: this.steps.get(step)!, attempt: 0, failed: {}, recorded: Promise.resolve() })
       this.context.control.emit({
         type: 'task-queued',
         step,
@@ -201,10 +202,11 @@ export class RunLoop {
       return void control.emit({ type: 'task-cancelled', ...id })
     // Nothing can be started below a keeper that is gone: another attempt would only hide the cause.
     const over = this.stopping !== undefined || outcome.verdict.code === 'E_KEEPER_LOST'
-    const delay = over ? undefined : retryDelay(step.retry, attempt)
+    const failed = counted(waiting.failed, outcome.verdict.cause)
+    const delay = over ? undefined : retryDelay(step.retry, failed, outcome.verdict.cause)
     if (delay !== undefined) {
       control.emit({ type: 'task-failed', ...id, verdict: outcome.verdict, retryInMs: delay })
-      return this.again({ ...waiting, attempt: attempt + 1 }, delay)
+      return this.again({ ...waiting, attempt: attempt + 1, failed }, delay)
     }
     const caught = over ? undefined : await caughtRecord(this.context, task, step, attempt, outcome, this.save)
     control.emit({ type: 'task-failed', ...id, verdict: outcome.verdict })

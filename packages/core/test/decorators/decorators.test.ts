@@ -59,7 +59,11 @@ describe('what decorators say', () => {
 
 describe('wrong options are refused where they are written', () => {
   it.each<[string, () => unknown, RegExp]>([
-    ['retry', () => retry({ time: 2 }), /no option 'time'.*valid options: times, delay, backoff/s],
+    [
+      'retry',
+      () => retry({ time: 2 }),
+      /no option 'time'.*valid options: times, user, infrastructure, timeout, preempted, delay, backoff/s,
+    ],
     ['retry', () => retry({ times: -1 }), /times to be a whole number >= 0, not -1/],
     ['retry', () => retry({ times: '2' }), /not '2'/],
     ['retry', () => retry({ backoff: 0 }), /backoff to be a number > 0/],

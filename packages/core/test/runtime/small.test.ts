@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { availableCpus } from '../../src/errors/cpus.js'
+import type { Cause } from '../../src/errors/verdict.js'
 import { Admission } from '../../src/runtime/admission.js'
 import { commandLine } from '../../src/runtime/command.js'
-import { retryDelay } from '../../src/runtime/retry.js'
+import { counted, type FailedAttempts, retryDelay } from '../../src/runtime/retry.js'
 import { newRunId } from '../../src/runtime/run-id.js'
 import { claimRun } from '../../src/runtime/run-record.js'
 import { temporaryStore } from './fake-services.js'
@@ -53,9 +54,25 @@ describe('admission', () => {
 
 it('waits longer from attempt to attempt', () => {
   const policy = { times: 3, delayMs: 100, backoff: 3 }
-  expect([0, 1, 2, 3].map((attempt) => retryDelay(policy, attempt))).toEqual([100, 300, 900, undefined])
-  expect(retryDelay(undefined, 0)).toBeUndefined()
-  expect(retryDelay({ times: 500, delayMs: 1000, backoff: 10 }, 400)).toBeLessThan(2 ** 31)
+  expect([1, 2, 3, 4].map((user) => retryDelay(policy, { user }, 'user'))).toEqual([100, 300, 900, undefined])
+  expect(retryDelay(undefined, { user: 1 }, 'user')).toBeUndefined()
+  expect(retryDelay({ times: 500, delayMs: 1000, backoff: 10 }, { timeout: 400 }, 'timeout')).toBeLessThan(2 ** 31)
+})
+
+it('draws each retry on the budget of its cause, or on the common one', () => {
+  const policy = { times: 2, delayMs: 100, backoff: 1, budgets: { user: 0, preempted: 3 } }
+  const may = (...causes: Cause[]) => {
+    const failed = causes.reduce<FailedAttempts>((sum, cause) => counted(sum, cause), {})
+    return retryDelay(policy, failed, causes.at(-1)!) !== undefined
+  }
+  expect(may('user')).toBe(false)
+  expect(may('infrastructure', 'timeout')).toBe(true)
+  expect(may('infrastructure', 'timeout', 'infrastructure')).toBe(false)
+  // Its own budget is neither used up by others nor uses theirs up.
+  expect(may('infrastructure', 'timeout', 'preempted', 'preempted', 'preempted')).toBe(true)
+  expect(may('preempted', 'preempted', 'preempted', 'preempted')).toBe(false)
+  expect(may('preempted', 'preempted', 'infrastructure', 'timeout')).toBe(true)
+  expect(may('cancelled')).toBe(false)
 })
 
 it('writes the command that does the same, as a shell takes it', () => {

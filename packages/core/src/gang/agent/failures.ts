@@ -31,18 +31,21 @@ export function failureOfBody(outcome: Extract<BodyOutcome, { ok: false }>, plac
 
 /** What a plugin told by `fail`; `exit` is what the agent knows of the process that it names. */
 export function failureOfPlugin(casualty: Casualty, exit: ProcessExit | undefined, place: Place): Failure {
-  const known: Casualty = { ...place, ...casualty }
+  const whole: Casualty = { ...place, ...casualty, ...known(exit) }
   const signal = casualty.signal ?? exit?.signal ?? null
-  const cause = causeOfEnd({ signal, ...(exit?.outOfMemory ? { outOfMemory: true } : {}) })
+  const cause = causeOfEnd({ signal })
   const weight = casualty.error ? weighError(casualty.error.message, casualty.error.code) : weighEnd({ signal })
   const { code, fix } = casualty.error ?? {}
-  return { casualty: known, cause, weight, ...(code ? { code } : {}), ...(fix ? { fix } : {}) }
+  return { casualty: whole, cause, weight, ...(code ? { code } : {}), ...(fix ? { fix } : {}) }
 }
+
+/** What the kernel's account of a death adds to it. */
+const known = (exit: ProcessExit | undefined) => (exit?.outOfMemory ? { outOfMemory: true as const } : {})
 
 /** A started command that a signal ended which nobody here had sent. */
 export const failureOfKill = (casualty: Casualty, exit: ProcessExit, place: Place): Failure => ({
-  casualty: { ...casualty, ...place },
-  cause: causeOfEnd(exit.outOfMemory ? { signal: exit.signal, outOfMemory: true } : { signal: exit.signal }),
+  casualty: { ...casualty, ...place, ...known(exit) },
+  cause: causeOfEnd({ signal: exit.signal }),
   weight: 'own',
   code: 'E_GANG_PROCESS_KILLED',
 })
@@ -64,7 +67,7 @@ export const failureOfKeeper = (exit: ProcessExit, pid: number, place: Place): F
 /** Somebody asked the agent to end: not the launcher, which says so on its connection. */
 export const failureOfSignal = (signal: NodeJS.Signals, place: Place): Failure => ({
   casualty: { ...place, kind: 'agent', pid: process.pid, signal },
-  cause: 'infrastructure',
+  cause: causeOfEnd({ signal }),
   weight: 'own',
   code: 'E_GANG_AGENT_LOST',
   fix: 'find out who sent the signal: a person, a scheduler, or the system that shuts down',

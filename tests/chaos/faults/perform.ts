@@ -1,0 +1,80 @@
+import { expect } from 'vitest'
+import type { TestHosts } from '../../hosts/index.js'
+import { slack, sleep } from '../../support/gang.js'
+import type { Fault } from './faults.js'
+import { type Phase, type Place, Scene } from './scene.js'
+
+/** What one fault did, measured. */
+export interface Outcome {
+  readonly fault: string
+  readonly place: Place
+  readonly phase: Phase
+  readonly endedMs?: number
+  readonly exit: number | null
+  readonly summary?: string
+}
+
+export interface Where {
+  readonly place: Place
+  readonly phase: Phase
+  readonly hosts?: TestHosts
+  readonly file: string
+}
+
+/** Does one fault to one gang in one phase, and asserts all that is awaited of it. */
+export async function perform(fault: Fault, { place, phase, hosts, file }: Where): Promise<Outcome> {
+  const size = 2
+  const machines = place === 'ssh' ? hosts!.hosts.slice(0, size) : []
+  await fault.prepare?.(machines)
+  const scene = new Scene(file, {
+    place,
+    phase,
+    size,
+    ...(place === 'ssh' ? { hosts: hosts! } : {}),
+    ...(fault.works === undefined ? {} : { works: fault.works }),
+    ...(fault.timeouts ? { timeouts: fault.timeouts } : {}),
+  })
+  try {
+    await scene.ready()
+    const at = performance.now()
+    const injected = Promise.resolve(fault.inject(scene, machines))
+    injected.catch(() => {})
+    scene.release()
+    const { expected } = fault
+    let endedMs: number | undefined
+    if (expected.bound) {
+      const { leases, ms } = expected.bound
+      endedMs = await scene.usersGone(at, leases * scene.timeouts['lease']! + ms * slack)
+    }
+    await injected
+    const exit = await scene.exited
+    await fault.heal?.(scene, machines)
+    // Whoever is cut off has no one to wait for but its linger.
+    await scene.allGone(performance.now(), (scene.timeouts['linger']! + 10_000) * Math.max(1, slack / 2))
+    assertVerdict(fault, scene, exit)
+    const summary = scene.verdict?.summary
+    return {
+      fault: fault.id,
+      place,
+      phase,
+      exit,
+      ...(endedMs === undefined ? {} : { endedMs }),
+      ...(summary ? { summary } : {}),
+    }
+  } finally {
+    await hosts?.heal()
+    await scene.clear()
+    await sleep(0)
+  }
+}
+
+function assertVerdict({ expected }: Fault, scene: Scene, exit: number | null): void {
+  const { verdict } = scene
+  const told = `${JSON.stringify(verdict, null, 1)}\n${scene.said()}`
+  if (expected.exit === 0) expect(scene.result?.status, told).toBe('done')
+  if (expected.cause) expect(verdict?.cause, told).toBe(expected.cause)
+  if (expected.codes) expect(expected.codes, told).toContain(verdict?.code)
+  if (expected.kind) expect(verdict?.first?.kind, told).toBe(expected.kind)
+  if (expected.node !== undefined) expect(verdict?.first?.node, told).toBe(expected.node)
+  expect(exit, told).toBe(expected.exit)
+}
