@@ -16,7 +16,7 @@ export function look(): Seen[] {
     const key = `${one.pid}/${one.start}`
     let more = known.get(key)
     // A process that was just forked has its parent's command line until it has loaded its own.
-    if (!more || !more.words.some((word) => /(?:agent|body)\.cjs$/.test(word))) {
+    if (!more?.words.some((word) => /(?:agent|body)\.cjs$/.test(word))) {
       more = { words: words(one.pid), space: spaceOf(one.pid) ?? more?.space ?? '' }
       known.set(key, more)
     }

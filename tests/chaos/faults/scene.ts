@@ -96,8 +96,11 @@ export class Scene {
   async ready(): Promise<void> {
     const { phase, size } = this.options
     if (phase === 'join') {
-      await this.until(() => this.agents().length > 0, 'the first agent')
-      this.#held = this.agents()[0]!.pid
+      const [host] = this.options.hosts?.hosts ?? []
+      const space = host && spaceOf(host.state.init.pid)
+      const first = () => this.agents().find((one) => space === undefined || one.space === space)
+      await this.until(() => first() !== undefined, 'the first agent')
+      this.#held = first()!.pid
       kill(this.#held, 'SIGSTOP')
     }
     await this.until(() => (phase === 'join' ? this.agents().length === size : this.pids('READY').size === size), phase)
