@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import {
   appendFileSync,
   chmodSync,
@@ -17,6 +17,7 @@ import { build } from 'esbuild'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openCodeCache } from '../../../packages/core/src/compile/package/install/cache-folder.js'
 import { collectCode } from '../../../packages/core/src/compile/package/install/collect.js'
+import { isSound } from '../../../packages/core/src/compile/package/install/file-cache.js'
 import { installPackage } from '../../../packages/core/src/compile/package/install/install-package.js'
 import type { Datastore } from '../../../packages/core/src/datastore/contract.js'
 import { collectGarbage } from '../../../packages/core/src/datastore/gc/collect.js'
@@ -55,7 +56,8 @@ function counted(store: Datastore): { store: Datastore; bytes(): number; blobs()
 /** A process that installs a package, for what only processes can show. */
 async function installer(delivery: Delivery): Promise<(slow?: boolean, before?: readonly string[]) => ChildProcess> {
   const made = project({
-    'install.ts': `import { installPackage } from '${repository}packages/core/src/compile/package/install/install-package.ts'
+    'install.ts': `import { isSound } from '../../../packages/core/src/compile/package/install/file-cache.js'
+import { installPackage } from '${repository}packages/core/src/compile/package/install/install-package.ts'
 import { openDatastore } from '${repository}packages/core/src/datastore/open.ts'
 const [location, ref, cache, slow] = process.argv.slice(2)
 const store = await openDatastore(location)
@@ -189,9 +191,12 @@ describe('an install on a host', () => {
     const { atime, mtime } = statSync(words)
     writeFileSync(words, 'a few lords')
     utimesSync(words, atime, mtime)
-    expect((await install(delivery)).bundle).toBe(second.bundle)
-    rmSync(join(second.bundle, '../../verified'))
-    expect(await ask(await install(delivery))).toEqual(['one', 'a few words'])
+    const entry = ['words.txt', 11, createHash('sha256').update('a few words').digest('hex')] as const
+    expect(await isSound(words, entry)).toBe(true)
+    expect(await isSound(words, entry, Date.now() + 1000)).toBe(false)
+    writeFileSync(words, 'a few words')
+    utimesSync(words, atime, mtime)
+    expect(await isSound(words, entry, Date.now() + 1000)).toBe(true)
   })
 
   it('brings large files in pieces, and files that are the same once', async () => {

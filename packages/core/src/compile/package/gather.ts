@@ -14,6 +14,8 @@ export interface Gathered {
   readonly parts: readonly Part[]
   /** Absolute; places in the copy are from here: no path leads above it. */
   readonly base: string
+  /** Milliseconds since 1970. */
+  readonly listedAt: number
   /** Whether a path is a file that travels, or the folder of a source. */
   has(path: string): boolean
 }
@@ -28,6 +30,7 @@ export async function gather(
   options: PackageOptions & { readonly without?: readonly string[] },
   signal?: AbortSignal,
 ): Promise<Gathered> {
+  const listedAt = Date.now()
   const links = new Links()
   const own = await projectParts(flow.file, flow.uses.sources, options, signal)
   const loose = await dependenciesNamed(own, flow.uses.sources)
@@ -48,6 +51,7 @@ export async function gather(
   const named = new Set([...paths, ...flow.uses.sources.map(dirname)])
   return {
     parts: all,
+    listedAt,
     base: commonFolder([flow.core, dirname(flow.file), ...paths.map(dirname)]),
     has: (path) => named.has(path),
   }

@@ -51,7 +51,7 @@ const hasVanished = (error: unknown): boolean =>
 async function storeAll(
   flow: PackedFlow,
   bundle: BundleText,
-  { parts, base, has }: Gathered,
+  { parts, base, has, listedAt }: Gathered,
   store: Datastore,
   { run, progress }: PackFlowOptions,
   signal: AbortSignal | undefined,
@@ -62,12 +62,13 @@ async function storeAll(
   let moved = 0
   const tell = () => progress?.({ phase: 'pack', files, bytes, moved })
   tell()
-  const stored = await inTurns(parts, async (part) => {
-    const done = await storePart(part, store, { placeOf, ...(signal && { signal }) })
-    moved += done.moved
-    if (done.moved > 0) tell()
-    return done
-  })
+  const count = (bytes: number) => {
+    moved += bytes
+    tell()
+  }
+  const stored = await inTurns(parts, (part) =>
+    storePart(part, store, { placeOf, listedAt, moved: count, ...(signal && { signal }) }),
+  )
   const named: PlaceOf = (path) => (has(path) ? placeOf(path) : undefined)
   const code = await templateOf(bundle.code, 'module', named, store)
   const script = bundle.script === '' ? undefined : await templateOf(bundle.script, 'script', named, store)

@@ -7,6 +7,8 @@ export interface PartFile {
   readonly executable: boolean
   /** Changes when the content may have. */
   readonly stamp: string
+  /** Milliseconds since 1970. */
+  readonly changedAt: number
 }
 
 /** Files that belong together: one npm package, core, or a folder of the project. */

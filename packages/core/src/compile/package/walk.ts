@@ -52,7 +52,8 @@ export const fileOf = (at: string, source: string, facts: Stats): PartFile => ({
   source,
   size: facts.size,
   executable: (facts.mode & 0o100) !== 0,
-  stamp: `${facts.size} ${facts.mtimeMs} ${facts.ino} ${facts.mode & 0o100}`,
+  stamp: `${facts.size} ${facts.mtimeMs} ${facts.ctimeMs} ${facts.ino} ${facts.mode & 0o100}`,
+  changedAt: Math.max(facts.mtimeMs, facts.ctimeMs),
 })
 
 /**

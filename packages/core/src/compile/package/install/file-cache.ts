@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { chmod, lstat, mkdir, open, rename, rm, utimes } from 'node:fs/promises'
+import { uptime } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
@@ -18,22 +19,27 @@ const AT_ONCE = 4
 export const cachedPath = ({ files }: CodeCache, [, , hash, mode]: FileEntry): string =>
   join(files, hash.slice(0, 2), `${hash.slice(2)}${mode ?? ''}`)
 
-/** Whether a file looks as it was made: its size and time. */
-export async function looksUntouched(path: string, [, size]: FileEntry): Promise<boolean> {
-  const facts = await lstat(path).catch(() => undefined)
-  return facts?.isFile() === true && facts.size === size && facts.mtimeMs === UNTOUCHED * 1000
-}
+/** When this host was started, milliseconds since 1970: what was not on disk then may be lost. */
+const startedAt = (): number => Date.now() - uptime() * 1000
 
-/** Whether a file has the content that it should have. */
-export async function isSound(path: string, entry: FileEntry): Promise<boolean> {
-  if (!(await looksUntouched(path, entry))) return false
+/**
+ * Whether a file has the content that it should have: by its size and time, and by its hash once after each start of
+ * the host. `since`: milliseconds since 1970; one that was not looked at since then is read.
+ */
+export async function isSound(path: string, entry: FileEntry, since = startedAt()): Promise<boolean> {
+  const facts = await lstat(path).catch(() => undefined)
+  if (facts?.isFile() !== true || facts.size !== entry[1] || facts.mtimeMs !== UNTOUCHED * 1000) return false
+  if (facts.ctimeMs > since) return true
   const hash = createHash('sha256')
   try {
     for await (const piece of createReadStream(path, { highWaterMark: 1 << 18 })) hash.update(piece as Buffer)
   } catch {
     return false
   }
-  return hash.digest('hex') === entry[2]
+  if (hash.digest('hex') !== entry[2]) return false
+  // Its facts have changed: it was looked at.
+  await utimes(path, UNTOUCHED, UNTOUCHED)
+  return true
 }
 
 /** Runs `work` on each, some at once, in order of begin. After a failure none is begun; it is thrown when all have ended. */

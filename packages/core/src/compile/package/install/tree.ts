@@ -21,7 +21,7 @@ import type { LocalFlow } from '../contract.js'
 import type { FileEntry, Manifest, PartIndex, Template } from '../manifest.js'
 import { fill } from '../template.js'
 import type { CodeCache } from './cache-folder.js'
-import { cachedPath, each, isSound, looksUntouched, UNTOUCHED } from './file-cache.js'
+import { cachedPath, each, isSound, UNTOUCHED } from './file-cache.js'
 
 /** A copy on disk: `root/` has the places, `flow/` the bundle, `tree.json` what is in it. */
 interface TreeFacts {
@@ -29,6 +29,8 @@ interface TreeFacts {
   readonly core: string
   readonly files: readonly FileEntry[]
   readonly bundle: FileEntry
+  /** Bytes of the files that it shares with no other. */
+  readonly ownBytes: number
 }
 
 export interface LaidPart {
@@ -39,22 +41,18 @@ export interface LaidPart {
 
 const AT_ONCE = 16
 
-/** The newest copy of this package in which nobody has changed what was delivered; once a boot by content. */
+/** The newest copy of this package in which nobody has changed what was delivered. */
 export async function soundTree({ trees }: CodeCache, id: string): Promise<LocalFlow | undefined> {
   for (const folder of (await copiesOf(trees, id)).reverse()) {
     const tree = join(trees, folder)
     try {
       const facts = JSON.parse(await readFile(join(tree, 'tree.json'), 'utf8')) as TreeFacts
-      const boot = await bootId()
-      const verified = boot !== '' && (await readFile(join(tree, 'verified'), 'utf8').catch(() => '')) === boot
-      const sound = verified ? looksUntouched : isSound
       const all = [facts.bundle, ...facts.files]
       let whole = true
       await each(all, AT_ONCE, async (entry) => {
-        if (whole && !(await sound(join(tree, entry[0]), entry))) whole = false
+        if (whole && !(await isSound(join(tree, entry[0]), entry))) whole = false
       })
       if (!whole) continue
-      if (!verified) await writeFile(join(tree, 'verified'), boot)
       await use(tree)
       return flowIn(tree, facts)
     } catch (error) {
@@ -90,15 +88,23 @@ export async function makeTree(
     const files = parts.flatMap(({ index }) =>
       index.files.map(([place, ...rest]) => [`root/${place}`, ...rest] as unknown as FileEntry),
     )
-    const facts: TreeFacts = { flow: manifest.flow, core: manifest.core, files, bundle }
+    const ownBytes = parts.reduce((sum, { index, own }) => sum + (own ? bytesIn(index) : 0), 0)
+    const facts: TreeFacts = { flow: manifest.flow, core: manifest.core, files, bundle, ownBytes }
     await writeFile(join(making, 'tree.json'), JSON.stringify(facts))
-    await writeFile(join(making, 'verified'), await bootId())
     await use(making)
     await rename(making, tree)
     return flowIn(tree, facts)
   } finally {
     await rm(making, { recursive: true, force: true })
   }
+}
+
+const bytesIn = ({ files }: PartIndex): number => files.reduce((sum, [, size]) => sum + size, 0)
+
+/** Bytes of a copy's own files; 0 where it does not say. */
+export async function ownBytesOf(tree: string): Promise<number> {
+  const text = await readFile(join(tree, 'tree.json'), 'utf8').catch(() => '{}')
+  return (JSON.parse(text) as Partial<TreeFacts>).ownBytes ?? 0
 }
 
 /** Numbers count up; in order. */
@@ -138,7 +144,7 @@ async function layFile(cached: string, path: string, [, , , mode]: FileEntry, ow
   await copyFile(cached, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
   await chmod(path, mode === 'x' ? 0o755 : 0o644)
   await utimes(path, UNTOUCHED, UNTOUCHED)
-  // In use, for whoever makes room: the time of the last change of its facts.
+  // In use, for whoever makes room: its facts have changed.
   await utimes(cached, UNTOUCHED, UNTOUCHED)
 }
 
@@ -163,9 +169,6 @@ async function layBundle(
   await utimes(path, UNTOUCHED, UNTOUCHED)
   return [`flow/${bundleName}`, text.length, createHash('sha256').update(text).digest('hex')]
 }
-
-const bootId = async (): Promise<string> =>
-  (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim()
 
 const outside = (place: string) =>
   new GangflowError({
