@@ -1,6 +1,7 @@
 import { openBodyHost } from '../body/host.js'
 import { loadCompiled } from '../body/load-shared.js'
 import { openDatastore } from '../datastore/open.js'
+import { isLoopback, ownAddresses } from '../discovery/own-addresses.js'
 import { messageOf } from '../errors/base.js'
 import { type AgentBootstrap, readBootstrap } from '../gang/agent/bootstrap.js'
 import { runMember } from '../gang/agent/member.js'
@@ -20,7 +21,7 @@ export async function startAgent(): Promise<never> {
   try {
     // What a member's death has left, on a host where nobody else could: `agent.cjs FOLDER undo DIRECTORY`.
     if (process.argv[3] === 'undo') await undoAll(process.argv[4] ?? '')
-    const boot = await readBootstrap(process.stdin)
+    const boot = withOwnAddresses(await readBootstrap(process.stdin))
     const mesh = meshOf(boot)
     process.exitCode = await runMember(boot, {
       transport: boot.transport === 'ssh' ? meshTransport(boot, mesh()) : unixTransport(boot.member.directory),
@@ -49,10 +50,20 @@ function meshOf({ member, secret, address }: AgentBootstrap): () => Mesh {
   }
 }
 
+/** What the backend knows comes first; which of them serve, the members find out among themselves. */
+function withOwnAddresses(boot: AgentBootstrap): AgentBootstrap {
+  const { addresses } = boot.member
+  if (boot.transport !== 'ssh' || (addresses.length > 0 && addresses.every(isLoopback))) return boot
+  const own = ownAddresses()
+  const outside = own.filter(({ kind }) => kind !== 'loopback')
+  const all = [...addresses, ...(outside.length > 0 ? outside : own).map(({ address }) => address)]
+  return { ...boot, member: { ...boot.member, addresses: [...new Set(all)] } }
+}
+
 function meshTransport({ member }: AgentBootstrap, mesh: Mesh): Transport {
   const { addresses } = member
   // Who is only ever dialled from its own host need not be open to others.
-  const local = addresses.every((one) => one === '::1' || one.startsWith('127.'))
+  const local = addresses.every(isLoopback)
   return sshTransport(mesh, { advertise: addresses, ...(local ? { bind: addresses } : {}) })
 }
 

@@ -4,8 +4,10 @@ export interface RosterEntry {
   readonly node: number
   readonly memberId: string
   readonly host: string
-  /** Addresses at which peers reach it, best first. */
+  /** Addresses at which peers reach it, as they have found out before the epoch opened; best first. */
   readonly addresses: readonly string[]
+  /** Name of its network interface to the gang's network, such as `eth0`; absent where it is not known. */
+  readonly interface?: string
   readonly sshPort?: number
   /** CPUs given to this member. */
   readonly slots: number

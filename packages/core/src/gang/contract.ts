@@ -71,7 +71,10 @@ export interface Bootstrap {
 export interface MemberBootstrap {
   readonly memberId: string
   readonly host: string
-  /** Addresses at which peers reach it, best first. */
+  /**
+   * Addresses at which peers may reach it, best first; the agent adds those of its host, unless all of these are of the
+   * loopback: then all members are on one host.
+   */
   readonly addresses: readonly string[]
   readonly slots: number
   readonly gpus: readonly string[]

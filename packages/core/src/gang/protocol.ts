@@ -9,7 +9,7 @@ import type { GangNeeds } from '../flow/description.js'
  * What agents and the owner say to each other, in the frames of body/frames.ts. On the lease connection (from the
  * agent): call `join` (Joining → Work), events `beat` ({sent}), `report` (Report); (from the owner) events `beat` ({sent,
  * owner}: its clock) and `out` (the member is given up), calls `form`
- * (Formation), `delivered` (→ Delivered, where Work has a PackageRef: within a second), `stop` (StopOrder → Account),
+ * (Formation), `probe` (ProbeOrder → ProbeAnswer[]), `delivered` (→ Delivered, where Work has a PackageRef: within a second), `stop` (StopOrder → Account),
  * `commit` ({key, value} → boolean), `finish` (→ Account). On the data connection, numbered and answered: calls `lines`,
  * `progress`, `state`, `drained` ({seq, data}). Peers call each other's services (agent/services.ts).
  */
@@ -19,7 +19,10 @@ export interface Joining {
   readonly memberId: string
   readonly pid: number
   readonly host: string
+  /** At which peers may reach it, likeliest first. */
   readonly addresses: readonly string[]
+  /** By address: the name of the network interface that has it. */
+  readonly links: Readonly<Record<string, string>>
   readonly slots: number
   readonly gpus: readonly string[]
   /** Where peers dial it: an address of the transport. */
@@ -35,6 +38,29 @@ export interface Work {
   readonly env: Readonly<Record<string, string>>
   readonly assignment: Omit<Assignment, 'epoch' | 'node' | 'gang' | 'temp'>
   readonly needs: GangNeeds
+}
+
+/** Peers that a member is to call before the epoch opens. */
+export interface ProbeOrder {
+  readonly peers: readonly { readonly memberId: string; readonly listens: string }[]
+  readonly limitMs: number
+  /** All addresses of each peer; else the first that answers is enough. */
+  readonly each: boolean
+}
+
+export interface ProbeAnswer {
+  readonly memberId: string
+  readonly tried: readonly TriedAddress[]
+}
+
+/** An address of a peer as a member has tried it. */
+export interface TriedAddress {
+  readonly address: string
+  /** The member's own address on the way there. */
+  readonly local?: string
+  /** Why it does not serve; absent when it does. */
+  readonly why?: string
+  readonly refused?: boolean
 }
 
 /** How far a member is with the code that it is sent. */

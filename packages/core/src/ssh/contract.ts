@@ -12,6 +12,11 @@ export interface Mesh {
   serve(host: MeshHost): void
   /** Takes the channels of the control subsystem; who comes earlier waits. */
   onControl(take: (stream: Duplex, from: string) => void): void
+  /**
+   * Which of a member's places serve, each with the whole handshake. Default: the first that answers, on the connection
+   * that later channels share; `each`: all of them, on connections that end at once. Never rejects for who does not answer.
+   */
+  probe(target: Target, options: ProbeOptions): Promise<readonly Probed[]>
   /** A channel to the control subsystem of a member. */
   open(target: Target, options: OpenOptions): Promise<Duplex>
   /** Starts a command there; `command` undefined: a shell. */
@@ -46,6 +51,23 @@ export interface Target {
 
 /** A place of TCP, or a unix socket that leads there (such as one that `ssh -R` forwards). */
 export type Candidate = { readonly host: string; readonly port: number } | { readonly path: string }
+
+export interface ProbeOptions {
+  /** The deadline. */
+  readonly signal: AbortSignal
+  readonly each?: boolean
+}
+
+/** One place of a member, tried. */
+export interface Probed {
+  readonly place: Candidate
+  /** This side's address on the way there; absent when there is none. */
+  readonly local?: string
+  /** Why there is none, in words. */
+  readonly why?: string
+  /** Its host answered that nobody listens there. */
+  readonly refused?: boolean
+}
 
 export interface OpenOptions {
   /** The deadline. Rejects with its reason. */

@@ -161,10 +161,16 @@ function once(candidate: Candidate, { memberId, client: key, host, signal }: Dia
   })
 }
 
+const words: Readonly<Record<string, string>> = {
+  ETIMEDOUT: 'no answer',
+  EHOSTUNREACH: 'no host answers there',
+  ENETUNREACH: 'no route to that network',
+}
+
 function failureOf(error: unknown): { failure: DialFailure; why: string } {
   if (error instanceof WrongHost) return { failure: 'host-key', why: error.message }
   if (error instanceof NotLetIn) return { failure: 'not-let-in', why: error.message }
   const code = (error as NodeJS.ErrnoException).code
   if (code === 'ECONNREFUSED' || code === 'ENOENT') return { failure: 'refused', why: 'nobody listens there' }
-  return { failure: 'unreachable', why: messageOf(error) }
+  return { failure: 'unreachable', why: words[code ?? ''] ?? messageOf(error) }
 }

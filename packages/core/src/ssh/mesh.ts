@@ -61,6 +61,7 @@ export function openMesh(options: MeshOptions): Mesh {
       take = taker
       for (const { stream, from } of early.splice(0)) taker(stream, from)
     },
+    probe: (target, how) => pool.probe(target, how),
     open: (target, how) =>
       pool.channel(target, how, { ask: (connection, done) => connection.subsys(CONTROL, done), take: streamOf }),
     run(target, { command, env, terminal, subsystem }, how) {

@@ -1,7 +1,7 @@
 import type { Client, ClientChannel } from 'ssh2'
 import { placeOf } from './address.js'
-import type { Candidate, DeriveKey, OpenOptions, Target } from './contract.js'
-import { type Dialled, dial } from './dial.js'
+import type { Candidate, DeriveKey, OpenOptions, Probed, ProbeOptions, Target } from './contract.js'
+import { type Dialled, dial, Unanswered } from './dial.js'
 import { channelError, channelRefused, unansweredError } from './errors.js'
 import { hostKey, type SshKey } from './keys.js'
 
@@ -64,10 +64,31 @@ export class Pool {
     }
   }
 
+  async probe(target: Target, { signal, each }: ProbeOptions): Promise<readonly Probed[]> {
+    if (each) return Promise.all(target.candidates.map((place) => this.#tryOne(target.memberId, place, signal)))
+    try {
+      const { candidate, socket } = await this.#pooled(target, signal)
+      return [{ place: candidate, local: socket.localAddress ?? '' }]
+    } catch (error) {
+      return failed(target.candidates, (error as Error).cause ?? error)
+    }
+  }
+
   close(): void {
     this.#closed = true
     for (const client of this.#open) client.end()
     this.#shared.clear()
+  }
+
+  async #tryOne(id: string, place: Candidate, signal: AbortSignal): Promise<Probed> {
+    const { memberId, client } = this.#options
+    try {
+      const dialled = await dial([place], { memberId, client, host: this.#key(id), signal })
+      dialled.client.end()
+      return { place, local: dialled.socket.localAddress ?? '' }
+    } catch (error) {
+      return failed([place], error)[0]!
+    }
   }
 
   async #pooled(target: Target, signal: AbortSignal): Promise<Dialled> {
@@ -112,6 +133,15 @@ export class Pool {
     if (this.#keys.size > KEYS) this.#keys.delete(this.#keys.keys().next().value!)
     return key
   }
+}
+
+/** What each place gave; those that had not answered when the time was over say that. */
+function failed(places: readonly Candidate[], cause: unknown): Probed[] {
+  const tried = cause instanceof Unanswered ? cause.tried : []
+  return places.map((place) => {
+    const found = tried.find(({ candidate }) => placeOf(candidate) === placeOf(place))
+    return { place, why: found?.why ?? 'no answer', ...(found?.failure === 'refused' ? { refused: true } : {}) }
+  })
 }
 
 /** One channel of a connection, or the reason why there is none. */

@@ -4,34 +4,6 @@ import type { Reached } from './reach.js'
 
 /** Hosts up to which every pair is tried. */
 const ALL_PAIRS = 64
-/** Further peers of each host above that. */
-const SAMPLE = 4
-
-/**
- * For each of `count` hosts the indices of the peers that it calls: all others, or above 64 hosts both neighbours in
- * a ring and four more, the same ones in each run. Pure.
- */
-export function pairsAmong(count: number): number[][] {
-  const dice = seeded(count)
-  return Array.from({ length: count }, (_, from) => {
-    if (count <= ALL_PAIRS) return Array.from({ length: count }, (_, to) => to).filter((to) => to !== from)
-    const chosen = new Set([(from + 1) % count, (from + count - 1) % count])
-    while (chosen.size < 2 + SAMPLE) {
-      const to = dice(count)
-      if (to !== from) chosen.add(to)
-    }
-    return [...chosen].sort((a, b) => a - b)
-  })
-}
-
-/** A linear congruential generator: whole numbers below `limit`. */
-function seeded(seed: number): (limit: number) => number {
-  let state = seed >>> 0
-  return (limit) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * limit)
-  }
-}
 
 export interface PairResult {
   readonly from: string

@@ -1,4 +1,5 @@
 import pLimit from 'p-limit'
+import { isLoopback } from '../../discovery/own-addresses.js'
 import { GangflowError } from '../../errors/base.js'
 import { encodeBootstrap } from '../../gang/agent/bootstrap.js'
 import type { Allocation, Bootstrap, GangBackend, MemberBootstrap } from '../../gang/contract.js'
@@ -51,6 +52,7 @@ async function startOverSsh(
   const either = AbortSignal.any([signal, failed.signal])
   const openOne = async (hostPlan: SshHostPlan) => {
     either.throwIfAborted()
+    const alone = plan.hosts.length === 1
     const host = await openHost(
       {
         plan: hostPlan,
@@ -66,7 +68,7 @@ async function startOverSsh(
     hosts.push(host)
     opened.add(hostPlan.host)
     for (const member of hostPlan.members)
-      members.push(await startMember(host, hostPlan, member, bootstrap, options.way))
+      members.push(await startMember(host, hostPlan, member, { bootstrap, way: options.way, alone }))
   }
   try {
     const tried = await Promise.allSettled(
@@ -94,11 +96,10 @@ async function startMember(
   host: OpenHost,
   plan: SshHostPlan,
   member: SshMemberPlan,
-  bootstrap: Bootstrap,
-  way: SshWay,
+  { bootstrap, way, alone }: { bootstrap: Bootstrap; way: SshWay; alone: boolean },
 ): Promise<SshMember> {
   const { keeper, facts, programs } = host
-  const told = memberBootstrap(host, plan, member)
+  const told = memberBootstrap(host, plan, member, alone)
   const env = { ...facts.env, ...member.env, GANGFLOW_KEEPER: programs.keeper }
   const agent = await keeper.spawn({
     name: `agent-${member.memberId}`,
@@ -117,13 +118,21 @@ async function startMember(
 }
 
 /** What the backend decides for a member; what nobody said is the host's, shared among its members. */
-function memberBootstrap({ facts, places }: OpenHost, plan: SshHostPlan, member: SshMemberPlan): MemberBootstrap {
+function memberBootstrap(
+  { facts, places }: OpenHost,
+  plan: SshHostPlan,
+  member: SshMemberPlan,
+  alone: boolean,
+): MemberBootstrap {
+  const { address } = facts
+  // A host that this machine reaches by its loopback is this machine: other hosts do not reach it there.
+  const known = address !== undefined && (alone || !isLoopback(address)) ? [address] : []
   const index = plan.members.indexOf(member)
   const before = plan.members.slice(0, index).reduce((sum, one) => sum + gpusOf(one), 0)
   return {
     memberId: member.memberId,
     host: plan.host,
-    addresses: facts.address === undefined ? [] : [facts.address],
+    addresses: known,
     slots: member.slots ?? Math.max(1, Math.floor(facts.cpus / plan.members.length)),
     gpus: facts.gpus.slice(before, before + gpusOf(member)),
     directory: `${places.run}/${member.memberId}`,

@@ -3,6 +3,7 @@ export const gangCodes = {
   E_GANG_ABSENT: 'a member function was used in a step that no gang runs',
   E_GANG_AGENT_FAULT: 'the agent of a member failed by a fault of its own',
   E_GANG_AGENT_LOST: 'the agent of a member ended though nobody had asked it to',
+  E_GANG_APART: 'members cannot reach each other at any address; the message names who, from whom, and what was tried',
   E_GANG_BOOTSTRAP: 'an agent was not told on its stdin which gang it belongs to',
   E_GANG_CHANNEL: 'a body listens twice on one channel',
   E_GANG_COLLECT: 'the files of a directory could not be collected as an artifact',

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { BodyHost } from '../../body/contract.js'
 import { Peer } from '../../body/peer.js'
 import type { Datastore } from '../../datastore/contract.js'
+import { ownAddresses } from '../../discovery/own-addresses.js'
 import { coreVersion } from '../../errors/version.js'
 import type { Json } from '../../flow/values.js'
 import type { Keeper } from '../../process/contract.js'
@@ -98,7 +99,8 @@ function watchKeeper(state: MemberState, keeper: Keeper, reports: Reports): void
 
 function joiningOf({ boot }: MemberState, listens: string): Joining {
   const { memberId, host, addresses, slots, gpus } = boot.member
-  return { memberId, pid: process.pid, host, addresses, slots, gpus, listens, version: coreVersion }
+  const links = Object.fromEntries(ownAddresses().map(({ address, link }) => [address, link]))
+  return { memberId, pid: process.pid, host, addresses, links, slots, gpus, listens, version: coreVersion }
 }
 
 function markOf({ boot }: MemberState): string {

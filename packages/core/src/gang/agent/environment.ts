@@ -18,6 +18,7 @@ export function gangFacts(
   { epoch, roster }: Formation,
   node: number,
 ): Readonly<Record<string, string>> {
+  const link = roster.entries[node]?.interface
   return {
     GANGFLOW_FLOW: address.flow,
     GANGFLOW_RUN: address.run,
@@ -28,5 +29,6 @@ export function gangFacts(
     GANGFLOW_NODE: String(node),
     GANGFLOW_NUM_NODES: String(roster.entries.length),
     GANGFLOW_MAIN_IP: roster.entries[0]?.addresses[0] ?? '127.0.0.1',
+    ...(link === undefined ? {} : { GANGFLOW_INTERFACE: link }),
   }
 }

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs'
 import { deferred } from '../../body/deferred.js'
 import type { Json } from '../../flow/values.js'
-import type { Formation, StopOrder } from '../protocol.js'
+import type { Formation, ProbeOrder, StopOrder } from '../protocol.js'
 import type { AgentBootstrap } from './bootstrap.js'
 import { closeMember } from './close.js'
 import { type AgentTools, comeUp } from './come-up.js'
@@ -11,6 +11,7 @@ import { failureOfAgent, failureOfSignal } from './failures.js'
 import { form } from './form.js'
 import { writeOrphanVerdict } from './orphan.js'
 import { OwnerLink } from './owner-link.js'
+import { probePeers } from './probe-peers.js'
 import { Reports } from './reports.js'
 import { MemberState, type Parts } from './state.js'
 import { type Loss, Vigil } from './vigil.js'
@@ -51,6 +52,7 @@ class MemberAgent {
       leaseMs: boot.timeouts.lease,
       methods: {
         form: (params) => this.#form(params as unknown as Formation),
+        probe: async (params) => (await probePeers(tools.mesh(), params as unknown as ProbeOrder)) as unknown as Json,
         delivered: async () => (await this.#delivery.told()) as unknown as Json,
         stop: async (params) => (await this.#ending.halt(params as unknown as StopOrder)) as unknown as Json,
         finish: async () => (await this.#ending.finish()) as unknown as Json,

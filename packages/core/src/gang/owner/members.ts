@@ -15,6 +15,8 @@ export class OwnedMember {
   /** Index in the epoch; before it opens, the place among the member ids. */
   node = 0
   joining: Joining | undefined
+  /** As peers reach it: addresses best first, where they dial it, and its interface of the gang's network. */
+  way: { readonly addresses: readonly string[]; readonly listens: string; readonly link?: string } | undefined
   lease: Peer | undefined
   data: Peer | undefined
   /** `performance.now()` of its last sign of life. */

@@ -2,13 +2,16 @@ import { GangflowError, messageOf } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
 import type { Formation } from '../protocol.js'
 import { allDelivered } from './deliver.js'
+import { findWays } from './find-ways.js'
 import type { OwnedGang } from './gang.js'
 import type { OwnedMember } from './members.js'
 import { late, lengthOf } from './waited-for.js'
 
-/** Waits for all to join and to have the code, then opens epoch 1: the lowest member id is its control. False when it came to an end before. */
+/** Waits for all to join, to reach each other and to have the code, then opens epoch 1: the lowest member id is its control. False when it came to an end before. */
 export async function openEpoch(gang: OwnedGang): Promise<boolean> {
-  if (!(await allJoined(gang)) || !(await allDelivered(gang))) return false
+  if (!(await allJoined(gang))) return false
+  const [delivered, reachable] = await Promise.all([allDelivered(gang), findWays(gang)])
+  if (!delivered || !reachable) return false
   gang.epoch = 1
   const formation = formationOf(gang)
   await Promise.all(gang.ordered.map((member) => tell(gang, member, formation)))
@@ -36,14 +39,15 @@ function tooLate(gang: OwnedGang): void {
 
 function formationOf(gang: OwnedGang): Formation {
   const { epoch, ordered, attempt } = gang
-  const entries = ordered.map(({ node, memberId, joining }) => {
-    const { host, addresses, slots, gpus } = joining!
-    return { node, memberId, host, addresses, slots, gpus }
+  const entries = ordered.map(({ node, memberId, joining, way }) => {
+    const { host, slots, gpus } = joining!
+    const { addresses, link } = way!
+    return { node, memberId, host, addresses, ...(link === undefined ? {} : { interface: link }), slots, gpus }
   })
   return {
     epoch,
     roster: { epoch, control: entries[0]!.memberId, entries },
-    listens: Object.fromEntries(ordered.map((member) => [member.memberId, member.joining!.listens])),
+    listens: Object.fromEntries(ordered.map((member) => [member.memberId, member.way!.listens])),
     ...(attempt.inspect === undefined ? {} : { inspect: attempt.inspect }),
   }
 }

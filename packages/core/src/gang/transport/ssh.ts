@@ -1,6 +1,6 @@
 import { GangflowError } from '../../errors/base.js'
-import { parseAddress } from '../../ssh/address.js'
-import type { ListenPlace, Mesh } from '../../ssh/contract.js'
+import { formatAddress, parseAddress } from '../../ssh/address.js'
+import type { Candidate, ListenPlace, Mesh } from '../../ssh/contract.js'
 import type { Connection, Listener, Transport } from '../contract.js'
 
 /**
@@ -27,6 +27,17 @@ export function sshTransport(mesh: Mesh, place: ListenPlace = {}): Transport {
       }
     },
   }
+}
+
+/** The same member's address with its hosts in this order; any other address as it is. */
+export function withAddresses(address: string, order: readonly string[]): string {
+  const target = parseAddress(address)
+  if (!target) return address
+  const place = (one: Candidate) => {
+    const at = 'host' in one ? order.indexOf(one.host) : -1
+    return at < 0 ? order.length : at
+  }
+  return formatAddress({ ...target, candidates: [...target.candidates].sort((a, b) => place(a) - place(b)) })
 }
 
 async function listenOn(mesh: Mesh, place: ListenPlace): Promise<Listener> {

@@ -1,7 +1,8 @@
 import { createServer } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { judgePairs, pairsAmong } from '../../../src/backend/doctor/pairs.js'
+import { judgePairs } from '../../../src/backend/doctor/pairs.js'
 import { listen, reach } from '../../../src/backend/doctor/reach.js'
+import { pairsAmong } from '../../../src/discovery/pairs.js'
 
 describe('which pairs are tried', () => {
   it('are all of up to 64 hosts', () => {
