@@ -30,8 +30,12 @@ export interface GangBackend<Plan = unknown> {
   /** How its members reach the launcher and each other. Default `unix`: all are on the launcher's host. */
   readonly transport?: TransportKind
   plan(request: GangRequest): Plan
-  start(plan: Plan, bootstrap: Bootstrap, signal: AbortSignal): Promise<Allocation>
+  /** `note` tells the person what is being waited for: a queue, a delivery. */
+  start(plan: Plan, bootstrap: Bootstrap, signal: AbortSignal, note: BackendNotes): Promise<Allocation>
 }
+
+/** A clause such as `queued: 3 jobs ahead`; `host` where it is about one. */
+export type BackendNotes = (text: string, host?: string) => void
 
 /** What a backend's package exports as `createBackend` or as its default; throws a GangflowError for bad options. */
 export type BackendFactory = (options: Readonly<Record<string, unknown>>, place: BackendPlace) => GangBackend
@@ -200,5 +204,7 @@ export type GangEvent =
       readonly skipped?: number
     }
   | { readonly type: 'progress'; readonly node?: number; readonly data: Json }
+  /** What the backend does or waits for before members are there. */
+  | { readonly type: 'note'; readonly host?: string; readonly text: string }
   /** The flow's code on its way: packed here, then installed on each node. `whole`: it is there. */
   | ({ readonly type: 'code'; readonly node?: number; readonly whole?: boolean } & PackageProgress)

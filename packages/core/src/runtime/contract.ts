@@ -127,6 +127,8 @@ export type RunEvent = { readonly at: number } & (
     } & TaskId)
   /** Progress or metrics published by the body. */
   | ({ readonly type: 'progress'; readonly node?: number; readonly data: Json } & TaskId)
+  /** What a gang's backend does or waits for before its members are there; `host` where it is about one. */
+  | ({ readonly type: 'note'; readonly host?: string; readonly text: string } & TaskId)
   /** The flow's code on its way to the hosts of a gang; `moved` counts compressed bytes that were not there before. */
   | ({
       readonly type: 'code'

@@ -2,7 +2,7 @@ import pLimit from 'p-limit'
 import { isLoopback } from '../../discovery/own-addresses.js'
 import { GangflowError } from '../../errors/base.js'
 import { encodeBootstrap } from '../../gang/agent/bootstrap.js'
-import type { Allocation, Bootstrap, GangBackend, MemberBootstrap } from '../../gang/contract.js'
+import type { Allocation, BackendNotes, Bootstrap, GangBackend, MemberBootstrap } from '../../gang/contract.js'
 import { fetchSpools } from './fetch-spools.js'
 import { type OpenHost, openHost } from './host.js'
 import type { HostSpec } from './hosts.js'
@@ -26,7 +26,7 @@ export function sshBackend(options: SshBackendOptions): GangBackend<SshPlan> {
     transport: 'ssh',
     datastore: 'relayed',
     plan: (request) => planSsh(request, options.hosts, options.way),
-    start: (plan, bootstrap, signal) => startOverSsh(plan, bootstrap, options, signal),
+    start: (plan, bootstrap, signal, note) => startOverSsh(plan, bootstrap, options, signal, note),
   }
 }
 
@@ -35,6 +35,7 @@ async function startOverSsh(
   bootstrap: Bootstrap,
   options: SshBackendOptions,
   signal: AbortSignal,
+  note: BackendNotes,
 ): Promise<Allocation> {
   const { flow, run, step, task, attempt } = bootstrap.address
   const { stopGrace, launcher, linger } = bootstrap.timeouts
@@ -58,6 +59,7 @@ async function startOverSsh(
         plan: hostPlan,
         way: options.way,
         core: options.core,
+        note: (text) => note(text, hostPlan.host),
         mark,
         rendezvous: bootstrap.rendezvous,
         leaseMs: launcher + linger,

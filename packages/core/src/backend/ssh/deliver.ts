@@ -13,7 +13,7 @@ import { type SshWay, sshArgv } from './ssh-argv.js'
 
 /** Makes sure that a layer of the runtime is on the host. */
 export async function deliver(
-  way: { readonly plan: HostSpec; readonly way: SshWay },
+  way: { readonly plan: HostSpec; readonly way: SshWay; readonly note?: (text: string) => void },
   session: HostSession,
   facts: HostFacts,
   layer: RuntimeLayer,
@@ -21,6 +21,7 @@ export async function deliver(
 ): Promise<void> {
   const present = presentCommand(facts.runtime, layer)
   if (await session.check(present, signal)) return
+  way.note?.(`is sent ${layer.name.replace(/-.*/, '')} (${Math.ceil(layer.bytes / 1e6)} MB), once`)
   const folder = await session.receive(signal)
   await fill(way, folder, layer, signal)
   await session.keep(layer.name, signal)

@@ -18,6 +18,8 @@ const FIRST_PAUSE = 250
 const ATTEMPTS = 6
 
 export interface HostOrder {
+  /** Told what is being waited for. */
+  readonly note?: (text: string) => void
   readonly plan: SshHostPlan
   readonly way: SshWay
   /** Folder of the core whose agents are to run there. */
@@ -60,6 +62,7 @@ export async function openHost(order: HostOrder, signal: AbortSignal): Promise<O
     } catch (error) {
       if (!(error instanceof ConnectionFailed)) throw error
       if (!error.failure.again || attempt === ATTEMPTS) throw error.failure.error
+      order.note?.(`${error.failure.error.what}; trying again`)
       const pause = FIRST_PAUSE * 2 ** (attempt - 1) * (0.5 + Math.random())
       await new Promise<void>((resolve) => setTimeout(resolve, pause))
       if (signal.aborted) throw error.failure.error
@@ -104,7 +107,7 @@ async function openOnce(order: HostOrder, signal: AbortSignal): Promise<OpenHost
 }
 
 /** What is needed to make a host ready for agents. */
-type Equipment = Pick<HostOrder, 'way' | 'core'> & { readonly plan: HostSpec }
+type Equipment = Pick<HostOrder, 'way' | 'core' | 'note'> & { readonly plan: HostSpec }
 
 /** Asks what the host has and delivers what an agent needs there and is not there yet. */
 export async function equip(

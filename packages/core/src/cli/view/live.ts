@@ -75,6 +75,11 @@ export class LiveView {
         })
         break
       }
+      case 'note': {
+        const row = this.#rows.get(key)
+        if (row !== undefined) row.lastLine = event.host === undefined ? event.text : `${event.host}: ${event.text}`
+        break
+      }
       case 'code': {
         const row = this.#rows.get(key)
         const member = event.node === undefined ? undefined : row?.members.get(event.node)

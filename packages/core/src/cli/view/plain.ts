@@ -39,6 +39,8 @@ export function plainLines(event: RunEvent, style: Style): string[] {
       return [say(labelOf(event), style.yellow('stopped'))]
     case 'member':
       return event.state === 'failed' ? [say(labelOf(event), `${style.red(event.state)} on ${event.host}`)] : []
+    case 'note':
+      return [say(labelOf(event), style.dim(event.host === undefined ? event.text : `${event.host}: ${event.text}`))]
     case 'code': {
       if (event.whole !== true) return []
       const moved = event.moved === 0 ? 'all of it there already' : `${sizeText(event.moved)} sent`

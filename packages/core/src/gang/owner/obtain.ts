@@ -21,6 +21,7 @@ export async function obtain(gang: OwnedGang, secret: Uint8Array, rendezvous: st
         timeouts,
       },
       AbortSignal.any([signal, AbortSignal.timeout(timeouts.provision)]),
+      (text, host) => gang.emit({ type: 'note', text, ...(host === undefined ? {} : { host }) }),
     )
     return await start
   } catch (error) {
