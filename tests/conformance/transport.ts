@@ -83,6 +83,69 @@ export function transportConformance(name: string, make: () => Transport, free: 
       here.close()
     })
 
+    it('refuses who comes after it was closed, whatever connections stand between the two', async () => {
+      const transport = make()
+      const listener = await transport.listen('closing')
+      const [there, here] = await Promise.all([
+        accept(listener),
+        transport.connect(listener.address, { signal: signal() }),
+      ])
+      await listener.close()
+      for (const own of [false, true]) {
+        const late = transport.connect(listener.address, { signal: signal(), own })
+        await expect(late).rejects.toMatchObject({ code: 'E_GANG_REFUSED' })
+      }
+      there.stream.write('still')
+      expect(String(await new Promise((resolve) => here.stream.once('data', resolve)))).toBe('still')
+      here.close()
+    })
+
+    it('gives each its own bytes, who shares the way and who has one alone', async () => {
+      const transport = make()
+      const listener = await listen(transport)
+      const dialled = await Promise.all(
+        [0, 1, 2, 3].map((index) => transport.connect(listener.address, { signal: signal(), own: index % 2 === 1 })),
+      )
+      for (const [index, { stream }] of dialled.entries()) stream.write(Buffer.alloc(300_000, index))
+      const sums: number[][] = []
+      for (let i = 0; i < 4; i += 1) {
+        const { stream } = await accept(listener)
+        const seen: number[] = []
+        let got = 0
+        await new Promise<void>((resolve) =>
+          stream.on('data', (chunk: Buffer) => {
+            got += chunk.length
+            for (const value of new Set(chunk)) if (!seen.includes(value)) seen.push(value)
+            if (got === 300_000) resolve()
+          }),
+        )
+        sums.push(seen)
+      }
+      expect(sums.flat().sort()).toEqual([0, 1, 2, 3])
+      for (const { close } of dialled) close()
+    })
+
+    it('holds back who writes more than is read', async () => {
+      const transport = make()
+      const listener = await listen(transport)
+      const [there, here] = await Promise.all([
+        accept(listener),
+        transport.connect(listener.address, { signal: signal() }),
+      ])
+      const chunk = Buffer.alloc(1 << 20)
+      const drained = () =>
+        Promise.race([
+          new Promise<boolean>((resolve) => here.stream.once('drain', () => resolve(true))),
+          new Promise<boolean>((resolve) => setTimeout(resolve, 500, false)),
+        ])
+      let taken = 0
+      while (taken < 64 && (here.stream.write(chunk) || (await drained()))) taken += 1
+      expect(taken).toBeLessThan(64)
+      there.stream.resume()
+      await new Promise((resolve) => here.stream.once('drain', resolve))
+      here.close()
+    })
+
     it('tells the break of a connection to the other side', async () => {
       const transport = make()
       const listener = await listen(transport)

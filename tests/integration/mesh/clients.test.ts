@@ -56,6 +56,15 @@ describe('OpenSSH through the mesh', () => {
     expect(hash.digest('hex')).toBe(sha(bytes))
   })
 
+  it('goes on over changes of its keys', async () => {
+    const bytes = randomBytes(12 << 20)
+    const result = await run(ssh('-o', 'RekeyLimit=1M', 'm0', 'tee copy | sha256sum'), bytes)
+    expect(result.stdout.split(' ')[0]).toBe(sha(bytes))
+    expect(sha(readFileSync(join(member.home, 'copy')))).toBe(sha(bytes))
+    const back = await run(['sh', '-c', `ssh -o RekeyLimit=1M -F ${member.config} m0 cat copy | sha256sum`])
+    expect(back.stdout.split(' ')[0]).toBe(sha(bytes))
+  })
+
   it('tells a signal, and ends what it started when it is ended', async () => {
     expect((await run(ssh('m0', 'kill -TERM $$'))).code).toBe(255)
     const child = spawn('ssh', ['-F', member.config, 'm0', 'sh -c "echo $$; sleep 1000" & wait'], {
