@@ -143,8 +143,8 @@ class MemberAgent {
     this.#vigil.close()
     this.#owner.close()
     formed?.pulses.leave()
-    // What only the owner could take waits for nobody: it stays in its spool.
-    parts.datastore?.abandon?.(loss.why)
+    // What only a dead owner could take waits for nobody: it stays in its spool. A living one may yet be reached.
+    if (!loss.ownerLives) parts.datastore?.abandon?.(loss.why)
     if (!parts.keeper || !parts.datastore) return this.#exit.resolve(1)
     const { timeouts, address, member } = boot
     const { why } = loss
