@@ -104,6 +104,26 @@ import { dirname } from 'node:path'`,
   })
 })
 
+it('a verdict names what was started over SSH and killed by nobody of the gang', async () => {
+  const flow = gangFlow(`
+    if (p.isControl) {
+      const shell = await p.shell()
+      execFileSync(shell.shim, ['2', 'exec sh -c "sleep 0.2; kill -KILL $$"'], { env: { ...process.env, ...shell.env } })
+    }
+    await p.barrier()`)
+  const { gang, outcome } = await runFlowGang(flow)
+  const verdict = verdictOf(outcome, gang)
+  // It and the exception that it caused lie within what clocks of two members can tell apart.
+  expect([verdict.first, ...verdict.echoes]).toContainEqual(
+    expect.objectContaining({
+      node: 2,
+      kind: 'process',
+      signal: 'SIGKILL',
+      process: expect.stringMatching(/sleep 0.2/),
+    }),
+  )
+})
+
 describe('a whole gang over SSH on one machine', () => {
   it('joins, calls collectives, starts commands, copies, streams, and ends', async () => {
     const flow = gangFlow(`

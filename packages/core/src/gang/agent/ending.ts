@@ -3,7 +3,7 @@ import type { Casualty } from '../../errors/verdict.js'
 import type { StopReason } from '../contract.js'
 import type { Account, StopOrder } from '../protocol.js'
 import { failureOfKill } from './failures.js'
-import { EVIDENCE_MS } from './reports.js'
+import { evidenceOf } from './reports.js'
 import type { MemberState } from './state.js'
 import { performUndos } from './undo.js'
 
@@ -42,7 +42,7 @@ async function halt(state: MemberState, order: StopOrder): Promise<Account> {
   state.stoppedAt = performance.now()
   const { body, formed, place } = state
   const running = body && !body.ended
-  const evidence = formed?.commands.killed(performance.now() - EVIDENCE_MS) ?? []
+  const evidence = evidenceOf(state)
   const reason: StopReason = { cause: order.cause, why: order.why, graceMs: order.graceMs }
   state.stop.abort(reason)
   const [outcome, commands] = await Promise.all([

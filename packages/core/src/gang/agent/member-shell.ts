@@ -1,8 +1,10 @@
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { GangflowError, messageOf } from '../../errors/base.js'
+import type { Casualty } from '../../errors/verdict.js'
 import type { Json } from '../../flow/values.js'
 import type { GangShellChannel } from '../../plugin/contract.js'
+import type { ProcessExit } from '../../process/contract.js'
 import { parseAddress } from '../../ssh/address.js'
 import { serveAgent } from '../../ssh/agent-protocol.js'
 import type { Mesh, Target } from '../../ssh/contract.js'
@@ -36,6 +38,7 @@ export class MemberShell {
   #opened: Promise<void> | undefined
   #shim: Promise<void> | undefined
   #address: Promise<string> | undefined
+  readonly #killed: { readonly casualty: Casualty; readonly exit: ProcessExit }[] = []
   #count = 0
   #closed = false
 
@@ -57,6 +60,7 @@ export class MemberShell {
         cwd: () => state.cwd,
         graceMs: state.boot.timeouts.stopGrace,
         prepare: () => this.openShim(),
+        ended: (command, pid, exit) => this.#ended(command, pid, exit),
       })
       mesh().serve(host)
       return host
@@ -97,6 +101,11 @@ export class MemberShell {
   /** The channels that programs here have opened, open ones and the last that ended. */
   channels(): readonly GangShellChannel[] {
     return [...this.#channels.values()]
+  }
+
+  /** What others started here and a signal ended that nobody in the gang had sent, since `since`, oldest first. */
+  killed(since: number): readonly { readonly casualty: Casualty; readonly exit: ProcessExit }[] {
+    return this.#killed.filter(({ exit }) => exit.at >= since)
   }
 
   async close(): Promise<void> {
@@ -184,6 +193,13 @@ export class MemberShell {
     this.#options.state.body?.peer?.event('gang.channel', channel as unknown as Json)
   }
 
+  #ended(command: string, pid: number, exit: ProcessExit): void {
+    if (exit.signal === null || exit.solicited) return
+    const process = command.length > NAME_LENGTH ? `${command.slice(0, NAME_LENGTH)}…` : command
+    this.#killed.push({ casualty: { kind: 'process', process, pid, signal: exit.signal }, exit })
+    if (this.#killed.length > KEPT) this.#killed.shift()
+  }
+
   #derive(label: string): Uint8Array {
     const { secret, address } = this.#options.state.boot
     return deriveKey(secret, address, label)
@@ -198,3 +214,5 @@ export class MemberShell {
 
 /** Ended channels that are remembered for a plugin that asks late. */
 const KEPT = 4096
+/** Characters of a command by which a verdict names it. */
+const NAME_LENGTH = 80

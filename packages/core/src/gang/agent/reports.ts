@@ -1,12 +1,21 @@
 import type { BodyOutcome } from '../../body/contract.js'
 import type { Casualty } from '../../errors/verdict.js'
+import type { ProcessExit } from '../../process/contract.js'
 import type { Failure } from '../protocol.js'
 import { failureOfBody, failureOfKill, failureOfPlugin } from './failures.js'
 import type { OwnerLink } from './owner-link.js'
 import type { MemberState } from './state.js'
 
 /** Kills by unknown hands this long before a body's failure count as its possible cause. */
-export const EVIDENCE_MS = 2_000
+const EVIDENCE_MS = 2_000
+
+/** The processes of a member that unknown hands ended of late, oldest first. */
+export function evidenceOf({ formed, parts }: MemberState): { casualty: Casualty; exit: ProcessExit }[] {
+  const since = performance.now() - EVIDENCE_MS
+  return [...(formed?.commands.killed(since) ?? []), ...(parts.shell?.killed(since) ?? [])].sort(
+    (a, b) => a.exit.at - b.exit.at,
+  )
+}
 
 /** What this member tells the owner of ends that nobody asked for. */
 export class Reports {
@@ -31,8 +40,8 @@ export class Reports {
 
   /** The body failed: told after what may have been the cause of it. */
   bodyFailed(outcome: Extract<BodyOutcome, { ok: false }>): void {
-    const { place, formed } = this.state
-    for (const { casualty, exit } of formed?.commands.killed(performance.now() - EVIDENCE_MS) ?? [])
+    const { place } = this.state
+    for (const { casualty, exit } of evidenceOf(this.state))
       this.fail(failureOfKill(casualty, exit, place), performance.now() - exit.at)
     this.fail(failureOfBody(outcome, place), performance.now() - outcome.at)
   }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { userInfo } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { GangflowError } from '../../errors/base.js'
-import type { Keeper, KeptProcess } from '../../process/contract.js'
+import type { Keeper, KeptProcess, ProcessExit } from '../../process/contract.js'
 import type { MeshHost, StartedProcess, StartRequest } from '../../ssh/contract.js'
 import { Attachments } from './attachments.js'
 
@@ -19,6 +19,8 @@ export interface KeptHostOptions {
   readonly graceMs: number
   /** Before the first one is started. */
   prepare?(): Promise<void>
+  /** One has ended, however. */
+  ended?(command: string, pid: number, exit: ProcessExit): void
 }
 
 /** Milliseconds until what was started has connected its streams. */
@@ -83,7 +85,8 @@ async function start(
     failed.abort(error)
     throw error
   }
-  void kept.exited.then(() => {
+  void kept.exited.then((exit) => {
+    options.ended?.(request.command ?? 'a shell', kept.pid, exit)
     // What it said is on the way here, by another path than its end.
     setTimeout(() => failed.abort(neverAttached()), EARLY_MS).unref()
   })
