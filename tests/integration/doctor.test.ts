@@ -135,12 +135,16 @@ describe('gangflow doctor', () => {
 
   it('gives each host its time, and names the one that does not answer', async () => {
     await hosts.host('host2').impair({ loss: 1 })
-    const told = await examine('host1,host2', '--timeout', '20s')
-    expect(about(told, 'ssh', 'host2')[0]).toMatchObject({
-      status: 'fail',
-      found: expect.stringMatching(/reached|within/),
-    })
+    const input = '#!/bin/sh\nexec sleep 1000\n'
+    await hosts.host('host1').must(['sh', '-c', 'cat > /opt/slow && chmod +x /opt/slow'], { input })
+    const file = join(folder, 'slow')
+    writeFileSync(file, `host1 python=/opt/slow\nhost2\n`)
+    const told = await start(['--hosts-file', file, '--ssh-config', hosts.config, '--json', '--timeout', '20s']).told
+    const [gone] = about(told, 'ssh', 'host2')
+    expect(gone).toMatchObject({ status: 'fail', found: expect.stringMatching(/reached|within/) })
     expect(about(told, 'ssh', 'host1')[0]!.status).toBe('ok')
+    expect(about(told, 'torchrun: torch', 'host1')[0]!.found).toBe('not done within 20 s (it was checking it)')
+    expect(await hosts.host('host1').must(['ps', 'ax', '-o', 'args'])).not.toMatch(/sleep 1000|probe/)
   })
 
   it('stops on Ctrl-C, says what it knows, and leaves nothing running', async () => {

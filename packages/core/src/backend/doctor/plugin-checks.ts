@@ -13,7 +13,7 @@ export interface PlannedCheck {
   readonly options: unknown
 }
 
-/** Performs one check where `run` runs it. */
+/** Performs one check where `run` runs it; rejects as `run` does. */
 export async function performCheck(
   planned: PlannedCheck,
   place: Pick<DoctorPlace, 'python' | 'flowDir'>,
@@ -21,12 +21,21 @@ export async function performCheck(
 ): Promise<Omit<Finding, 'host'>> {
   const { check, name, options } = planned
   const about = { options, ...place }
-  try {
-    const end = await run(check.command(about), milliseconds(check.timeout ?? '60s'))
-    return { check: name, status: 'ok', found: check.judge(end, about) }
-  } catch (error) {
+  const bad = (error: unknown) => {
     const fix = GangflowError.is(error) ? error.fix : undefined
     const found = GangflowError.is(error) ? error.what : messageOf(error)
-    return { check: name, status: 'fail', found, ...(fix === undefined ? {} : { fix }) }
+    return { check: name, status: 'fail' as const, found, ...(fix === undefined ? {} : { fix }) }
+  }
+  let argv: readonly string[]
+  try {
+    argv = check.command(about)
+  } catch (error) {
+    return bad(error)
+  }
+  const end = await run(argv, milliseconds(check.timeout ?? '60s'))
+  try {
+    return { check: name, status: 'ok', found: check.judge(end, about) }
+  } catch (error) {
+    return bad(error)
   }
 }

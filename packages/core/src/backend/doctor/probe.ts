@@ -3,7 +3,7 @@
 import { createInterface } from 'node:readline'
 import { type MachineFacts, machineFacts } from './machine-facts.js'
 import { type Ear, listen, type Peer, type Reached, reach } from './reach.js'
-import { type CommandEnd, runCommand } from './run-command.js'
+import { type CommandEnd, endCommands, runCommand } from './run-command.js'
 
 export type ProbeOrder =
   | { readonly id: number; readonly do: 'facts' }
@@ -31,7 +31,14 @@ const IDLE = 300_000
 
 export async function probe(nonce: string, work: string): Promise<void> {
   const ear = await listen()
-  let idle = setTimeout(process.exit, IDLE, 0)
+  const leave = () => {
+    endCommands()
+    process.exit(0)
+  }
+  for (const signal of ['SIGHUP', 'SIGTERM', 'SIGINT'] as const) process.on(signal, leave)
+  // Whom it would tell is gone.
+  process.stdout.on('error', leave)
+  let idle = setTimeout(leave, IDLE)
   const say = (message: object) => process.stdout.write(`${nonce} ${JSON.stringify(message)}\n`)
   const obey = async (order: ProbeOrder): Promise<ProbeAnswers[ProbeOrder['do']]> => {
     switch (order.do) {
@@ -48,14 +55,14 @@ export async function probe(nonce: string, work: string): Promise<void> {
   say({ id: 0 })
   for await (const line of createInterface(process.stdin)) {
     clearTimeout(idle)
-    idle = setTimeout(process.exit, IDLE, 0)
+    idle = setTimeout(leave, IDLE)
     const order = JSON.parse(line) as ProbeOrder
     obey(order).then(
       (value) => say({ id: order.id, value }),
       (error: unknown) => say({ id: order.id, error: String(error) }),
     )
   }
-  process.exit(0)
+  leave()
 }
 
 function callerOf(): { caller?: string } {
