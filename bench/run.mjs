@@ -9,10 +9,12 @@ import { metaflowEnv, metaflowPython } from './lib/metaflow.mjs'
 import { relayContestants } from './lib/relay.mjs'
 import { benchHosts, copyContestants, sshContestants } from './lib/ssh.mjs'
 import { byHand, figures, torchContestants } from './lib/torch.mjs'
+import { benchPool } from './pool/run.mjs'
 
 const usage = `npm run bench [-- ROW …] [--rounds N] [--json FILE] [--verbose]
 
-Rows: help single chain foreach gang (these five where none is named), relay (1 GB: needs 6 GB in TMPDIR), ssh, copy (four test hosts: root; copy needs 6 GB of memory), torch (needs a Python with torch).
+Rows: help single chain foreach gang (these five where none is named), relay (1 GB: needs 6 GB in TMPDIR), ssh, copy (four test hosts: root; copy needs 6 GB of memory), torch (needs a Python with torch),
+      pool [TASK …] (parallelMap beside other pools; installs them into bench/ at first use).
   --rounds N   measured rounds after one to warm up; default 5, or the row's own
   --json FILE  writes every time, in milliseconds
   --verbose    says each run as it ends (torch does so in any case: a round takes a minute)`
@@ -33,6 +35,13 @@ if (values.help) {
 }
 if (values.rounds !== undefined && !(Number(values.rounds) >= 1))
   throw new Error(`--rounds ${values.rounds}: give 1 or more`)
+if (positionals[0] === 'pool') {
+  const rounds = values.rounds && Number(values.rounds)
+  console.log(`${cpus().length} CPUs, Node ${process.version}; medians, and medians of each round's ratios`)
+  const measured = await benchPool(positionals.slice(1), { rounds, say: values.verbose ? console.error : () => {} })
+  if (values.json) writeFileSync(values.json, JSON.stringify(measured, null, 2))
+  process.exit()
+}
 const here = new URL('.', import.meta.url).pathname
 const node = process.execPath
 const cli = new URL('../packages/core/dist/cli.cjs', import.meta.url).pathname

@@ -1,3 +1,4 @@
+import { shapeOf } from './shape.js'
 import { partsOf, type ViewType, viewOf } from './views.js'
 
 /**
@@ -43,7 +44,7 @@ export function unpack(packed: Packed): readonly unknown[] {
     case 'none':
       return new Array(packed.n).fill(undefined)
     case 'numbers':
-      return Array.from(packed.d)
+      return numbersOf(packed.d)
     case 'vectors':
       return vectorsOf(packed.d, packed.width)
     case 'columns':
@@ -89,17 +90,28 @@ function packVectors(values: readonly unknown[], width: number): Packed | undefi
 function packRecords(values: readonly unknown[], keys: readonly string[]): Packed | undefined {
   if (keys.length === 0 || keys.length > widest || keys.includes('__proto__')) return undefined
   const columns = keys.map(() => new Array<unknown>(values.length))
+  const { read } = shapeOf(keys)
   for (let row = 0; row < values.length; row++) {
     const value = values[row] as Record<string, unknown>
     if (typeof value !== 'object' || value === null || !isRecord(value)) return undefined
     let column = 0
-    for (const key in value) {
-      if (key !== keys[column]) return undefined
-      columns[column++]![row] = value[key]
-    }
+    for (const key in value) if (key !== keys[column++]) return undefined
     if (column !== keys.length) return undefined
+    read(value, row, columns)
   }
   return { k: 'columns', n: values.length, keys, columns: columns.map(pack) }
+}
+
+/** Buffers that packing made: they are moved and not copied. */
+export function buffersOfPacked(packed: Packed): ArrayBuffer[] {
+  if (packed.k === 'numbers' || packed.k === 'vectors') return [packed.d.buffer as ArrayBuffer]
+  return packed.k === 'columns' ? packed.columns.flatMap(buffersOfPacked) : []
+}
+
+/** Whether anything in it is cloned as it is, and so may lose what cloning does not keep. */
+export function isCloned(packed: Packed): boolean {
+  if (packed.k === 'views') return packed.v.some((one) => 'whole' in one && !ArrayBuffer.isView(one.whole))
+  return packed.k === 'values' || (packed.k === 'columns' && packed.columns.some(isCloned))
 }
 
 /** Cloning a view clones all of its buffer: of a part of one, that part is copied; shared memory is never copied. */
@@ -130,16 +142,19 @@ function vectorsOf(data: Float64Array, width: number): number[][] {
   return rows
 }
 
+function numbersOf(data: Float64Array): number[] {
+  const numbers = new Array<number>(data.length)
+  for (let index = 0; index < numbers.length; index++) numbers[index] = data[index]!
+  return numbers
+}
+
 function recordsOf(
   length: number,
   keys: readonly string[],
   columns: readonly (readonly unknown[])[],
 ): Record<string, unknown>[] {
   const rows = new Array<Record<string, unknown>>(length)
-  for (let row = 0; row < length; row++) {
-    const record: Record<string, unknown> = {}
-    for (let column = 0; column < keys.length; column++) record[keys[column]!] = columns[column]![row]
-    rows[row] = record
-  }
+  const { make } = shapeOf(keys)
+  for (let row = 0; row < length; row++) rows[row] = make(row, columns)
   return rows
 }

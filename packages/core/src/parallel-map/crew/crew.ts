@@ -1,5 +1,5 @@
 import { GangflowError } from '../../errors/base.js'
-import { unpack } from '../codec.js'
+import { isCloned, pack, unpack } from '../codec.js'
 import { fromWire, ItemError, itemErrorOf } from '../item-error.js'
 import type { Job } from '../job/job.js'
 import type { Chunk } from '../job/source.js'
@@ -167,8 +167,9 @@ export class Crew {
 
   #send(member: Member, job: Job, chunk: Chunk): void {
     try {
-      const lost = chunk.items.findIndex((item) => unsendable(item) !== undefined && !ArrayBuffer.isView(item))
-      if (lost === -1) member.send(job, chunk)
+      const packed = pack(chunk.items)
+      const lost = isCloned(packed) ? chunk.items.findIndex((item) => unsendable(item) !== undefined) : -1
+      if (lost === -1) member.send(job, chunk, packed)
       else this.#refuse(job, chunk, lost, unsendable(chunk.items[lost])!)
     } catch (error) {
       const index = chunk.items.findIndex((item) => !clones(item))

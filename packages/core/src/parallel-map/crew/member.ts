@@ -1,4 +1,4 @@
-import { pack } from '../codec.js'
+import { buffersOfPacked, type Packed } from '../codec.js'
 import type { Job } from '../job/job.js'
 import type { Chunk } from '../job/source.js'
 import { buffersToMove, isMoved } from '../move.js'
@@ -33,7 +33,7 @@ export class Member {
   }
 
   /** Sends a chunk; throws where an item cannot be cloned, with nothing sent. */
-  send(job: Job, chunk: Chunk): void {
+  send(job: Job, chunk: Chunk, packed: Packed): void {
     if (!this.#programs.has(job.id)) {
       this.handle.post({ k: 'program', job: job.id, program: job.spec.program, options: job.spec.options }, [])
       this.#programs.add(job.id)
@@ -41,8 +41,8 @@ export class Member {
     const moved = isMoved(chunk.items)
     const batch = this.#batch + 1
     this.handle.post(
-      { k: 'run', job: job.id, batch, first: chunk.first, items: pack(chunk.items) },
-      moved ? buffersToMove(chunk.items, false) : [],
+      { k: 'run', job: job.id, batch, first: chunk.first, items: packed },
+      moved ? [...buffersOfPacked(packed), ...buffersToMove(chunk.items, false)] : buffersOfPacked(packed),
     )
     this.#batch = batch
     this.flying.set(batch, new Flying(batch, job, chunk, moved, performance.now()))

@@ -1,4 +1,4 @@
-import { pack, unpack } from '../codec.js'
+import { buffersOfPacked, isCloned, type Packed, pack, unpack } from '../codec.js'
 import { buffersToMove } from '../move.js'
 import { claimed, type Done, type RunOptions, type ToWorker, type WireError, yielding } from '../protocol.js'
 import { unsendable } from '../sendable.js'
@@ -175,11 +175,11 @@ class Batch {
   #post(end: boolean): void {
     const at = this.#positions ?? this.#from
     const values = this.#values
-    const done = (from: readonly unknown[]): Done => ({
+    const done = (packed: Packed): Done => ({
       k: 'done',
       batch: this.number,
       at,
-      values: pack(from),
+      values: packed,
       errors: this.#errors,
       end,
       rest: end ? this.items.length - this.next : 0,
@@ -190,12 +190,11 @@ class Batch {
       this.#errors.push([position, toWire(error, 'result')])
       values[index] = undefined
     }
-    for (let index = 0; index < values.length; index++) {
-      const found = unsendable(values[index])
-      if (found !== undefined) refuse(index, new TypeError(found))
-    }
+    let packed = pack(values)
     try {
-      this.link.post(done(values), buffersToMove(values, this.runnable.options.moveResults))
+      if (isCloned(packed) && this.#refuseLossy(refuse)) packed = pack(values)
+      const moved = buffersToMove(values, this.runnable.options.moveResults)
+      this.link.post(done(packed), [...buffersOfPacked(packed), ...moved])
     } catch {
       for (let index = 0; index < values.length; index++) {
         try {
@@ -204,12 +203,24 @@ class Batch {
           refuse(index, error)
         }
       }
-      this.link.post(done(values), [])
+      this.link.post(done({ k: 'values', v: values }), [])
     }
     this.#from += values.length
     this.#values = []
     this.#errors = []
     if (this.#positions) this.#positions = []
+  }
+
+  /** What cloning would change without a word is refused by name. */
+  #refuseLossy(refuse: (index: number, error: unknown) => void): boolean {
+    let any = false
+    for (const [index, value] of this.#values.entries()) {
+      const found = unsendable(value)
+      if (found === undefined) continue
+      refuse(index, new TypeError(found))
+      any = true
+    }
+    return any
   }
 }
 
