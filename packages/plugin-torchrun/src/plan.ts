@@ -8,6 +8,10 @@ import { torchrunArguments } from './torchrun-arguments.js'
 export interface PlanNode {
   readonly node: number
   readonly host: string
+  /** At which the others reach it, best first. */
+  readonly addresses?: readonly string[]
+  /** Its network interface to the gang's network. */
+  readonly interface?: string
   readonly gpus: readonly string[]
 }
 

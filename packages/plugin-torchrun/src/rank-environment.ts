@@ -17,15 +17,25 @@ export function sharedEnvironment(input: PlanInput, shape: Pick<Shape, 'localWor
   // torchrun's rule: several ranks a node do not each start a thread for every core.
   if (shape.localWorldSize > 1 && !given('OMP_NUM_THREADS')) env['OMP_NUM_THREADS'] = '1'
   if (gpus.length > 0 && given('CUDA_VISIBLE_DEVICES') === undefined) env['CUDA_VISIBLE_DEVICES'] = gpus.join(',')
-  // A gang on one machine keeps to itself, and does not depend on what the hostname resolves to.
-  if (isLoopback(input.masterAddr)) {
-    const loopback = input.platform === 'darwin' ? 'lo0' : 'lo'
-    for (const name of ['GLOO_SOCKET_IFNAME', 'TP_SOCKET_IFNAME']) if (given(name) === undefined) env[name] = loopback
-  }
+  // What the members have found to work, and not what a hostname resolves to.
+  const network = networkEnvironment(input)
+  for (const [name, value] of Object.entries(network)) if (given(name) === undefined) env[name] = value
   env['PYTHONPATH'] = path ? `${input.tools}/hook${delimiter}${path}` : `${input.tools}/hook`
   env['GANGFLOW_TORCH_RANK'] = rankConfig(input)
   if (settings.launcher === 'torchrun') env['GANGFLOW_OUTPUT_DIR'] = input.output
   return env
+}
+
+/** Where gloo, NCCL and torch's RPC talk: on the interface to the gang's network, whatever else the host has. Pure. */
+function networkEnvironment({ masterAddr, nodes, node, platform }: PlanInput): Record<string, string> {
+  const loopback = platform === 'darwin' ? 'lo0' : 'lo'
+  const link = nodes[node]!.interface ?? (isLoopback(masterAddr) ? loopback : undefined)
+  return {
+    ...(link === undefined ? {} : { GLOO_SOCKET_IFNAME: link, TP_SOCKET_IFNAME: link }),
+    // Without `=` it would be a prefix, and eth1 mean eth10 too.
+    ...(link === undefined ? {} : { NCCL_SOCKET_IFNAME: `=${link}` }),
+    ...(masterAddr.includes(':') ? { NCCL_SOCKET_FAMILY: 'AF_INET6' } : {}),
+  }
 }
 
 /** What torchrun sets for a rank, and the rank's own directory. Pure. */

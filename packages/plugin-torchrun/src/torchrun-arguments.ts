@@ -9,7 +9,7 @@ export function torchrunArguments(input: PlanInput, shape: Shape): string[] {
   const address = input.masterAddr.includes(':') ? `[${input.masterAddr}]` : input.masterAddr
   const place = isStatic
     ? ['--node-rank', String(input.node), '--master-addr', address, '--master-port', input.masterPort]
-    : ['--rdzv-endpoint', `${address}:${input.masterPort}`]
+    : ['--rdzv-endpoint', `${address}:${input.masterPort}`, ...localAddress(input)]
   const deadlines = isStatic
     ? `timeout=${seconds}`
     : `join_timeout=${seconds},timeout=${seconds},is_host=${input.node === 0}`
@@ -24,6 +24,12 @@ export function torchrunArguments(input: PlanInput, shape: Shape): string[] {
     input.settings.module ? ['--module'] : [],
     own,
   ].flat()
+}
+
+/** The store of the ranks is then on this address, and not on what the hostname of rank 0's node resolves to. */
+function localAddress({ nodes, node }: PlanInput): string[] {
+  const own = nodes[node]?.addresses?.[0]
+  return own === undefined ? [] : ['--local-addr', own]
 }
 
 /** The person's torchrun options without those that are merged into ours. */

@@ -156,7 +156,26 @@ describe('planTorch', () => {
   it("keeps a local gang on the loopback, and the person's PYTHONPATH", () => {
     const env = envOf(plan(0, {}, {}, { masterAddr: '127.0.0.1', env: { PYTHONPATH: '/mine' } }), 0)
     expect(env).toMatchObject({ GLOO_SOCKET_IFNAME: 'lo', TP_SOCKET_IFNAME: 'lo', PYTHONPATH: '/gf/py/hook:/mine' })
+    expect(env['NCCL_SOCKET_IFNAME']).toBe('=lo')
     const own = plan(0, { env: { GLOO_SOCKET_IFNAME: 'eth0' } }, {}, { masterAddr: '127.0.0.1' })
     expect(envOf(own, 0)['GLOO_SOCKET_IFNAME']).toBe('eth0')
+  })
+
+  it('keeps frameworks to the interface of the network that the members reach each other by', () => {
+    const nodes = [
+      { node: 0, host: 'a', gpus: [], interface: 'eth1', addresses: ['fd00::1'] },
+      { node: 1, host: 'b', gpus: [], interface: 'ib0', addresses: ['fd00::2'] },
+    ]
+    const about = { nodes, masterAddr: 'fd00::1' }
+    expect(envOf(plan(1, {}, {}, about), 0)).toMatchObject({
+      MASTER_ADDR: 'fd00::1',
+      GLOO_SOCKET_IFNAME: 'ib0',
+      TP_SOCKET_IFNAME: 'ib0',
+      NCCL_SOCKET_IFNAME: '=ib0',
+      NCCL_SOCKET_FAMILY: 'AF_INET6',
+    })
+    const { argv } = plan(1, { torchrunArgs: ['--rdzv-backend=c10d'] }, {}, about).processes.at(-1)!
+    expect(argv.join(' ')).toContain('--rdzv-endpoint [fd00::1]:23456 --local-addr fd00::2')
+    expect(envOf(plan(0, { env: { NCCL_SOCKET_IFNAME: 'bond0' } }, {}, about), 0)['NCCL_SOCKET_IFNAME']).toBe('bond0')
   })
 })
