@@ -68,8 +68,9 @@ import 'later'`,
       'app/tsconfig.json': '{ "compilerOptions": { "paths": { "~/*": ["./src/*"] } } }',
       'app/src/greeting.ts': 'export const greeting: string = await Promise.resolve("hello")',
       'app/flow.ts': flow(
-        '[greeting, name(), tool, ...(await compute())]',
-        `import { name } from '@work/lib'
+        '[greeting, name(), tool, ...(await compute()), ...(await parallelMap([1, 2], (n) => n * 2))]',
+        `import { parallelMap } from '@gangflow/core/parallel'
+import { name } from '@work/lib'
 import { compute } from 'native'
 import { greeting } from '~/greeting'
 import { tool } from 'user'`,
@@ -100,7 +101,7 @@ export async function compute() {
     })
     made.link('lib', 'node_modules/@work/lib')
     made.link('tools', 'node_modules/tools')
-    expect(await factsOf(made, 'app/flow.ts')).toEqual(['hello', 'workspace', 'a tool', 42, 'thread'])
+    expect(await factsOf(made, 'app/flow.ts')).toEqual(['hello', 'workspace', 'a tool', 42, 'thread', 2, 4])
   })
 
   it('as pnpm lays packages out', async () => {
@@ -164,8 +165,8 @@ export = Common`,
       'other/one/node_modules/two/index.js': `module.exports = 'two'`,
     })
     renameSync(made.path('node_modules'), made.path('shared'))
-    made.link('shared/@gangflow', 'app/node_modules/@gangflow')
-    made.link('other/one', 'app/node_modules/one')
+    made.link('shared', 'app/node_modules')
+    made.link('other/one', 'shared/one')
     const manifest = '{ "name": "one", "dependencies": { "two": "*" } }'
     made.write({ 'other/one/package.json': manifest })
     expect(await factsOf(made, 'app/flow.ts')).toBe('two')

@@ -37,7 +37,7 @@ type Source = Pick<RuntimeFile, 'path' | 'source' | 'executable'>
 
 /** What an agent loads, and what the doctor looks with. Its bodies come with their flow, or are those of a core that is there. */
 async function agentFiles(core: string): Promise<Source[]> {
-  const names = await coreFiles(core, ['agent.cjs', 'probe.cjs'])
+  const { files: names } = await coreFiles(core, ['agent.cjs', 'probe.cjs'])
   return names.map((name) => ({ path: `${scope}/core/${name}`, source: join(core, name), executable: false }))
 }
 

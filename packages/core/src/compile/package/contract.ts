@@ -20,7 +20,10 @@ export const isPackageRef = (flow: LocalFlow | PackageRef): flow is PackageRef =
 
 /** What travels besides the code that is imported; the `package` table of `gangflow.config.ts`. */
 export interface PackageOptions {
-  /** Patterns as in `.gitignore`, from the flow's package folder: files that are else left out, such as `dist/`. */
+  /**
+   * Patterns as in `.gitignore`, from the flow's package folder: files that are else left out, such as `dist/`. And
+   * `node_modules/NAME`: a package that no import shows, with what it depends on.
+   */
   readonly include?: readonly string[]
   /** Patterns as in `.gitignore`: what stays here. */
   readonly exclude?: readonly string[]

@@ -35,7 +35,13 @@ export async function gather(
   const own = await projectParts(flow.file, flow.uses.sources, options, signal)
   const loose = await dependenciesNamed(own, flow.uses.sources)
   const owned = new Set(own.flatMap(({ files }) => files.map(({ at }) => at)))
-  const roots = [...flow.uses.pinned, ...addons, ...loose.flatMap(([from, name]) => installed(from, name, links) ?? [])]
+  const asked = (options.include ?? []).flatMap((pattern) => packageNamed(pattern) ?? [])
+  const byName = [...loose, ...asked.map((name) => [flow.file, name] as const)]
+  const roots = [
+    ...flow.uses.pinned,
+    ...addons,
+    ...byName.flatMap(([from, name]) => installed(from, name, links) ?? []),
+  ]
   // As Node finds them when a file asks at run time; core, for what the packages import of it.
   for (const path of roots) linkBack(path, flow.file, links)
   for (const name of [coreName, ...own.map((part) => part.name)]) installed(flow.file, name, links)
@@ -56,6 +62,10 @@ export async function gather(
     has: (path) => named.has(path),
   }
 }
+
+/** The package that a pattern of `include` asks for: `node_modules/NAME`. */
+const packageNamed = (pattern: string): string | undefined =>
+  /^\/?node_modules\/((?:@[^/]+\/)?[^/@][^/]*)\/?$/.exec(pattern)?.[1]
 
 /** The link by which an importer in the project finds the package that a pin leads to, where there is one. */
 function linkBack(path: string, flow: string, links: Links): void {

@@ -3,20 +3,9 @@ import { join, relative } from 'node:path'
 import ignore, { type Ignore } from 'ignore'
 
 /** Never of use on a host, or made anew there. */
-const never = ['node_modules/', '.git', '.hg/', '.svn/', '.gangflow/', '__pycache__/', '.DS_Store']
+const never = ['node_modules', '.git', '.hg/', '.svn/', '.gangflow/', '__pycache__/', '.DS_Store']
 /** Left here unless they are asked for: environments of this machine, and what is most often a secret. */
-const unlessAsked = [
-  '.venv/',
-  'venv/',
-  '.env',
-  '.env.*',
-  '!.env.example',
-  '*.pem',
-  '*.key',
-  '.npmrc',
-  '.netrc',
-  '.ssh/',
-]
+const unlessAsked = ['.venv', 'venv', '.env', '.env.*', '!.env.example', '*.pem', '*.key', '.npmrc', '.netrc', '.ssh/']
 
 /** Files of these names in a folder say what of it is left out; the last one has the last word. */
 const ruleFiles = ['.gitignore', '.gangflowignore']

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { coreFiles } from '../core-files.js'
+import { type CoreFiles, coreFiles } from '../core-files.js'
 import { coreName } from '../find-core.js'
 import { nearestPackage, owningPackage, type Package } from '../packages.js'
 import type { Links } from './links.js'
@@ -26,10 +26,14 @@ export async function packageParts(
     const owner = packageOf(file, seen)
     if (owner === undefined || reached.has(owner.manifest)) return
     reached.set(owner.manifest, owner)
-    // Core's own dependencies serve the launcher alone.
+    // Most of core's own dependencies serve the launcher alone.
     if (owner.content['name'] !== coreName) queue.push(owner)
   }
-  for (const file of files) reach(file)
+  const dist = join(core, 'dist')
+  const entries = files.flatMap((path) => (dirname(path) === dist ? basename(path) : []))
+  const loaded = await coreFiles(core, ['body.cjs', 'index.js', 'plugin.js', ...entries])
+  const needed = loaded.packages.flatMap((name) => installed(join(core, 'package.json'), name, links) ?? [])
+  for (const file of [...files, ...needed]) reach(file)
   for (let owner = queue.shift(); owner !== undefined; owner = queue.shift()) {
     for (const name of dependenciesOf(owner)) {
       const manifest = installed(owner.manifest, name, links)
@@ -42,7 +46,7 @@ export async function packageParts(
     const inModules = owner.manifest.includes('/node_modules/')
     parts.push(inModules ? await packagePart(owner, signal) : await workspacePart(owner, signal))
   }
-  return [...parts, await corePart(core, files)]
+  return [...parts, await corePart(core, loaded)]
 }
 
 /** By its folder in node_modules: a package may have further package.json files in it. Else by the name's. */
@@ -86,13 +90,10 @@ async function packagePart(owner: Package, signal?: AbortSignal): Promise<Part> 
 }
 
 /** What a body and its flow load of core; the launcher's own modules stay here. */
-async function corePart(core: string, pinned: readonly string[]): Promise<Part> {
-  const dist = join(core, 'dist')
-  const entries = pinned.flatMap((path) => (dirname(path) === dist ? basename(path) : []))
-  const places = await coreFiles(core, ['body.cjs', 'index.js', 'plugin.js', ...entries])
+async function corePart(core: string, loaded: CoreFiles): Promise<Part> {
   const files = await Promise.all(
-    places.map(async (place) => fileOf(join(core, place), join(core, place), await stat(join(core, place)))),
+    loaded.files.map(async (place) => fileOf(join(core, place), join(core, place), await stat(join(core, place)))),
   )
-  const version = owningPackage(dist)?.content['version']
+  const version = nearestPackage(join(core, 'package.json'))?.content['version']
   return { name: coreName, version: String(version), kind: 'core', folder: core, files, links: [], folders: [] }
 }

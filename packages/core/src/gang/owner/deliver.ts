@@ -6,8 +6,18 @@ import type { Delivered } from '../protocol.js'
 import type { OwnedGang } from './gang.js'
 import type { OwnedMember } from './members.js'
 
-/** One package a run, whatever its gangs and attempts. */
-const packages = new WeakMap<CompiledFlow, Promise<PackageRef>>()
+/** The packing of one run's flow: for all its gangs and attempts. */
+interface Packing {
+  readonly done: Promise<PackageRef>
+  readonly stop: AbortController
+  /** Attempts that wait for it. */
+  waiting: number
+}
+
+const packings = new WeakMap<CompiledFlow, Packing>()
+
+/** Milliseconds between two events of how far the packing is. */
+const TELL_MS = 250
 
 /** Whether this backend's hosts are sent the code. */
 export const isDelivered = (backend: Pick<GangBackend, 'code' | 'datastore'>): boolean =>
@@ -15,48 +25,69 @@ export const isDelivered = (backend: Pick<GangBackend, 'code' | 'datastore'>): b
 
 /** Packs the flow where its hosts are sent it. False when that failed: then the gang knows why. */
 export async function pack(gang: OwnedGang): Promise<boolean> {
-  const { attempt } = gang
-  if (!isDelivered(attempt.backend)) return true
-  const { compiled, datastore } = attempt
-  const { flow, run } = attempt.request.address
-  let last: PackageProgress | undefined
-  const progress = (facts: PackageProgress) => {
-    last = facts
-    gang.emit({ type: 'code', ...facts })
-  }
+  const { compiled, backend } = gang.attempt
+  if (!isDelivered(backend)) return true
+  const packing = packings.get(compiled) ?? startPacking(gang)
+  packings.set(compiled, packing)
+  packing.waiting += 1
   try {
-    let packing = packages.get(compiled)
-    if (packing === undefined) {
-      const { packFlow } = await import('../../compile/package/pack-flow.js')
-      packing =
-        packages.get(compiled) ?? packFlow(compiled, datastore, { ...compiled.package, run: { flow, run }, progress })
-      packages.set(compiled, packing)
-    }
-    // It is for the whole run: one attempt that is stopped does not stop it.
-    const done = await Promise.race([packing, gang.ending])
-    if (!done) return false
-    gang.package = done
-    if (last) gang.emit({ type: 'code', ...last, whole: true })
-    return true
+    gang.package = (await Promise.race([packing.done, gang.ending])) ?? undefined
+    return gang.package !== undefined
   } catch (error) {
-    packages.delete(compiled)
-    const facts = GangflowError.is(error) ? error : undefined
-    gang.fail(
-      {
-        casualty: { kind: 'launcher', error: { message: messageOf(error), ...(facts ? { code: facts.code } : {}) } },
-        cause: facts?.code.startsWith('E_CODE_') || facts?.code === 'E_OPTION' ? 'user' : 'infrastructure',
-        weight: 'own',
-        code: facts?.code ?? 'E_GANG_START',
-        summary: `the code of the flow could not be packed for its hosts: ${facts?.what ?? messageOf(error)}`,
-        ...(facts?.fix ? { fix: facts.fix } : {}),
-      },
-      performance.now(),
-    )
+    packings.delete(compiled)
+    notPacked(gang, error)
     return false
+  } finally {
+    packing.waiting -= 1
+    // One attempt that is stopped does not stop it for others.
+    if (packing.waiting === 0 && gang.package === undefined) {
+      packings.delete(compiled)
+      packing.stop.abort()
+    }
   }
 }
 
-/** Waits until every member has the code. A member for which nothing moves during a start's time has failed. */
+function startPacking(gang: OwnedGang): Packing {
+  const { compiled, datastore, request } = gang.attempt
+  const { flow, run } = request.address
+  const stop = new AbortController()
+  let last: PackageProgress | undefined
+  let toldAt = 0
+  const progress = (facts: PackageProgress) => {
+    last = facts
+    if (performance.now() - toldAt < TELL_MS) return
+    toldAt = performance.now()
+    gang.emit({ type: 'code', ...facts })
+  }
+  const work = async () => {
+    const { packFlow } = await import('../../compile/package/pack-flow.js')
+    const options = { ...compiled.package, run: { flow, run }, progress }
+    const ref = await packFlow(compiled, datastore, options, stop.signal)
+    if (last) gang.emit({ type: 'code', ...last, whole: true })
+    return ref
+  }
+  const done = work()
+  // Whoever waits is told; nobody may.
+  done.catch(() => {})
+  return { done, stop, waiting: 0 }
+}
+
+function notPacked(gang: OwnedGang, error: unknown): void {
+  const facts = GangflowError.is(error) ? error : undefined
+  gang.fail(
+    {
+      casualty: { kind: 'launcher', error: { message: messageOf(error), ...(facts ? { code: facts.code } : {}) } },
+      cause: facts?.code.startsWith('E_CODE_') || facts?.code === 'E_OPTION' ? 'user' : 'infrastructure',
+      weight: 'own',
+      code: facts?.code ?? 'E_GANG_START',
+      summary: `the code of the flow could not be packed for its hosts: ${facts?.what ?? messageOf(error)}`,
+      ...(facts?.fix ? { fix: facts.fix } : {}),
+    },
+    performance.now(),
+  )
+}
+
+/** Waits until every member has the code. A member for which nothing moves during the time of `join` has failed. */
 export async function allDelivered(gang: OwnedGang): Promise<boolean> {
   if (gang.package === undefined) return true
   const left = new Set(gang.ordered)
@@ -84,8 +115,16 @@ async function follow(gang: OwnedGang, member: OwnedMember): Promise<boolean> {
       }
       if (told.whole) return true
     } catch (error) {
+      const facts = GangflowError.is(error) ? error : undefined
       // The loss of a member is noticed by exit, silence or connection, with the reason.
-      if (!GangflowError.is(error) || error.code !== 'E_GANG_MEMBER_LOST') throw error
+      if (facts?.code !== 'E_GANG_MEMBER_LOST') {
+        gang.lose(member, {
+          at: performance.now(),
+          code: facts?.code ?? 'E_GANG_AGENT_FAULT',
+          summary: `node ${node} (${member.host}) did not say whether it has the flow's code: ${messageOf(error)}`,
+        })
+        return false
+      }
     }
     if (performance.now() - since > gang.timeouts.join) stuck(gang, member, Math.max(0, moved))
   }

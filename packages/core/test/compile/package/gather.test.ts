@@ -153,7 +153,10 @@ describe('the packages that travel', () => {
       'node_modules/dev/package.json': '{ "name": "dev" }',
       'node_modules/other/package.json': '{ "name": "other" }',
     })
-    const { parts } = await summarize(compiled(made, 'flow.ts', ['node_modules/a/lib/deep/index.js']))
+    const flow = compiled(made, 'flow.ts', ['node_modules/a/lib/deep/index.js'])
+    const asked = await summarize(flow, { include: ['node_modules/other'] })
+    expect(asked.parts.some(({ name }) => name === 'other')).toBe(true)
+    const { parts } = await summarize(flow)
     const listed = parts
       .filter(({ kind }) => kind !== 'project')
       .map(({ name, version, files }) => [name, version, files])
