@@ -32,6 +32,8 @@ export interface Plan {
   readonly apart?: boolean
   /** With `apart`: their disks are out of reach once their agents have ended. */
   readonly outOfReach?: boolean
+  /** Replacements for lost members: none, or agents that end at once. Default: as the backend gives them. */
+  readonly replacements?: 'none' | 'stillborn'
   /** With `apart`: milliseconds after which every connection over which the datastore is relayed breaks, again and again. */
   readonly cutEvery?: number
   /** A given value whose blob nobody can open. */
@@ -98,6 +100,21 @@ const blind: GangBackend<LocalPlan> = {
     const made = local.plan(request)
     return { ...made, argv: ['unshare', '--map-root-user', '--mount', 'sh', '-c', hide, ...made.argv] }
   },
+}
+if (plan.replacements !== undefined) {
+  const start = local.start
+  local.start = async (made, bootstrap, signal) => {
+    const { replace, ...allocation } = await start(made, bootstrap, signal)
+    if (plan.replacements === 'none') return allocation
+    return {
+      ...allocation,
+      async replace(lost, as, until) {
+        const fresh = await replace?.(lost, as, until)
+        await fresh?.reap()
+        return fresh
+      },
+    }
+  }
 }
 if (plan.outOfReach) {
   blind.start = async (made, bootstrap, signal) => {

@@ -30,6 +30,13 @@ export interface Casualty {
   readonly lastLines?: readonly string[]
 }
 
+/** Those that an epoch of a gang lost, before it was formed again. */
+export interface EpochLosses {
+  /** 0: before the first was open. */
+  readonly epoch: number
+  readonly lost: readonly { readonly summary: string; readonly casualty: Casualty }[]
+}
+
 /** The one structured account of how a task's attempt ended when it did not succeed. */
 export interface Verdict {
   readonly version: 1
@@ -50,6 +57,8 @@ export interface Verdict {
   readonly endedAfterMs?: number
   /** What may be missing of what the task left, a clause each, such as a lost member's last output. */
   readonly missing?: readonly string[]
+  /** What the gang had lost in earlier epochs, and had been formed again after. */
+  readonly losses?: readonly EpochLosses[]
   /** Who wrote this account. */
   readonly author: 'control' | 'launcher' | 'member' | 'body'
 }

@@ -98,6 +98,11 @@ export interface MemberBootstrap {
 
 export interface Allocation {
   readonly members: readonly Member[]
+  /**
+   * Starts an agent in the place of a lost one, on its host or a spare one, as a member of the id `as`; undefined where there
+   * is no place for it. Absent where the backend never can.
+   */
+  replace?(lost: Member, as: string, signal: AbortSignal): Promise<Member | undefined>
   /** Gives everything back; idempotent. */
   release(): Promise<void>
 }
@@ -193,6 +198,17 @@ export type GangEvent =
       readonly host: string
       readonly state: 'starting' | 'joined' | 'setup' | 'running' | 'done' | 'failed' | 'stopping' | 'gone'
       readonly epoch: number
+    }
+  /** Members were lost, and the gang is formed again. */
+  | {
+      readonly type: 'epoch'
+      /** The one that is being formed. */
+      readonly epoch: number
+      readonly members: number
+      /** One sentence for each loss. */
+      readonly lost: readonly string[]
+      /** How many more times it could. */
+      readonly restartsLeft: number
     }
   | {
       readonly type: 'line'

@@ -8,6 +8,8 @@ const HANDSHAKE_MS = 15_000
 
 export interface DoorkeeperOptions {
   readonly key: Uint8Array
+  /** Who comes before this settles waits at the door. */
+  ready?(): Promise<unknown>
   /** Facts of a refusal, or nothing. */
   admit(hello: Hello): ErrorFacts | undefined
   enter(hello: Hello, connection: Connection): void
@@ -24,7 +26,11 @@ export async function keepDoor(listener: Listener, options: DoorkeeperOptions): 
       continue
     }
     pending += 1
-    challenge(connection.stream, options.key, options.admit, AbortSignal.timeout(HANDSHAKE_MS))
+    const begin = async () => {
+      await options.ready?.()
+      return challenge(connection.stream, options.key, options.admit, AbortSignal.timeout(HANDSHAKE_MS))
+    }
+    begin()
       .then((hello) => options.enter(hello, connection))
       .catch((error: unknown) => {
         connection.stream.end()

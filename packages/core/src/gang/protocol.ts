@@ -10,7 +10,7 @@ import type { GangNeeds } from '../flow/description.js'
  * agent): call `join` (Joining → Work), events `beat` ({sent}), `report` (Report); (from the owner) events `beat` ({sent,
  * owner}: its clock) and `out` (the member is given up), calls `form`
  * (Formation), `probe` (ProbeOrder → ProbeAnswer[]), `delivered` (→ Delivered, where Work has a PackageRef: within a second), `stop` (StopOrder → Account),
- * `commit` ({key, value} → boolean), `finish` (→ Account). On the data connection, numbered and answered: calls `lines`,
+ * `renew` ({epoch}: that one is over, another will come → complaints), `commit` ({epoch, key, value} → boolean), `finish` (→ Account). On the data connection, numbered and answered: calls `lines`,
  * `progress`, `state`, `drained` ({seq, data}). Peers call each other's services (agent/services.ts).
  */
 
@@ -84,6 +84,8 @@ export interface Report {
   readonly kind: 'done' | 'failed'
   /** Counts this member's reports from 1: one may come twice, over two connections. */
   readonly seq?: number
+  /** The epoch that the member was in; 0 before the first. */
+  readonly epoch?: number
   /** Milliseconds since it happened, on the agent's monotonic clock, when it was sent. */
   readonly ageMs: number
   /** When it happened on the owner's monotonic clock, as far as the agent knows that. */

@@ -6,6 +6,7 @@ import { deriveKey, drawSecret } from './keys.js'
 import { needsOf } from './needs.js'
 import { type Console, openConsole } from './owner/console.js'
 import { pack } from './owner/deliver.js'
+import { stopGang } from './owner/ending.js'
 import { OwnedGang } from './owner/gang.js'
 import { watchSilence } from './owner/lease.js'
 import type { OwnedMember } from './owner/members.js'
@@ -13,6 +14,7 @@ import { obtain } from './owner/obtain.js'
 import { openEpoch } from './owner/open-epoch.js'
 import { fail, fault, succeed } from './owner/outcome.js'
 import { watchPhases } from './owner/phases.js'
+import { reform } from './owner/reform.js'
 import { serveStore } from './owner/serve-store.js'
 import { takeIn } from './owner/take-in.js'
 import { openWay } from './owner/way.js'
@@ -44,18 +46,17 @@ export const runGang: RunGang = async (attempt) => {
         endWatch = watchSilence(gang)
         // A gang in which nobody can look around is none the worse.
         looking = await openConsole(gang, directory, way).catch(() => undefined)
-        if (await openEpoch(gang)) {
-          const watched = endWatch
-          const endPhases = watchPhases(gang)
-          endWatch = () => {
-            watched()
-            endPhases()
+        for (;;) {
+          if (await openEpoch(gang)) await runEpoch(gang)
+          if (isWhole(gang)) return await succeed(gang, startedAt)
+          const stopped = await stopGang(gang)
+          if (!(await reform(gang, allocation, stopped))) {
+            // Ended by the runtime while it was formed again: then the loss is not why.
+            return await fail(gang, gang.stop && gang.forming ? undefined : stopped)
           }
-          await gang.until(() => bodies(gang).every((member) => member.done))
         }
       }
-      const whole = gang.failures.length === 0 && !gang.stop && gang.epoch > 0
-      return whole ? await succeed(gang, startedAt) : await fail(gang)
+      return await fail(gang)
     } finally {
       endWatch()
       await looking?.close()
@@ -70,6 +71,16 @@ export const runGang: RunGang = async (attempt) => {
     rmSync(directory, { recursive: true, force: true })
   }
 }
+
+/** Watches over an open epoch until every body has done its part, or something failed. */
+async function runEpoch(gang: OwnedGang): Promise<void> {
+  const endPhases = watchPhases(gang)
+  await gang.until(() => bodies(gang).every((member) => member.done))
+  endPhases()
+}
+
+const isWhole = (gang: OwnedGang): boolean =>
+  gang.failures.length === 0 && !gang.stop && gang.epoch > 0 && !gang.forming
 
 /** The members whose body the end of the step waits for. */
 function bodies(gang: OwnedGang): OwnedMember[] {

@@ -1,5 +1,5 @@
 import type { AttemptAddress } from '../datastore/records.js'
-import type { Casualty, Cause, Verdict } from '../errors/verdict.js'
+import type { Casualty, Cause, EpochLosses, Verdict } from '../errors/verdict.js'
 import type { StopReason } from './contract.js'
 import type { Judgement, Placed } from './judge.js'
 
@@ -12,12 +12,16 @@ export interface VerdictFacts {
   readonly stopped: readonly Casualty[]
   readonly endedAfterMs?: number
   readonly missing?: readonly string[]
+  /** What earlier epochs lost. */
+  readonly losses?: readonly EpochLosses[]
+  /** Why it was not formed again, where it might have been. */
+  readonly notAgain?: string | undefined
   readonly author: Verdict['author']
 }
 
 /** The one account of how the attempt ended (D4). Pure. */
 export function composeVerdict(facts: VerdictFacts): Verdict {
-  const { address, size, judgement, stop, stopped, endedAfterMs, missing = [], author } = facts
+  const { address, size, judgement, stop, stopped, endedAfterMs, missing = [], losses = [], notAgain, author } = facts
   const { step } = address
   const common = {
     version: 1,
@@ -25,6 +29,7 @@ export function composeVerdict(facts: VerdictFacts): Verdict {
     author,
     ...(endedAfterMs === undefined ? {} : { endedAfterMs: Math.max(0, Math.round(endedAfterMs)) }),
     ...(missing.length > 0 ? { missing } : {}),
+    ...(losses.length > 0 ? { losses } : {}),
   } as const
   if (!judgement) {
     const cause: Cause = stop?.cause ?? 'infrastructure'
@@ -41,7 +46,7 @@ export function composeVerdict(facts: VerdictFacts): Verdict {
   return {
     ...common,
     cause: first.cause,
-    summary: sentence(first, step, size),
+    summary: [describe(first, step, size), ...(notAgain ? [notAgain] : []), ...losses.map(told)].join('; '),
     ...(fix === undefined ? {} : { fix }),
     ...(first.code === undefined ? {} : { code: first.code }),
     first: first.casualty,
@@ -49,13 +54,18 @@ export function composeVerdict(facts: VerdictFacts): Verdict {
   }
 }
 
+/** What an earlier epoch lost, as a clause. */
+const told = ({ epoch, lost }: EpochLosses): string =>
+  `before, in epoch ${epoch}: ${lost.map(({ summary }) => summary).join(', and ')}`
+
 /** `node 2 (gpu-c)`; `of 4` where that helps. */
 function where({ node, host }: Casualty, size: number): string {
   if (node === undefined) return host ? ` on ${host}` : ''
   return ` on node ${node}${host ? ` (${host})` : ''} of ${size}`
 }
 
-function sentence(first: Placed, step: string, size: number): string {
+/** What failed, in one sentence. */
+export function describe(first: Pick<Placed, 'casualty' | 'summary'>, step: string, size: number): string {
   const { casualty, summary } = first
   if (summary !== undefined) {
     // The body's own account names the step, not the node that it ran on.

@@ -17,16 +17,6 @@ export function checkFlow(description: FlowDescription, { inspect }: Pick<RunReq
       details: { complaints },
     })
   }
-  for (const step of description.steps) {
-    if (step.gang?.minNodes === undefined && step.gang?.maxRestarts === undefined) continue
-    throw new GangflowError({
-      code: 'E_GANG_ELASTIC',
-      what: `step '${step.name}' asks for minNodes or maxRestarts, and a gang is not yet formed again from its survivors`,
-      fix: 'leave them out; @retry forms the whole gang anew after a loss',
-      step: step.name,
-      location: step.location,
-    })
-  }
   if (inspect && !description.steps.some((step) => step.name === inspect.step))
     throw unknownStep(description, inspect.step)
 }

@@ -116,6 +116,15 @@ export type RunEvent = { readonly at: number } & (
       readonly state: MemberState
       readonly epoch: number
     } & TaskId)
+  /** A gang lost members, a sentence for each, and is formed again as epoch `epoch`. */
+  | ({
+      readonly type: 'epoch'
+      readonly epoch: number
+      /** That were left, without replacements. */
+      readonly members: number
+      readonly lost: readonly string[]
+      readonly restartsLeft: number
+    } & TaskId)
   /** One line of a process's output, without its line end. Lines that the live view had to leave out are counted. */
   | ({
       readonly type: 'line'

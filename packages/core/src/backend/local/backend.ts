@@ -68,31 +68,37 @@ async function startLocal(plan: LocalPlan, bootstrap: Bootstrap, start: Start): 
     for (const folder of [directory, temps]) rmSync(folder, { recursive: true, force: true })
     await disk.close()
   }
+  const startOne = async (member: LocalMemberPlan, signal: AbortSignal) => {
+    signal.throwIfAborted()
+    const home = join(directory, member.memberId)
+    mkdirSync(home, { mode: 0o700 })
+    const spool = spoolOf(member.memberId)
+    const temp = join(temps, member.memberId)
+    const agent = await start.keeper.spawn({
+      name: 'agent',
+      argv: [...plan.argv, compiled],
+      env,
+      cwd: '/',
+      stdin: encodeBootstrap(bootstrap, { ...member, directory: home, temp, spool, ...(cache ? { cache } : {}) }),
+      spool,
+      // It notices the launcher's end itself, ends what it runs, writes the verdict.
+      onOwnerGone: { lingerMs: bootstrap.timeouts.linger },
+      strays: 'end',
+    })
+    const started = new LocalMember(member, agent, { keeper: start.keeper, env: start.env, home, temp, spool })
+    members.push(started)
+    return started
+  }
   try {
-    const started = await Promise.allSettled(
-      plan.members.map(async (member) => {
-        start.signal.throwIfAborted()
-        const home = join(directory, member.memberId)
-        mkdirSync(home, { mode: 0o700 })
-        const spool = spoolOf(member.memberId)
-        const temp = join(temps, member.memberId)
-        const agent = await start.keeper.spawn({
-          name: 'agent',
-          argv: [...plan.argv, compiled],
-          env,
-          cwd: '/',
-          stdin: encodeBootstrap(bootstrap, { ...member, directory: home, temp, spool, ...(cache ? { cache } : {}) }),
-          spool,
-          // It notices the launcher's end itself, ends what it runs, writes the verdict.
-          onOwnerGone: { lingerMs: bootstrap.timeouts.linger },
-          strays: 'end',
-        })
-        members.push(new LocalMember(member, agent, { keeper: start.keeper, env: start.env, home, temp, spool }))
-      }),
-    )
+    const started = await Promise.allSettled(plan.members.map((member) => startOne(member, start.signal)))
     const failed = started.find((one) => one.status === 'rejected')
     if (failed) throw failed.reason
-    return { members, release }
+    return {
+      members: [...members],
+      release,
+      // One machine has a place for as many as it had before.
+      replace: (lost, as, signal) => startOne({ ...(lost as LocalMember).plan, memberId: as }, signal),
+    }
   } catch (error) {
     await release()
     throw error
@@ -112,12 +118,14 @@ class LocalMember implements Member {
   readonly memberId: string
   readonly host: string
   readonly agentExited: Member['agentExited']
+  readonly plan: LocalMemberPlan
   readonly #agent: KeptProcess
   readonly #feed = new LineFeed(() => {})
   readonly #place: Place
   #reaped: Promise<void> | undefined
 
   constructor(plan: LocalMemberPlan, agent: KeptProcess, place: Place) {
+    this.plan = plan
     this.memberId = plan.memberId
     this.host = plan.host
     this.#agent = agent

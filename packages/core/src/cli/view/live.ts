@@ -80,6 +80,12 @@ export class LiveView {
         if (row !== undefined) row.lastLine = event.host === undefined ? event.text : `${event.host}: ${event.text}`
         break
       }
+      case 'epoch': {
+        const row = this.#rows.get(key)
+        // Nodes that are not in the next epoch are no more; the others say anew what they are at.
+        row?.members.clear()
+        break
+      }
       case 'code': {
         const row = this.#rows.get(key)
         const member = event.node === undefined ? undefined : row?.members.get(event.node)

@@ -41,6 +41,11 @@ export function plainLines(event: RunEvent, style: Style): string[] {
       return event.state === 'failed' ? [say(labelOf(event), `${style.red(event.state)} on ${event.host}`)] : []
     case 'note':
       return [say(labelOf(event), style.dim(event.host === undefined ? event.text : `${event.host}: ${event.text}`))]
+    case 'epoch': {
+      const left = event.restartsLeft === 1 ? 'once more' : `${event.restartsLeft} times more`
+      const how = `${event.members} members are left; forming epoch ${event.epoch} (${event.restartsLeft === 0 ? 'the last' : left})`
+      return [...event.lost, how].map((text) => say(labelOf(event), style.yellow(text)))
+    }
     case 'code': {
       if (event.whole !== true) return []
       const moved = event.moved === 0 ? 'all of it there already' : `${sizeText(event.moved)} sent`

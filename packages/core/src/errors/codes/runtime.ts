@@ -1,6 +1,5 @@
 /** Codes of the runtime rooms: `E_NAME: 'one-line meaning'`. */
 export const runtimeCodes = {
-  E_GANG_ELASTIC: 'a gang step asks to go on with fewer members, which no backend does yet',
   E_RUN_GRAPH: "a run's task does not fit the flow's graph",
   E_RUN_OWNED: 'a run that another launcher owns',
   E_RUN_FAULT: 'something in gangflow itself went wrong',

@@ -1,3 +1,6 @@
+import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { deferred } from '../../body/deferred.js'
 import { messageOf } from '../../errors/base.js'
 import type { Casualty } from '../../errors/verdict.js'
 import type { StopReason } from '../contract.js'
@@ -66,16 +69,50 @@ async function halt(state: MemberState, order: StopOrder): Promise<Account> {
   }
 }
 
+/** One epoch is over and this member goes on: nothing of it stays here. Gives what did not work, in words. */
+export async function endEpoch(state: MemberState): Promise<string[]> {
+  const { parts, formed, boot } = state
+  state.gate = deferred()
+  const complaints = await undo(state)
+  complaints.push(...(await logged(state)))
+  await parts.live?.flush()
+  if (formed) {
+    formed.pulses.close()
+    formed.channels.close()
+    for (const connection of formed.incoming) connection.close()
+    await Promise.allSettled([formed.peers.close(), formed.services.close()])
+  }
+  parts.shell?.renew()
+  for (const name of existsSync(boot.member.temp) ? readdirSync(boot.member.temp) : [])
+    rmSync(join(boot.member.temp, name), { recursive: true, force: true })
+  state.formed = undefined
+  state.body = undefined
+  state.stop = new AbortController()
+  state.stoppedAt = Number.POSITIVE_INFINITY
+  return complaints
+}
+
 /** Performs the undos and waits for the logs; gives what did not work, in words. */
 async function settle(state: MemberState): Promise<string[]> {
-  const { keeper, live } = state.parts
+  const complaints = await undo(state)
+  if (!state.parts.keeper) return complaints
+  complaints.push(...(await logged(state)))
+  await state.parts.live?.drain()
+  return complaints
+}
+
+async function undo(state: MemberState): Promise<string[]> {
+  const { keeper } = state.parts
   if (!keeper) return []
   const { directory, spool } = state.boot.member
-  const complaints = await performUndos(directory, keeper, { env: state.env, cwd: state.cwd, spool })
+  return performUndos(directory, keeper, { env: state.env, cwd: state.cwd, spool })
+}
+
+async function logged(state: MemberState): Promise<string[]> {
+  const complaints: string[] = []
   await state.body?.run.logged.catch((error: unknown) =>
     complaints.push(`the log of node ${state.place.node}: ${messageOf(error)}`),
   )
   complaints.push(...((await state.formed?.commands.logged()) ?? []))
-  await live?.drain()
   return complaints
 }

@@ -49,9 +49,11 @@ export function form(
     ownerAgeMs: vigil.ownerAgeMs,
     heard: vigil.look,
   })
-  const formed: Formed = { formation, commands, peers, channels, pulses }
+  const formed: Formed = { formation, commands, peers, channels, pulses, services, incoming: new Set() }
   state.formed = formed
-  admitPeers(state, parts, formed, services)
+  if (state.seen === 0) admitPeers(state, parts)
+  state.seen = formation.epoch
+  state.gate.resolve()
   const path = state.env['PATH'] ?? ''
   const missing = missingExecutables(parts.work.needs.executables ?? [], path)
   if (missing.length > 0) {
@@ -88,13 +90,17 @@ function commandsOf(state: MemberState, parts: Parts, formation: Formation): Com
   })
 }
 
-/** Lets the other members in, each for what its connection is for. */
-function admitPeers(state: MemberState, parts: Parts, formed: Formed, services: Services): void {
-  const { formation, channels, pulses } = formed
+/** Lets the other members of the current epoch in, each for what its connection is for. */
+function admitPeers(state: MemberState, parts: Parts): void {
   void keepDoor(parts.listener, {
     key: state.key,
-    admit: (hello) => peerRefusal(formation, hello),
-    enter: ({ purpose, member }, { stream }) => {
+    ready: () => state.gate.promise,
+    admit: (hello) => peerRefusal(state.formed?.formation, state.seen, hello),
+    enter: ({ purpose, member }, connection) => {
+      const { stream } = connection
+      const { formation, channels, pulses, services, incoming } = state.formed!
+      incoming.add(connection)
+      stream.once('close', () => incoming.delete(connection))
       const from = formation.roster.entries.findIndex((entry) => entry.memberId === member)
       if (purpose === 'peer') new Peer(stream, { name: `the agent of node ${from}`, methods: services.methods(from) })
       else if (purpose === 'pulse') pulses.accept(from, stream)

@@ -85,6 +85,12 @@ export class MemberShell {
     return this.#opened
   }
 
+  /** The epoch is over: the next one's members are others. */
+  renew(): void {
+    this.#opened = undefined
+    this.#channels.clear()
+  }
+
   /** The shim alone, as what others start here has it too: such a program may start further ones. */
   openShim(): Promise<void> {
     this.#shim ??= this.#openShim()

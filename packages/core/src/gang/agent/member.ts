@@ -1,12 +1,13 @@
 import { rmSync } from 'node:fs'
 import { deferred } from '../../body/deferred.js'
+import { GangflowError } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
-import type { Formation, ProbeOrder, StopOrder } from '../protocol.js'
+import type { Formation, ProbeOrder, StopOrder, Work } from '../protocol.js'
 import type { AgentBootstrap } from './bootstrap.js'
 import { closeMember } from './close.js'
 import { type AgentTools, comeUp } from './come-up.js'
 import { Delivery, failureOfDelivery } from './delivery.js'
-import { Ending } from './ending.js'
+import { Ending, endEpoch } from './ending.js'
 import { failureOfAgent, failureOfSignal } from './failures.js'
 import { form } from './form.js'
 import { writeOrphanVerdict } from './orphan.js'
@@ -34,7 +35,9 @@ class MemberAgent {
   readonly #tools: AgentTools
   readonly #owner: OwnerLink
   readonly #reports: Reports
-  readonly #ending: Ending
+  #ending: Ending
+  /** Ends of epochs by their number: an order may come twice. */
+  readonly #renewals = new Map<number, Promise<string[]>>()
   readonly #vigil: Vigil
   readonly #delivery = new Delivery()
   readonly #ready = deferred<Parts>()
@@ -55,17 +58,19 @@ class MemberAgent {
         probe: async (params) => (await probePeers(tools.mesh(), params as unknown as ProbeOrder)) as unknown as Json,
         delivered: async () => (await this.#delivery.told()) as unknown as Json,
         stop: async (params) => (await this.#ending.halt(params as unknown as StopOrder)) as unknown as Json,
+        renew: async (params) => (await this.#renew((params as { epoch: number }).epoch)) as unknown as Json,
         finish: async () => (await this.#ending.finish()) as unknown as Json,
         // Goes after what was said has been sent.
         leave: () => void setTimeout(() => void this.#close(0), 10),
         // Somebody at the owner's wants to look around here.
         ssh: async () => (await this.#ready.promise).shell.address(),
         commit: (params) => {
-          const { key, value } = params as { key: string; value: Json }
+          const { epoch, key, value } = params as { epoch: number; key: string; value: Json }
+          if (epoch !== this.#state.seen) throw staleOrder(epoch, this.#state.seen)
           return this.#state.parts.datastore!.createRecord(key, value)
         },
       },
-      lost: (why) => void this.#orphaned({ kind: 'owner', why: `the launcher ${why}` }),
+      lost: (why, ownerLives) => void this.#orphaned({ kind: 'owner', why: `the launcher ${why}`, ownerLives }),
     })
     this.#vigil = new Vigil({
       owner: this.#owner,
@@ -121,12 +126,32 @@ class MemberAgent {
   /** The order may come together with the answer to `join`, and twice. */
   async #form(formation: Formation): Promise<void> {
     const parts = await this.#ready.promise
+    if (formation.epoch < this.#state.seen) throw staleOrder(formation.epoch, this.#state.seen)
     if (this.#state.formed || this.#state.stopping) return
     this.#owner.epoch = formation.epoch
     form(this.#state, parts, this.#tools.transport, formation, this.#reports, {
       ownerAgeMs: () => performance.now() - this.#owner.heardAt,
       look: () => this.#vigil.look(),
     })
+  }
+
+  /** Others were lost and this member goes on in the next epoch: what runs here ends, and nothing of it is seen there. */
+  #renew(epoch: number): Promise<string[]> {
+    const known = this.#renewals.get(epoch)
+    if (known) return known
+    if (epoch < this.#state.seen) throw staleOrder(epoch, this.#state.seen)
+    const renewal = (async () => {
+      const graceMs = this.#state.boot.timeouts.stopGrace
+      await this.#ending.halt({ why: `epoch ${epoch} is over`, cause: 'infrastructure', graceMs })
+      const complaints = await endEpoch(this.#state)
+      this.#ending = new Ending(this.#state)
+      const { parts } = this.#state
+      // Its code had not come when it was stopped.
+      if (parts.work && this.#state.flow === undefined) void this.#getReady(parts as Parts)
+      return complaints
+    })()
+    this.#renewals.set(epoch, renewal)
+    return renewal
   }
 
   async #close(code: number): Promise<void> {
@@ -150,11 +175,35 @@ class MemberAgent {
     const { why } = loss
     const { stopped } = await this.#ending.halt({ why, cause: 'infrastructure', graceMs: timeouts.stopGrace })
     const roster = formed?.formation.roster
-    await writeOrphanVerdict(parts.datastore, { address, place, loss, roster, stopped, leaseMs: timeouts.lease })
+    await writeOrphanVerdict(parts.datastore, {
+      address,
+      place,
+      loss,
+      roster,
+      stopped,
+      leaseMs: timeouts.lease,
+      epoch: this.#state.seen,
+      elastic: isElastic(parts.work),
+    })
     const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), timeouts.linger))
     const account = await Promise.race([this.#ending.finish(), late])
     // Nobody comes after it to clean up; a log that could not be stored stays where it can be found.
     if (account?.complaints.length === 0) rmSync(member.spool, { recursive: true, force: true })
     await this.#close(1)
   }
+}
+
+/** An order for an epoch below the highest that this member has seen. */
+const staleOrder = (epoch: number, seen: number): GangflowError =>
+  new GangflowError({
+    code: 'E_GANG_EPOCH',
+    what: `an order for epoch ${epoch} was refused: epoch ${seen} is current`,
+    fix: 'it belongs to an earlier formation of this gang and ends by itself',
+  })
+
+/** Whether others may go on without this member. */
+function isElastic(work: Work | undefined): boolean {
+  const { description, address } = work?.assignment ?? {}
+  const gang = description?.steps.find(({ name }) => name === address?.step)?.gang
+  return gang?.minNodes !== undefined || gang?.maxRestarts !== undefined
 }

@@ -5,6 +5,8 @@ import type { Datastore } from '../../datastore/contract.js'
 import { type AttemptAddress, keys } from '../../datastore/records.js'
 import type { Casualty, Verdict } from '../../errors/verdict.js'
 import type { Json } from '../../flow/values.js'
+import { openArbiter } from '../arbiter/arbiter.js'
+import { datastoreSuccession } from '../arbiter/in-datastore.js'
 import type { AgentBootstrap } from './bootstrap.js'
 import type { Place } from './failures.js'
 import type { Loss } from './vigil.js'
@@ -21,19 +23,37 @@ export interface Orphan {
   readonly loss: Loss
   readonly stopped: readonly Casualty[]
   readonly leaseMs: number
+  /** The epoch that it was in; 0 before the first. */
+  readonly epoch: number
+  /** Others may go on without it. */
+  readonly elastic: boolean
 }
 
 /** The account of a gang that lost its owner: by the lowest living member, as create-if-absent keeps the first (D4). */
 export async function writeOrphanVerdict(datastore: Datastore, orphan: Orphan): Promise<void> {
-  const { address, place, loss, leaseMs } = orphan
-  if (loss.ownerLives) return
+  const { address, place, roster, loss, leaseMs, epoch, elastic } = orphan
+  // Who is merely cut off cannot know that the others do not go on.
+  if (loss.ownerLives || (elastic && loss.kind === 'cut-off')) return
   // Who is cut off knows least: whoever is not may say it better.
   const behind = loss.kind === 'cut-off' ? leaseMs : 0
   const turn = Math.min(Math.max(0, place.node), WAITED_FOR) * HEAD_START_MS
   await new Promise((resolve) => setTimeout(resolve, behind + turn))
   if ((await datastore.readRecord(keys.done(address)).catch(() => undefined)) !== undefined) return
   const record = { attempt: address.attempt, endedAt: Date.now(), verdict: verdictOf(orphan) }
-  await datastore.createRecord(keys.attemptFailed(address), record as unknown as Json).catch(() => false)
+  const failed = { key: keys.attemptFailed(address), value: record as unknown as Json }
+  const arbiter = openArbiter({
+    kind: 'owner',
+    succession: datastoreSuccession(datastore, address),
+    me: place.memberId,
+    minNodes: 1,
+    size: roster?.entries.length ?? 1,
+  })
+  // Whoever has ended the gang, or opened another epoch, was first.
+  const head = await arbiter.head().catch(() => undefined)
+  // The owner may have died before it told this member of the epoch that it is in.
+  const mine = head?.kind === 'open' && head.members.includes(place.memberId) ? head.epoch : epoch
+  const ended = await arbiter.end(mine, undefined).catch(() => undefined)
+  if (ended) await datastore.createRecord(failed.key, failed.value).catch(() => false)
 }
 
 function verdictOf({ address, place, roster, loss, stopped }: Orphan): Verdict {

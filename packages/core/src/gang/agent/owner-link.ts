@@ -17,8 +17,8 @@ export interface OwnerLinkOptions {
   /** Milliseconds of the lease. */
   readonly leaseMs: number
   readonly methods: Methods
-  /** The owner has gone, and why; called once. */
-  lost(why: string): void
+  /** The owner has gone, or lives and has given this member up, and why; called once. */
+  lost(why: string, ownerLives: boolean): void
 }
 
 /** Milliseconds between two tries to reach the owner again. */
@@ -55,11 +55,11 @@ export class OwnerLink {
   }
 
   /** Tells the owner, once, though maybe over a later connection; lost when the owner is. */
-  report(report: Omit<Report, 'seq'>): void {
+  report(report: Omit<Report, 'seq' | 'epoch'>): void {
     const now = performance.now()
     const ownerAt = this.clock.onOwners(now - report.ageMs)
     const seq = this.#reports.length + 1
-    const kept = { ...report, seq, ...(ownerAt === undefined ? {} : { ownerAt }) } as unknown as Json
+    const kept = { ...report, seq, epoch: this.epoch, ...(ownerAt === undefined ? {} : { ownerAt }) } as unknown as Json
     this.#reports.push(kept)
     this.#peer?.event('report', kept)
   }
@@ -88,7 +88,7 @@ export class OwnerLink {
 
   #heard(event: string, data: Json | undefined): void {
     if (event === 'out') {
-      this.#lose('has given this member up')
+      this.#lose('has given this member up', true)
       return
     }
     this.heardAt = performance.now()
@@ -109,16 +109,16 @@ export class OwnerLink {
         const code = GangflowError.is(error) ? error.code : ''
         if (code === 'E_GANG_REFUSED') return this.#lose('has ended')
         // It answered, and takes this member no more.
-        if (final.has(code)) return this.#lose(`does not take this member back: ${messageOf(error)}`)
+        if (final.has(code)) return this.#lose(`does not take this member back: ${messageOf(error)}`, true)
         if (performance.now() >= deadline) return this.#lose('cannot be reached any more')
       }
     }
   }
 
-  #lose(why: string): void {
+  #lose(why: string, ownerLives = false): void {
     if (this.#closed) return
     this.close()
-    this.#options.lost(why)
+    this.#options.lost(why, ownerLives)
   }
 }
 

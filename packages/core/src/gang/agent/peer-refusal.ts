@@ -3,12 +3,12 @@ import type { Hello } from '../handshake.js'
 import type { Formation } from '../protocol.js'
 
 /** Why an agent takes no connection of this peer, or nothing: another epoch, a stranger, an unknown purpose. */
-export function peerRefusal(formation: Formation, hello: Hello): ErrorFacts | undefined {
-  const { epoch } = formation
-  if (hello.epoch !== epoch) {
+export function peerRefusal(formation: Formation | undefined, seen: number, hello: Hello): ErrorFacts | undefined {
+  const epoch = formation?.epoch ?? seen
+  if (!formation || hello.epoch !== epoch) {
     return {
       code: 'E_GANG_EPOCH',
-      what: `a peer of epoch ${hello.epoch} was refused: epoch ${epoch} is current`,
+      what: `a peer of epoch ${hello.epoch} was refused: epoch ${epoch} is ${formation ? 'current' : 'over'}`,
       fix: 'it belongs to an earlier formation of this gang and ends by itself',
     }
   }

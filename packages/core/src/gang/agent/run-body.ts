@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { BodyEvent, BodyRun } from '../../body/contract.js'
 import type { Methods } from '../../body/peer.js'
 import { deriveKey } from '../keys.js'
@@ -24,7 +25,7 @@ export function runMemberBody(state: MemberState, parts: Parts, formed: Formed, 
       description: { ...assignment.description, file: flow.file },
       epoch: formation.epoch,
       node: place.node,
-      temp: boot.member.temp,
+      temp: join(boot.member.temp, String(formation.epoch)),
       gang: { roster: formation.roster, attempt: boot.address.attempt },
     },
     signal: state.stop.signal,
@@ -49,14 +50,14 @@ export function runMemberBody(state: MemberState, parts: Parts, formed: Formed, 
     // Whoever waits for more collectives from this member is told now, not at a deadline.
     const control = await peers.to(0).catch(() => undefined)
     control?.call('left', { calls: body.calls }).catch(() => {})
-    reports.done(outcome)
+    if (state.formed === formed && !state.stopping) reports.done(outcome)
   })
 }
 
 function methodsOf(
   state: MemberState,
   parts: Parts,
-  { peers, channels }: Formed,
+  { formation, peers, channels }: Formed,
   body: MemberBody,
   reports: Reports,
 ): Methods {
@@ -72,7 +73,7 @@ function methodsOf(
     shell: parts.shell,
     env: parts.work.env,
     timeoutMs: timeouts.collective,
-    key: (label) => deriveKey(secret, address, `plugin/${label}`),
+    key: (label) => deriveKey(secret, address, `plugin/${formation.epoch}/${label}`),
     fail: (casualty) => reports.blame(casualty),
     ...(whereabouts ? { at: (at: At) => (whereabouts.at = at) } : {}),
     called: (seq) => {

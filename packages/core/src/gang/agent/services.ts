@@ -81,6 +81,13 @@ export class Services {
     }
   }
 
+  /** Gives the ports back. */
+  async close(): Promise<void> {
+    const held = [...this.#ports.values()]
+    this.#ports.clear()
+    await Promise.allSettled(held.map(async (port) => (await port).release()))
+  }
+
   /** The port of this name on this member: one and the same for all who ask, until it is released. */
   async hold(name: string): Promise<number> {
     const held = this.#ports.get(name) ?? this.keeper.hold({})

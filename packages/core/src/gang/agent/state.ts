@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import type { BodyHost, BodyRun } from '../../body/contract.js'
+import { type Deferred, deferred } from '../../body/deferred.js'
 import type { Peer } from '../../body/peer.js'
 import type { LocalFlow } from '../../compile/package/contract.js'
 import type { Keeper } from '../../process/contract.js'
@@ -18,6 +19,7 @@ import type { MemberShell } from './member-shell.js'
 import type { MemberStore } from './open-store.js'
 import type { Peers } from './peers.js'
 import type { Pulses } from './pulses.js'
+import type { Services } from './services.js'
 import type { RawPort } from './tokens.js'
 
 /** What a member has once it has joined. */
@@ -40,6 +42,9 @@ export interface Formed {
   readonly peers: Peers
   readonly channels: Channels
   readonly pulses: Pulses
+  readonly services: Services
+  /** What other members' agents have dialled in this epoch. */
+  readonly incoming: Set<{ close(): void }>
 }
 
 /** The body of this member, where it has one. */
@@ -56,10 +61,14 @@ export class MemberState {
   readonly boot: AgentBootstrap
   readonly place: { -readonly [K in keyof Place]: Place[K] }
   readonly key: Uint8Array
-  /** Aborted with a `StopReason`. */
-  readonly stop = new AbortController()
+  /** Aborted with a `StopReason`; another one for each epoch. */
+  stop = new AbortController()
   parts: Partial<Parts> = {}
   formed: Formed | undefined
+  /** Opens with an epoch, shuts with it: who dials in between waits. */
+  gate: Deferred<void> = deferred()
+  /** The highest epoch that this member has been told of. */
+  seen = 0
   body: MemberBody | undefined
   /** It is going: what ends now is no failure. */
   closing = false

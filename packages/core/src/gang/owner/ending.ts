@@ -13,13 +13,19 @@ import { within } from './within.js'
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, Math.max(0, ms)))
 
+/** How the first phase went. */
+export interface Stopped {
+  readonly judgement: Judgement | undefined
+  readonly stopped: readonly Casualty[]
+  /** Milliseconds since the first failure. */
+  readonly endedAfterMs: number
+}
+
 /**
  * The first phase of an ending (D4): stop to all at once, then the accounts of all that still answer, then the
  * judgement. Members that do not answer are ended from outside.
  */
-export async function stopGang(
-  gang: OwnedGang,
-): Promise<{ judgement: Judgement | undefined; stopped: Casualty[]; endedAfterMs: number }> {
+export async function stopGang(gang: OwnedGang): Promise<Stopped> {
   const began = performance.now()
   const { settle, lease, stopGrace } = gang.timeouts
   const order = orderFor(gang)
@@ -83,7 +89,7 @@ export async function commitVerdict(
   const control = gang.ordered[0]
   if (control?.connected && gang.epoch > 0) {
     const created = await control
-      .call<boolean>('commit', { key, value: record(byControl) }, 2_000)
+      .call<boolean>('commit', { epoch: gang.epoch, key, value: record(byControl) }, 2_000)
       .catch(() => undefined)
     if (created) return byControl
   }

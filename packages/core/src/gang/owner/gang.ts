@@ -1,6 +1,11 @@
 import type { PackageRef } from '../../compile/package/contract.js'
+import type { EpochLosses } from '../../errors/verdict.js'
 import type { Json } from '../../flow/values.js'
+import { openArbiter } from '../arbiter/arbiter.js'
+import type { Arbiter } from '../arbiter/contract.js'
+import { datastoreSuccession } from '../arbiter/in-datastore.js'
 import type { GangAttempt, GangEvent, GangTimeouts, StopReason } from '../contract.js'
+import { type Elastic, elasticOf } from '../elastic.js'
 import type { Placed } from '../judge.js'
 import type { Failure, LiveLine, Report } from '../protocol.js'
 import type { OwnedMember } from './members.js'
@@ -14,6 +19,15 @@ export class OwnedGang {
   readonly members = new Map<string, OwnedMember>()
   readonly failures: Placed[] = []
   epoch = 0
+  /** A new epoch is being formed: what is still told of the last one's processes is history. */
+  forming = false
+  /** Ids of members that were given up. */
+  readonly former = new Set<string>()
+  /** What was lost, epoch by epoch. */
+  readonly losses: EpochLosses[] = []
+  readonly arbiter: Arbiter
+  /** Why it is not formed again, though the step would have it. */
+  notAgain: string | undefined
   /** The flow's code, where its hosts are sent it. */
   package: PackageRef | undefined
   stop: StopReason | undefined
@@ -21,16 +35,22 @@ export class OwnedGang {
   /** No events after this. */
   closed = false
   /** Settles at the first failure, or at the runtime's stop. */
-  readonly ending: Promise<void>
+  ending!: Promise<void>
   #end!: () => void
   #progressed: (() => void) | undefined
 
   constructor(attempt: GangAttempt, timeouts: GangTimeouts) {
     this.attempt = attempt
     this.timeouts = timeouts
-    this.ending = new Promise((resolve) => {
-      this.#end = resolve
+    this.arbiter = openArbiter({
+      kind: 'owner',
+      // It reaches the disk with the record of the attempt's end, at the latest.
+      succession: datastoreSuccession(attempt.datastore, attempt.request?.address, false),
+      me: 'launcher',
+      minNodes: 1,
+      size: attempt.request?.size,
     })
+    this.#arm()
     const stopped = () => {
       this.stop = attempt.signal.reason as StopReason
       this.#stoppedAt = performance.now()
@@ -38,6 +58,24 @@ export class OwnedGang {
     }
     if (attempt.signal.aborted) stopped()
     else attempt.signal.addEventListener('abort', stopped, { once: true })
+  }
+
+  /** What the step said of going on after a loss; undefined where the loss of any member is the end. */
+  get elastic(): Elastic | undefined {
+    return elasticOf(this.attempt.request.step, this.attempt.request.size)
+  }
+
+  /** What has failed until now is history: the next failure is another. */
+  forget(): void {
+    this.failures.length = 0
+    this.#arm()
+    if (this.stop) this.#end()
+  }
+
+  #arm(): void {
+    this.ending = new Promise((resolve) => {
+      this.#end = resolve
+    })
   }
 
   get ordered(): OwnedMember[] {
@@ -79,13 +117,20 @@ export class OwnedGang {
     // How its own part ended is not overwritten by the ending of the others.
     if ((member.state === 'failed' || member.state === 'done') && state !== 'gone' && state !== 'failed') return
     member.state = state
-    this.emit({ type: 'member', node: member.node, host: member.host, state, epoch: Math.max(1, this.epoch) })
+    this.emit({
+      type: 'member',
+      node: member.node,
+      host: member.host,
+      state,
+      epoch: Math.max(1, this.epoch + (this.forming ? 1 : 0)),
+    })
   }
 
   reported(member: OwnedMember, report: Report): void {
     const { seq = 0, ageMs, ownerAt } = report
     if (seq > 0 && seq <= member.reported) return
     member.reported = Math.max(member.reported, seq)
+    if (this.#isHistory(member, report)) return
     // It cannot have happened later than its arrival minus its age; earlier, by what the way took.
     const latest = performance.now() - ageMs
     const at = ownerAt === undefined ? latest : Math.min(latest, Math.max(ownerAt, latest - this.timeouts.launcher))
@@ -95,6 +140,8 @@ export class OwnedGang {
       this.progressed()
     } else if (report.failure) {
       const { casualty } = report.failure
+      // Without its keeper or its agent a member can do nothing more.
+      if (lasting.has(casualty.kind)) member.unable = true
       const lastLines = casualty.lastLines?.length ? casualty.lastLines : member.saidBy(casualty.process)
       this.state(member, 'failed')
       this.fail(
@@ -103,6 +150,13 @@ export class OwnedGang {
         member.node,
       )
     }
+  }
+
+  /** Told of processes of an epoch that is over, or by a member that was given up. */
+  #isHistory(member: OwnedMember, { kind, epoch, failure }: Report): boolean {
+    if (this.former.has(member.memberId)) return true
+    if (epoch === undefined || epoch > this.epoch || (epoch === this.epoch && !this.forming)) return false
+    return kind === 'done' || !lasting.has(failure?.casualty.kind ?? '')
   }
 
   /** The agent itself is lost: by its exit, its silence, or its connection. */
@@ -177,3 +231,6 @@ export class OwnedGang {
     this.emit({ type: 'progress', node: member.node, data })
   }
 }
+
+/** What a member does not outlive. */
+const lasting: ReadonlySet<string> = new Set(['keeper', 'agent'])

@@ -26,6 +26,8 @@ export class OwnedMember {
   gone = false
   /** We ended it, or told it to go: its end is no failure. */
   released = false
+  /** Its agent says that it can do nothing more. */
+  unable = false
   /** It counts as lost, whatever it says from now on. */
   givenUp = false
   /** What its body is at, and since when. */
@@ -37,6 +39,12 @@ export class OwnedMember {
   active = performance.now()
   /** Where it is in its collectives, as far as a watchdog asked for that. */
   at: At | undefined
+  /** The epoch that it has taken its part in; 0 before. */
+  formed = 0
+  /** The epoch that was current when it was taken in. */
+  since = 0
+  /** Its own id, or that of the first in its place. */
+  readonly root: string
   /** Number of its last report that was taken. */
   reported = 0
   account: Account | undefined
@@ -49,8 +57,9 @@ export class OwnedMember {
   state: State = 'starting'
   #wake: (() => void)[] = []
 
-  constructor(backed: Member) {
+  constructor(backed: Member, root = backed.memberId) {
     this.memberId = backed.memberId
+    this.root = root
     this.backed = backed
   }
 
@@ -60,6 +69,16 @@ export class OwnedMember {
 
   get connected(): boolean {
     return this.lease !== undefined && !this.lease.isClosed && !this.gone
+  }
+
+  /** It goes on in another epoch: what it did in the last one is no more. */
+  renew(): void {
+    this.done = undefined
+    this.account = undefined
+    this.at = undefined
+    this.phase = { name: 'setup', since: performance.now() }
+    this.active = performance.now()
+    this.state = 'joined'
   }
 
   attach(lease: Peer): void {

@@ -7,15 +7,51 @@ import type { OwnedGang } from './gang.js'
 import type { OwnedMember } from './members.js'
 import { late, lengthOf } from './waited-for.js'
 
-/** Waits for all to join, to reach each other and to have the code, then opens epoch 1: the lowest member id is its control. False when it came to an end before. */
+/** Waits for all to join, to reach each other and to have the code, then opens the next epoch: the lowest member id is its control. False when it came to an end before. */
 export async function openEpoch(gang: OwnedGang): Promise<boolean> {
   if (!(await allJoined(gang))) return false
   const [delivered, reachable] = await Promise.all([allDelivered(gang), findWays(gang)])
   if (!delivered || !reachable) return false
-  gang.epoch = 1
+  if (!(await decided(gang))) return false
   const formation = formationOf(gang)
   await Promise.all(gang.ordered.map((member) => tell(gang, member, formation)))
   return true
+}
+
+/** The epoch as the arbiter has it; false when the gang has been ended by its members meanwhile. */
+async function decided(gang: OwnedGang): Promise<boolean> {
+  const members = gang.ordered
+  try {
+    const { epoch, members: placed } = await gang.arbiter.open({
+      after: gang.epoch,
+      living: members.map(({ memberId }) => memberId),
+      hosts: Object.fromEntries(members.map(({ memberId, host }) => [memberId, host])),
+      lost: gang.losses.at(-1)?.lost ?? [],
+    })
+    for (const member of members) member.node = placed.indexOf(member.memberId)
+    gang.epoch = epoch
+    gang.forming = false
+    return true
+  } catch (error) {
+    if (!GangflowError.is(error) || error.code !== 'E_GANG_FENCED') throw error
+    fenced(gang, error)
+    return false
+  }
+}
+
+/** Its members have ended the gang while this process was away: their account counts. */
+export function fenced(gang: OwnedGang, error: GangflowError): void {
+  gang.fail(
+    {
+      casualty: { kind: 'launcher' },
+      cause: 'infrastructure',
+      weight: 'own',
+      code: error.code,
+      summary: error.what,
+      ...(error.fix ? { fix: error.fix } : {}),
+    },
+    performance.now(),
+  )
 }
 
 async function allJoined(gang: OwnedGang): Promise<boolean> {
@@ -55,6 +91,7 @@ function formationOf(gang: OwnedGang): Formation {
 async function tell(gang: OwnedGang, member: OwnedMember, formation: Formation): Promise<void> {
   try {
     await member.call('form', formation as unknown as Json, gang.timeouts.lease * 2)
+    member.formed = formation.epoch
   } catch (error) {
     const facts = GangflowError.is(error) ? error : undefined
     // The loss of a member is noticed by exit, silence or connection, with the reason.

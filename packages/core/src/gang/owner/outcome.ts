@@ -3,19 +3,22 @@ import { keys } from '../../datastore/records.js'
 import { GangflowError, messageOf } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
 import type { GangAttempt, GangOutcome } from '../contract.js'
-import { commitVerdict, dismiss, stopGang } from './ending.js'
+import { commitVerdict, dismiss, type Stopped, stopGang } from './ending.js'
 import type { OwnedGang } from './gang.js'
 import { bringLastOutput } from './last-output.js'
+import { fenced } from './open-epoch.js'
 
 /** Every body has done its part: the step's record is committed, by the control where it can. */
 export async function succeed(gang: OwnedGang, startedAt: number): Promise<GangOutcome> {
   const { datastore, assignment } = gang.attempt
   const done = await recordOf(gang, startedAt)
+  const ended = await endUnder(gang)
+  if (!ended) return fail(gang)
   const control = gang.ordered[0]!
   const key = keys.done(assignment.address)
   const value = done as unknown as Json
   const byControl = control.connected
-    ? await control.call<boolean>('commit', { key, value }, 10_000).catch(() => undefined)
+    ? await control.call<boolean>('commit', { epoch: gang.epoch, key, value }, 10_000).catch(() => undefined)
     : undefined
   if (byControl === undefined) await datastore.createRecord(key, value)
   const committed = ((await datastore.readRecord(key)) as unknown as DoneRecord | undefined) ?? done
@@ -56,10 +59,26 @@ async function incoming(attempt: GangAttempt): Promise<ArtifactTable> {
   return (parent.node === undefined ? record?.artifacts : record?.nodes?.[parent.node]?.artifacts) ?? {}
 }
 
+/** Ends the gang under its epoch; false when its members have done that while this process was away. */
+async function endUnder(gang: OwnedGang): Promise<boolean> {
+  try {
+    await gang.arbiter.end(gang.epoch, undefined)
+    return true
+  } catch (error) {
+    if (!GangflowError.is(error) || error.code !== 'E_GANG_FENCED') throw error
+    fenced(gang, error)
+    return false
+  }
+}
+
 /** Something failed, or the runtime wants the end: all are stopped, and the verdict says why. */
-export async function fail(gang: OwnedGang): Promise<GangOutcome> {
+export async function fail(gang: OwnedGang, stop?: Stopped): Promise<GangOutcome> {
   const { request } = gang.attempt
-  const { judgement, stopped, endedAfterMs } = await stopGang(gang)
+  const { judgement, stopped, endedAfterMs } = stop ?? (await stopGang(gang))
+  await gang.arbiter.end(gang.epoch, undefined).catch((error: unknown) => {
+    // Its members have ended it before: then the account is there, and is the one that counts.
+    if (!GangflowError.is(error) || error.code !== 'E_GANG_FENCED') throw error
+  })
   const missing = await bringLastOutput(gang)
   const verdict = await commitVerdict(gang, {
     address: request.address,
@@ -69,6 +88,8 @@ export async function fail(gang: OwnedGang): Promise<GangOutcome> {
     stopped,
     endedAfterMs,
     missing,
+    losses: gang.losses,
+    notAgain: gang.notAgain,
   })
   await takeLeave(gang)
   return { ok: false, verdict }

@@ -17,8 +17,10 @@ export interface RendezvousOptions {
   readonly work: Work
   /** Where the members reach the datastore through the owner. */
   readonly store?: RelayServer | undefined
-  /** 0 until the epoch is open. */
+  /** 0 until the first epoch is open. */
   epoch(): number
+  /** Members of earlier epochs that were given up. */
+  readonly former?: ReadonlySet<string>
   joined(member: OwnedMember): void
   reported(member: OwnedMember, report: Report): void
   /** The lease connection ended; it may come back. */
@@ -45,11 +47,18 @@ export function hostRendezvous(options: RendezvousOptions): void {
 
 /** Why a joiner is refused, or nothing. */
 export function refusal(
-  options: Pick<RendezvousOptions, 'members' | 'epoch' | 'store'>,
+  options: Pick<RendezvousOptions, 'members' | 'former' | 'epoch' | 'store'>,
   hello: Hello,
 ): ErrorFacts | undefined {
   const member = options.members.get(hello.member)
   const epoch = options.epoch()
+  if (!member && options.former?.has(hello.member)) {
+    return {
+      code: 'E_GANG_EPOCH',
+      what: `member '${hello.member}' was given up after epoch ${hello.epoch}; epoch ${epoch} is current`,
+      fix: 'it ends by itself; nothing to do',
+    }
+  }
   if (!member) {
     return {
       code: 'E_GANG_STRANGER',
@@ -73,7 +82,9 @@ export function refusal(
       fix: 'only one agent may be it',
     }
   }
-  if (hello.epoch !== epoch) {
+  // It may come before the first epoch that it takes part in, and again before it has heard of a new one.
+  const awaited = hello.epoch === member.formed && (hello.epoch > 0 || member.since === epoch || member.joining)
+  if (hello.epoch !== epoch && !awaited) {
     const late = hello.epoch === 0
     return {
       code: late ? 'E_GANG_LATE' : 'E_GANG_EPOCH',

@@ -1,4 +1,5 @@
 import type { RelayServer } from '../../datastore/relay/server.js'
+import { byMemberId } from '../arbiter/order.js'
 import type { Allocation, Listener } from '../contract.js'
 import { deriveKey } from '../keys.js'
 import { needsOf } from '../needs.js'
@@ -15,18 +16,13 @@ export function takeIn(
   secret: Uint8Array,
   store: RelayServer | undefined,
 ): void {
-  const ids = allocation.members.map((backed) => backed.memberId).sort(byNumberOrName)
-  for (const backed of allocation.members) {
-    const member = new OwnedMember(backed)
-    member.node = ids.indexOf(backed.memberId)
-    gang.members.set(backed.memberId, member)
-    gang.emit({ type: 'member', node: member.node, host: member.host, state: 'starting', epoch: 1 })
-    watchAgent(gang, member)
-  }
+  const ids = allocation.members.map((backed) => backed.memberId).sort(byMemberId)
+  for (const backed of allocation.members) adopt(gang, new OwnedMember(backed), ids.indexOf(backed.memberId))
   hostRendezvous({
     listener,
     key: deriveKey(secret, gang.attempt.request.address, 'join'),
     members: gang.members,
+    former: gang.former,
     work: workOf(gang),
     store,
     epoch: () => gang.epoch,
@@ -50,9 +46,13 @@ export function takeIn(
   })
 }
 
-/** Member ids by number where they end in one: `m10` after `m2`. */
-function byNumberOrName(a: string, b: string): number {
-  return a.localeCompare(b, 'en', { numeric: true })
+/** Makes a member that is being started the gang's, for the next epoch. */
+export function adopt(gang: OwnedGang, member: OwnedMember, node: number): void {
+  member.node = node
+  member.since = gang.epoch
+  gang.members.set(member.memberId, member)
+  gang.emit({ type: 'member', node, host: member.host, state: 'starting', epoch: gang.epoch + 1 })
+  watchAgent(gang, member)
 }
 
 function watchAgent(gang: OwnedGang, member: OwnedMember): void {
