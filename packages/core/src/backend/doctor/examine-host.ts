@@ -81,7 +81,7 @@ export async function examineHost(
       findings.push({
         check,
         status: 'fail',
-        found: `not done within ${order.timeoutMs / 1000} s (it was ${doing})`,
+        found: `not done within ${order.timeoutMs / 1000} s (last: ${doing})`,
         fix: `${check === 'ssh' ? `see what \`ssh ${spec.host} true\` does, or ` : ''}give it longer: --timeout 10m`,
         host,
       })
