@@ -1,52 +1,84 @@
 import type { Socket } from 'node:net'
 
-/** Connections that have not authenticated yet: at most so many, each at most so long, so many a second of one address. */
+/** Of connections that have not authenticated yet. Strangers are all who do not knock as members do. */
 export interface AdmissionLimits {
-  readonly pending: number
+  /** Who has not said a word yet, at once. */
+  readonly silent: number
+  /** Strangers at once. */
+  readonly strangers: number
+  /** Members at once. */
+  readonly members: number
+  /** Milliseconds for each. */
   readonly patienceMs: number
+  /** Strangers of one address: so many a second, and so many at once after a quiet time. */
   readonly perSecond: number
   readonly burst: number
 }
 
-export const defaultAdmission: AdmissionLimits = { pending: 128, patienceMs: 15_000, perSecond: 64, burst: 512 }
+export const defaultAdmission: AdmissionLimits = {
+  silent: 4096,
+  strangers: 128,
+  members: 4096,
+  patienceMs: 15_000,
+  perSecond: 64,
+  burst: 512,
+}
 
 /** Source addresses whose rate is kept. */
 const SOURCES = 1024
 
 /**
- * The door before authentication (D13). In a flood one of those that wait is turned away at random, so that a member,
- * who needs few milliseconds, nearly always gets through, and dials again if not.
+ * The door before authentication (D13): few strangers at a time, each for a short while, and members apart from them,
+ * so that no flood keeps those out. Where a room is full one in it is turned away at random: who needs few milliseconds
+ * nearly always gets through.
  */
 export class Admission {
   readonly #limits: AdmissionLimits
-  readonly #pending = new Map<Socket, NodeJS.Timeout>()
+  readonly #rooms = {
+    silent: new Map<Socket, NodeJS.Timeout>(),
+    strangers: new Map<Socket, NodeJS.Timeout>(),
+    members: new Map<Socket, NodeJS.Timeout>(),
+  }
   readonly #sources = new Map<string, { tokens: number; at: number }>()
 
   constructor(limits: AdmissionLimits = defaultAdmission) {
     this.#limits = limits
   }
 
-  /** False when the connection was turned away. */
-  admit(socket: Socket): boolean {
-    if (!this.#withinRate(socket.remoteAddress ?? '')) {
-      socket.destroy()
-      return false
-    }
-    if (this.#pending.size >= this.#limits.pending) {
-      const unlucky = [...this.#pending.keys()][Math.floor(Math.random() * this.#pending.size)]!
-      unlucky.destroy()
-      this.passed(unlucky)
-    }
-    const timer = setTimeout(() => socket.destroy(), this.#limits.patienceMs)
-    this.#pending.set(socket, timer)
+  /** Somebody has come, and has said nothing yet. */
+  enter(socket: Socket): void {
+    this.#place(socket, 'silent')
     socket.once('close', () => this.passed(socket))
-    return true
+  }
+
+  /** It has spoken. False when it was turned away. */
+  admit(socket: Socket, isMember: boolean): boolean {
+    this.passed(socket)
+    if (isMember || this.#withinRate(socket.remoteAddress ?? ''))
+      this.#place(socket, isMember ? 'members' : 'strangers')
+    else socket.destroy()
+    return !socket.destroyed
   }
 
   /** It has authenticated, or has gone. */
   passed(socket: Socket): void {
-    clearTimeout(this.#pending.get(socket))
-    this.#pending.delete(socket)
+    for (const room of Object.values(this.#rooms)) {
+      clearTimeout(room.get(socket))
+      room.delete(socket)
+    }
+  }
+
+  #place(socket: Socket, name: 'silent' | 'strangers' | 'members'): void {
+    const room = this.#rooms[name]
+    if (room.size >= this.#limits[name]) {
+      const unlucky = [...room.keys()][Math.floor(Math.random() * room.size)]!
+      unlucky.destroy()
+      this.passed(unlucky)
+    }
+    room.set(
+      socket,
+      setTimeout(() => socket.destroy(), this.#limits.patienceMs),
+    )
   }
 
   #withinRate(source: string): boolean {

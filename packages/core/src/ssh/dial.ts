@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import ssh2, { type Client } from 'ssh2'
 import { messageOf } from '../errors/base.js'
 import { placeOf } from './address.js'
-import { algorithms, IDENT } from './algorithms.js'
+import { algorithms } from './algorithms.js'
 import type { Candidate } from './contract.js'
 import type { SshKey } from './keys.js'
 
@@ -30,6 +30,8 @@ export interface DialOptions {
   /** The name under which this side makes itself known: its member id. */
   readonly memberId: string
   readonly client: SshKey
+  /** The first line that this side says. */
+  readonly ident: string
   /** The only host key that is believed. */
   readonly host: SshKey
   readonly signal: AbortSignal
@@ -111,7 +113,7 @@ class TurnedAway extends Error {}
 class WrongHost extends Error {}
 class NotLetIn extends Error {}
 
-function once(candidate: Candidate, { memberId, client: key, host, signal }: DialOptions): Promise<Dialled> {
+function once(candidate: Candidate, { memberId, client: key, ident, host, signal }: DialOptions): Promise<Dialled> {
   return new Promise((resolve, reject) => {
     const socket = connect({ ...candidate, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS })
     const client = new ssh2.Client()
@@ -135,7 +137,7 @@ function once(candidate: Candidate, { memberId, client: key, host, signal }: Dia
         sock: socket,
         username: memberId,
         privateKey: key.privateKey,
-        ident: IDENT,
+        ident,
         algorithms,
         hostVerifier: (blob: Buffer) => {
           proved = blob.equals(host.blob)

@@ -5,6 +5,7 @@ import type { AdmissionLimits } from './admission.js'
 import { ChannelStream } from './channel.js'
 import type { Candidate, DeriveKey, Mesh, MeshHost } from './contract.js'
 import { clientKey, hostKey } from './keys.js'
+import { knockOf } from './knock.js'
 import { ownAddresses } from './own-addresses.js'
 import { Pool } from './pool.js'
 import { remoteProcess } from './remote-process.js'
@@ -45,7 +46,13 @@ export function openMesh(options: MeshOptions): Mesh {
       listening ??= (async () => {
         const { bind = [], port = 0, advertise = bind.length > 0 ? bind : ownAddresses() } = place
         const { admission } = options
-        server = new MeshServer({ host: hostKey(derive, memberId), client, services, ...(admission && { admission }) })
+        server = new MeshServer({
+          host: hostKey(derive, memberId),
+          client,
+          knock: knockOf(derive),
+          services,
+          ...(admission && { admission }),
+        })
         const chosen = await server.listen(bind, port)
         if (place.path !== undefined) await server.listenAt(place.path)
         const candidates: Candidate[] = advertise.map((host) => ({ host, port: chosen }))

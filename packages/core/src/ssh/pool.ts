@@ -4,6 +4,7 @@ import type { Candidate, DeriveKey, OpenOptions, Probed, ProbeOptions, Target } 
 import { type Dialled, dial, Unanswered } from './dial.js'
 import { channelError, channelRefused, unansweredError } from './errors.js'
 import { hostKey, type SshKey } from './keys.js'
+import { identOf } from './knock.js'
 
 export interface PoolOptions {
   readonly memberId: string
@@ -23,6 +24,7 @@ const KEYS = 256
 /** This member's connections to others: one for all traffic with each, and those that want to be alone. */
 export class Pool {
   readonly #options: PoolOptions
+  readonly #ident: string
   readonly #shared = new Map<string, Promise<Dialled>>()
   readonly #open = new Set<Client>()
   readonly #keys = new Map<string, SshKey>()
@@ -32,6 +34,7 @@ export class Pool {
 
   constructor(options: PoolOptions) {
     this.#options = options
+    this.#ident = identOf(options.derive)
   }
 
   /**
@@ -83,7 +86,7 @@ export class Pool {
   async #tryOne(id: string, place: Candidate, signal: AbortSignal): Promise<Probed> {
     const { memberId, client } = this.#options
     try {
-      const dialled = await dial([place], { memberId, client, host: this.#key(id), signal })
+      const dialled = await dial([place], { memberId, client, ident: this.#ident, host: this.#key(id), signal })
       dialled.client.end()
       return { place, local: dialled.socket.localAddress ?? '' }
     } catch (error) {
@@ -108,7 +111,8 @@ export class Pool {
   async #dial(target: Target, signal: AbortSignal): Promise<Dialled> {
     const { memberId, client } = this.#options
     try {
-      const dialled = await dial(this.#ordered(target), { memberId, client, host: this.#key(target.memberId), signal })
+      const host = this.#key(target.memberId)
+      const dialled = await dial(this.#ordered(target), { memberId, client, ident: this.#ident, host, signal })
       this.#last.set(target.memberId, dialled.candidate)
       this.#open.add(dialled.client)
       dialled.client.once('close', () => this.#open.delete(dialled.client))

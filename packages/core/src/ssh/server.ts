@@ -6,15 +6,20 @@ import { GangflowError } from '../errors/base.js'
 import { Admission, type AdmissionLimits } from './admission.js'
 import { algorithms, IDENT } from './algorithms.js'
 import type { SshKey } from './keys.js'
+import { heardKnock } from './knock.js'
 import { type Services, serveConnection } from './serve-connection.js'
 
 /** Milliseconds after which the kernel asks whether a silent host is still there; a stopped process does not matter. */
 const KEEPALIVE_MS = 30_000
+/** After which who has said nothing is no member; some clients wait for the server's word. */
+const SILENCE_MS = 200
 
 export interface ServerOptions {
   readonly host: SshKey
   /** The only key that is let in. */
   readonly client: SshKey
+  /** What members say in their first line. */
+  readonly knock: string
   readonly services: Services
   readonly admission?: AdmissionLimits
 }
@@ -26,10 +31,12 @@ export class MeshServer {
   readonly #sockets = new Set<Socket>()
   readonly #admission: Admission
   readonly #client: SshKey
+  readonly #knock: string
 
   constructor(options: ServerOptions) {
     this.#admission = new Admission(options.admission)
     this.#client = options.client
+    this.#knock = options.knock
     // ssh2 would take a stopped client for dead after 45 s; whether a host lives is asked of TCP.
     ;(ssh2.Server as unknown as { KEEPALIVE_CLIENT_INTERVAL: number }).KEEPALIVE_CLIENT_INTERVAL = 0
     this.#ssh = new ssh2.Server({ hostKeys: [options.host.privateKey], algorithms, ident: IDENT }, (connection) =>
@@ -60,8 +67,9 @@ export class MeshServer {
   }
 
   #bind(place: { host: string; port: number } | { path: string }): Promise<number> {
-    const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS }, (socket) =>
-      this.#admit(socket),
+    const server = createServer(
+      { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS },
+      (socket) => void this.#admit(socket),
     )
     return new Promise((resolve, reject) => {
       server.once('error', reject)
@@ -84,12 +92,13 @@ export class MeshServer {
     for (const socket of this.#sockets) socket.destroy()
   }
 
-  #admit(socket: Socket): void {
+  async #admit(socket: Socket): Promise<void> {
     socket.on('error', () => {})
-    if (!this.#admission.admit(socket)) return
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
-    this.#ssh.injectSocket(socket)
+    this.#admission.enter(socket)
+    const isMember = await heardKnock(socket, this.#knock, SILENCE_MS)
+    if (isMember !== undefined && this.#admission.admit(socket, isMember)) this.#ssh.injectSocket(socket)
   }
 
   #greet(connection: Connection, services: Services): void {

@@ -1,0 +1,45 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { IDENT } from './algorithms.js'
+import type { DeriveKey } from './contract.js'
+
+/** Bytes of a first line, as RFC 4253 limits it. */
+const LONGEST = 255
+
+/**
+ * What a member says in the comment of its first line, so that in a flood it is known before anything is computed for
+ * it. It lets nobody in: who has overheard it is merely waited for as long as a member.
+ */
+export const knockOf = (derive: DeriveKey): string => Buffer.from(derive('ssh/knock')).toString('hex').slice(0, 32)
+
+/** The first line of a member, without the protocol's version. */
+export const identOf = (derive: DeriveKey): string => `${IDENT} ${knockOf(derive)}`
+
+/**
+ * Whether who has connected knocks as a member does; undefined once the socket is closed. Who waits for the other
+ * side's line first, as some clients do, is none of ours after `patienceMs`. What was read is given back.
+ */
+export function heardKnock(socket: Socket, knock: string, patienceMs: number): Promise<boolean | undefined> {
+  return new Promise((resolve) => {
+    let held = Buffer.alloc(0)
+    const done = (result: boolean | undefined) => {
+      clearTimeout(timer)
+      socket.off('data', read)
+      socket.off('close', gone)
+      socket.pause()
+      if (held.length > 0) socket.unshift(held)
+      resolve(result)
+    }
+    const read = (chunk: Buffer) => {
+      held = Buffer.concat([held, chunk])
+      const end = held.indexOf(10)
+      if (end < 0 && held.length < LONGEST) return
+      const said = held.subarray(0, Math.max(0, end)).toString('latin1').trimEnd().split(' ')[1] ?? ''
+      done(said.length === knock.length && timingSafeEqual(Buffer.from(said), Buffer.from(knock)))
+    }
+    const gone = () => done(undefined)
+    const timer = setTimeout(done, patienceMs, false)
+    socket.on('data', read)
+    socket.once('close', gone)
+  })
+}
