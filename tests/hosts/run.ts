@@ -14,13 +14,15 @@ export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv
   readonly cwd?: string
   readonly stdio?: SpawnOptions['stdio']
+  /** Kills the command; the promise rejects. */
+  readonly signal?: AbortSignal
 }
 
 /** Runs a command and gives its end, whatever it is; rejects only where it cannot start or does not end in time. */
 export function run(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const { input, timeout = 60_000, ...rest } = options
   return new Promise((resolve, reject) => {
-    const child = spawn(argv[0]!, argv.slice(1), { stdio: 'pipe', ...rest })
+    const child = spawn(argv[0]!, argv.slice(1), { stdio: 'pipe', killSignal: 'SIGKILL', ...rest })
     const out: Buffer[] = []
     const err: Buffer[] = []
     child.stdout?.on('data', (chunk: Buffer) => out.push(chunk))

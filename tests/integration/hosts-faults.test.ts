@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { startHosts, type TestHost, type TestHosts } from '../hosts/index.js'
 import { slack, sleep } from '../support/gang.js'
 
@@ -172,7 +172,9 @@ describe('faults of a host', () => {
   it('ends a host with its processes, or silences it as a lost power would', async () => {
     const [, , three, four] = hosts.hosts as TestHost[] as [TestHost, TestHost, TestHost, TestHost]
     const session = hosts.ssh('host3', 'sleep 100')
-    const long = hosts.ssh('host4', 'sleep 100').then(
+    const over = new AbortController()
+    onTestFinished(() => over.abort())
+    const long = hosts.ssh('host4', 'sleep 100', { signal: over.signal }).then(
       () => 'ended',
       () => 'silent',
     )
