@@ -98,14 +98,16 @@ function admitPeers(state: MemberState, parts: Parts): void {
     admit: (hello) => peerRefusal(state.formed?.formation, state.seen, hello),
     enter: ({ purpose, member }, connection) => {
       const { stream } = connection
-      const { formation, channels, pulses, services, incoming } = state.formed!
+      const { formation, peers, channels, pulses, services, incoming } = state.formed!
       incoming.add(connection)
       stream.once('close', () => incoming.delete(connection))
       const from = formation.roster.entries.findIndex((entry) => entry.memberId === member)
       if (purpose === 'peer') new Peer(stream, { name: `the agent of node ${from}`, methods: services.methods(from) })
       else if (purpose === 'pulse') pulses.accept(from, stream)
-      else if (purpose === 'copy') void receiveFile(stream, state.cwd)
-      else channels.arrive(purpose.slice('stream:'.length), from, stream)
+      else if (purpose === 'copy') {
+        const dial = async (node: number) => (await peers.dial(node, 'copy')).stream
+        void receiveFile(stream, { node: state.place.node!, cwd: state.cwd, dial })
+      } else channels.arrive(purpose.slice('stream:'.length), from, stream)
     },
   })
 }

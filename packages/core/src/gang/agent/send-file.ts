@@ -1,12 +1,14 @@
-import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { basename, isAbsolute, relative, resolve } from 'node:path'
 import type { Duplex } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { GangflowError, messageOf } from '../../errors/base.js'
 import { readJsonLine, writeJsonLine } from '../lines.js'
+import { type CopyHeader, type CopyResult, chainsFor, resultsIn, writeOn } from './copy-chain.js'
 import { FileDigest } from './file-digest.js'
 import type { Peers } from './peers.js'
+
+/** Bytes that are read at once. */
+const PIECE = 256 << 10
 
 export interface CopyRequest {
   readonly file: string
@@ -17,16 +19,17 @@ export interface CopyRequest {
 }
 
 /**
- * Sends a file to the same place under other members' working directories (or to `to`), to all at once; rejects
- * naming the node that could not take it, that got other bytes, or that was still waited for at the deadline.
+ * Sends a file to the same place under other members' working directories (or to `to`); a large one goes from member
+ * to member while it comes, so that this one sends it once. Rejects naming the node that could not take it, that got
+ * other bytes, or that was still waited for at the deadline.
  *
- * On the wire: a line `{target, size, mode}`, the bytes, a line `{sha256}`; the answer is a line `{ok}` or `{error, code?}`.
+ * On the wire: a line `{target, size, mode, behind}`, the bytes, a line `{sha256}`; the answer is a line `{results}`.
  */
 export async function sendFile(peers: Pick<Peers, 'dial'>, request: CopyRequest, signal: AbortSignal): Promise<void> {
   const source = resolve(request.cwd, request.file)
   const file = await openFile(source)
   const { size, mode } = await file.stat()
-  const header = { target: targetOf(source, request), size, mode: mode & 0o777 }
+  const header = { target: targetOf(source, request), size, mode: mode & 0o777, behind: [] }
   const waiting = new Set(request.nodes)
   const late = AbortSignal.timeout(Math.min(request.timeoutMs, 2 ** 31 - 1))
   const all = AbortSignal.any([signal, late])
@@ -34,23 +37,43 @@ export async function sendFile(peers: Pick<Peers, 'dial'>, request: CopyRequest,
   const digest = new FileDigest(file.fd)
   const sha256 = digest.finish(size)
   all.addEventListener('abort', () => void digest.close(), { once: true })
-  const ended = await Promise.allSettled(
-    request.nodes.map(async (node) => {
-      try {
-        const { stream } = await peers.dial(node, 'copy')
-        await sendTo(stream, file.fd, header, sha256, all)
-        waiting.delete(node)
-      } catch (cause) {
-        if (GangflowError.is(cause)) throw cause
-        if (late.aborted) throw tooLate(source, size, request.timeoutMs, [...waiting], node, cause)
-        throw refused(source, node, cause)
+  const failed = new Map<number, GangflowError>()
+  const settle = (node: number, cause?: unknown) => {
+    waiting.delete(node)
+    if (cause !== undefined) failed.set(node, GangflowError.is(cause) ? cause : refused(source, node, cause))
+  }
+  /** Along one chain; gives the nodes of which nothing is known. */
+  const along = async ([first, ...behind]: readonly number[]): Promise<number[]> => {
+    const unreached: number[] = []
+    try {
+      const { stream } = await peers.dial(first!, 'copy')
+      for (const { node, error, code, unreached: unknown } of await sendTo(
+        stream,
+        file,
+        { ...header, behind },
+        sha256,
+        all,
+      )) {
+        if (unknown) unreached.push(node)
+        else settle(node, error === undefined ? undefined : Object.assign(new Error(error), { code }))
       }
-    }),
-  )
-  await digest.close()
-  await file.close()
-  const failed = ended.find((one) => one.status === 'rejected')
-  if (failed) throw failed.reason
+    } catch (cause) {
+      if (late.aborted) failed.set(first!, tooLate(source, size, request.timeoutMs, [...waiting], first!, cause))
+      else settle(first!, cause)
+      if (!all.aborted) unreached.push(...behind)
+    }
+    return unreached
+  }
+  try {
+    const unreached = (await Promise.all(chainsFor(request.nodes, size).map(along))).flat()
+    // One in a chain broke: those behind it get theirs straight from here.
+    await Promise.all(unreached.map((node) => along([node])))
+  } finally {
+    await digest.close()
+    await file.close()
+  }
+  const [first] = failed.values()
+  if (first) throw first
 }
 
 async function openFile(source: string): Promise<FileHandle> {
@@ -76,25 +99,31 @@ function targetOf(source: string, { to, cwd }: CopyRequest): string {
 
 async function sendTo(
   stream: Duplex,
-  fd: number,
-  header: { readonly size: number },
+  file: FileHandle,
+  header: CopyHeader,
   sha256: Promise<string>,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<readonly CopyResult[]> {
   const { size } = header
   try {
     writeJsonLine(stream, header)
-    if (size > 0) {
-      const reading = createReadStream('', { fd, start: 0, end: size - 1, autoClose: false })
-      await pipeline(reading, stream, { signal, end: false })
-      if (reading.bytesRead < size) throw new Error('the file became shorter while it was sent')
-    }
+    await readThrough(file, size, stream, signal)
     writeJsonLine(stream, { sha256: await sha256 })
-    const { error, code } = await readJsonLine(stream, 16 << 10, signal)
-    if (typeof error !== 'string') return
-    throw Object.assign(new Error(error), { code })
+    return resultsIn(await readJsonLine(stream, 256 << 10, signal))
   } finally {
     stream.destroy()
+  }
+}
+
+/** The file's first bytes into a stream, no faster than it takes them. */
+async function readThrough(file: FileHandle, size: number, stream: Duplex, signal: AbortSignal): Promise<void> {
+  for (let at = 0; at < size; ) {
+    signal.throwIfAborted()
+    const piece = Buffer.allocUnsafe(Math.min(PIECE, size - at))
+    const { bytesRead } = await file.read(piece, 0, piece.length, at)
+    if (bytesRead === 0) throw new Error('the file became shorter while it was sent')
+    at += bytesRead
+    if (!(await writeOn(stream, piece.subarray(0, bytesRead), signal))) throw new Error('the connection broke')
   }
 }
 
