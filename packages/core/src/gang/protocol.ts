@@ -67,6 +67,8 @@ export interface TriedAddress {
 export interface Delivered {
   /** Bytes, compressed, that came. */
   readonly moved: number
+  /** Grows with every sign that it goes on. */
+  readonly signs: number
   readonly whole: boolean
 }
 

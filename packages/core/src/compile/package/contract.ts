@@ -48,5 +48,6 @@ export interface PackFlowOptions extends PackageOptions {
 }
 
 export interface InstallOptions {
+  /** Called for each thing that is done, also where nothing is moved, or by the process that installs for all. */
   progress?(progress: PackageProgress): void
 }

@@ -13,6 +13,7 @@ const POLL_MS = 1000
 /** The flow's code on its way to this host. */
 export class Delivery {
   #moved = 0
+  #signs = 0
   #whole = false
   #changed: (() => void)[] = []
 
@@ -23,6 +24,7 @@ export class Delivery {
     const folder = cache === undefined ? defaultCodeCache() : join(cache, 'code')
     const progress = ({ moved }: { moved: number }) => {
       this.#moved = moved
+      this.#signs += 1
     }
     const local = await installPackage(store, compiled, folder, signal, { progress })
     this.#whole = true
@@ -41,7 +43,7 @@ export class Delivery {
         })
       })
     }
-    return { moved: this.#moved, whole: this.#whole }
+    return { moved: this.#moved, signs: this.#signs, whole: this.#whole }
   }
 }
 

@@ -104,12 +104,14 @@ async function follow(gang: OwnedGang, member: OwnedMember): Promise<boolean> {
   const { files, bytes } = gang.package!
   const { node } = member
   let moved = -1
+  let signs = -1
   let since = performance.now()
   while (!gang.closed && !gang.stop && gang.failures.length === 0) {
     try {
       const told = await member.call<Delivered>('delivered', null, gang.timeouts.lease * 2)
+      if (told.signs !== signs) since = performance.now()
+      signs = told.signs
       if (told.whole || told.moved !== moved) {
-        since = performance.now()
         moved = told.moved
         gang.emit({ type: 'code', phase: 'install', node, files, bytes, moved, ...(told.whole ? { whole: true } : {}) })
       }

@@ -139,7 +139,9 @@ export class OwnedGang {
       this.state(member, 'done')
       this.progressed()
     } else if (report.failure) {
-      const { casualty } = report.failure
+      // Before the epoch opens a member does not know which node it is.
+      const unplaced = (report.failure.casualty.node ?? 0) < 0
+      const casualty = { ...report.failure.casualty, ...(unplaced ? { node: member.node } : {}) }
       // Without its keeper or its agent a member can do nothing more.
       if (lasting.has(casualty.kind)) member.unable = true
       const lastLines = casualty.lastLines?.length ? casualty.lastLines : member.saidBy(casualty.process)

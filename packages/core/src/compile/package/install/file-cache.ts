@@ -14,7 +14,7 @@ import type { CodeCache } from './cache-folder.js'
 export const UNTOUCHED = 1_000_000_000
 
 /** Blobs that are fetched at once; each is at most 8 MiB, unpacked. */
-const AT_ONCE = 4
+const AT_ONCE = 8
 
 export const cachedPath = ({ files }: CodeCache, [, , hash, mode]: FileEntry): string =>
   join(files, hash.slice(0, 2), `${hash.slice(2)}${mode ?? ''}`)
@@ -55,43 +55,71 @@ export async function each<T>(items: readonly T[], atOnce: number, work: (item: 
   if (failures.length > 0) throw failures[0]
 }
 
-/** Fetches what the cache lacks of these files; every file of it is then there, verified by its hash. */
+/** Fetches what the cache lacks of these files; every file of them is then there, verified by its hash. */
 export async function fetchFiles(
   cache: CodeCache,
   store: Datastore,
-  index: PartIndex,
+  indexes: readonly PartIndex[],
   signal: AbortSignal,
-  moved: (bytes: number) => void,
+  came: (bytes: number) => void,
 ): Promise<void> {
-  const missing = new Set<number>()
-  await each([...index.files.entries()], 16, async ([at, entry]) => {
-    signal.throwIfAborted()
-    if (!(await isSound(cachedPath(cache, entry), entry))) missing.add(at)
-  })
-  await each(jobsOf(index, missing), AT_ONCE, async (packs) => {
-    signal.throwIfAborted()
-    const [{ first, count }] = packs as [Pack]
-    const read = async function* () {
-      for (const { blob, gzip } of packs) {
-        const bytes = await store.getBlob(blob.hash, { signal })
-        moved(blob.size)
-        yield gzip ? await promisify(gunzip)(bytes) : bytes
-      }
+  const jobs: (() => Promise<void>)[] = []
+  for (const index of indexes) {
+    const missing = new Set<number>()
+    await each([...index.files.entries()], 16, async ([at, entry]) => {
+      signal.throwIfAborted()
+      if (!(await isSound(cachedPath(cache, entry), entry))) missing.add(at)
+      came(0)
+    })
+    for (const packs of packsWith(index, missing))
+      jobs.push(() => unpack(cache, { index, missing, packs }, (pack) => bytesOf(store, pack, signal, came)))
+  }
+  await each(jobs, AT_ONCE, (job) => job())
+}
+
+async function bytesOf(
+  store: Datastore,
+  { blob, gzip }: Pack,
+  signal: AbortSignal,
+  came: (bytes: number) => void,
+): Promise<Uint8Array> {
+  signal.throwIfAborted()
+  const bytes = await store.getBlob(blob.hash, { signal })
+  came(blob.size)
+  return gzip ? await promisify(gunzip)(bytes) : bytes
+}
+
+interface Wanted {
+  readonly index: PartIndex
+  readonly missing: ReadonlySet<number>
+  readonly packs: readonly Pack[]
+}
+
+async function unpack(
+  cache: CodeCache,
+  { index, missing, packs }: Wanted,
+  read: (pack: Pack) => Promise<Uint8Array>,
+): Promise<void> {
+  const [{ first, count }] = packs as [Pack]
+  if (count === 1) {
+    const pieces = async function* () {
+      for (const pack of packs) yield await read(pack)
     }
-    if (count === 1) return writeFile(cache, index.files[first]!, read())
-    for await (const bytes of read()) {
-      let at = 0
-      for (const [offset, entry] of index.files.slice(first, first + count).entries()) {
-        const own = bytes.subarray(at, at + entry[1])
-        at += entry[1]
-        if (missing.has(first + offset)) await writeFile(cache, entry, [own])
-      }
+    return writeFile(cache, index.files[first]!, pieces())
+  }
+  for (const pack of packs) {
+    const bytes = await read(pack)
+    let at = 0
+    for (const [offset, entry] of index.files.slice(first, first + count).entries()) {
+      const own = bytes.subarray(at, at + entry[1])
+      at += entry[1]
+      if (missing.has(first + offset)) await writeFile(cache, entry, [own])
     }
-  })
+  }
 }
 
 /** The packs to fetch; the pieces of a large file together, in their order. */
-function jobsOf({ packs }: PartIndex, missing: ReadonlySet<number>): Pack[][] {
+function packsWith({ packs }: PartIndex, missing: ReadonlySet<number>): Pack[][] {
   const jobs = new Map<number, Pack[]>()
   for (const pack of packs) {
     const wanted = Array.from({ length: pack.count }, (_, at) => pack.first + at).some((at) => missing.has(at))

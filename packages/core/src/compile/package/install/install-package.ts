@@ -34,26 +34,32 @@ export async function installPackage(
   requirePlatform(manifest.natives, manifest.packedOn, host)
   const cache = await openCodeCache(cacheDirectory)
   const id = ref.package.hash.slice(0, 32)
+  let moved = 0
+  const came = (more: number) => {
+    moved += more
+    progress?.({ phase: 'install', files, bytes, moved })
+  }
+  const tick = () => came(0)
+  const make = async () => {
+    // Another process of the host may have made it meanwhile.
+    const there = await soundTree(cache, id, tick)
+    if (there) return there
+    const parts: LaidPart[] = []
+    await each([...manifest.parts.entries()], AT_ONCE, async ([at, { index: blob, kind }]) => {
+      const index = await decode<PartIndex>(await store.getBlob(blob.hash, { signal }))
+      parts[at] = { index, own: kind === 'project' }
+    })
+    await fetchFiles(
+      cache,
+      store,
+      parts.map(({ index }) => index),
+      signal,
+      came,
+    )
+    return makeTree(cache, id, manifest, parts, store, signal, tick)
+  }
   try {
-    const flow =
-      (await soundTree(cache, id)) ??
-      (await withLock(cache, id, signal, async () => {
-        // Another process of the host may have made it meanwhile.
-        const there = await soundTree(cache, id)
-        if (there) return there
-        let moved = 0
-        const tell = (more: number) => {
-          moved += more
-          progress?.({ phase: 'install', files, bytes, moved })
-        }
-        const parts: LaidPart[] = []
-        await each([...manifest.parts.entries()], AT_ONCE, async ([at, { index: blob, kind }]) => {
-          const index = await decode<PartIndex>(await store.getBlob(blob.hash, { signal }))
-          parts[at] = { index, own: kind === 'project' }
-        })
-        for (const { index } of parts) await fetchFiles(cache, store, index, signal, tell)
-        return makeTree(cache, id, manifest, parts, store, signal)
-      }))
+    const flow = (await soundTree(cache, id, tick)) ?? (await withLock(cache, id, { signal, beat: tick }, make))
     keepInUse(flow)
     // What it cannot remove now it will the next time.
     void collectCode(cache).catch(() => {})

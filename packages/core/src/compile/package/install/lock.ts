@@ -9,6 +9,12 @@ const BEAT_MS = 1000
 /** A holder that has not beaten for this long of the waiter's clock is taken for dead. */
 const SILENCE_MS = 15_000
 
+export interface Waiting {
+  readonly signal: AbortSignal
+  /** Called while another process holds it and lives. */
+  beat(): void
+}
+
 /**
  * Runs `work` while no other process of the host runs it under this name. It saves work and keeps nothing safe: a
  * holder that was frozen may wake beside its successor.
@@ -16,11 +22,11 @@ const SILENCE_MS = 15_000
 export async function withLock<T>(
   { locks, temp }: CodeCache,
   name: string,
-  signal: AbortSignal,
+  waiting: Waiting,
   work: () => Promise<T>,
 ): Promise<T> {
   const path = join(locks, name)
-  await take(path, temp, signal)
+  await take(path, temp, waiting)
   const beat = setInterval(() => void utimes(path, new Date(), new Date()).catch(() => {}), BEAT_MS)
   beat.unref()
   try {
@@ -31,7 +37,7 @@ export async function withLock<T>(
   }
 }
 
-async function take(path: string, temp: string, signal: AbortSignal): Promise<void> {
+async function take(path: string, temp: string, { signal, beat }: Waiting): Promise<void> {
   let seen = 0
   let since = performance.now()
   for (;;) {
@@ -46,6 +52,7 @@ async function take(path: string, temp: string, signal: AbortSignal): Promise<vo
     if (at !== seen) {
       seen = at
       since = performance.now()
+      beat()
     }
     if (performance.now() - since > SILENCE_MS || (await holderIsDead(path))) {
       const aside = join(temp, `lock-${process.pid}-${Math.random().toString(36).slice(2)}`)

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import {
   chmod,
@@ -6,6 +7,7 @@ import {
   mkdir,
   readdir,
   readFile,
+  readlink,
   rename,
   rm,
   symlink,
@@ -28,7 +30,7 @@ interface TreeFacts {
   readonly flow: string
   readonly core: string
   readonly files: readonly FileEntry[]
-  readonly bundle: FileEntry
+  readonly links: PartIndex['links']
   /** Bytes of the files that it shares with no other. */
   readonly ownBytes: number
 }
@@ -41,17 +43,19 @@ export interface LaidPart {
 
 const AT_ONCE = 16
 
-/** The newest copy of this package in which nobody has changed what was delivered. */
-export async function soundTree({ trees }: CodeCache, id: string): Promise<LocalFlow | undefined> {
+/** The newest copy of this package in which nobody has changed what was delivered. `tick`: called for each file. */
+export async function soundTree({ trees }: CodeCache, id: string, tick: () => void): Promise<LocalFlow | undefined> {
   for (const folder of (await copiesOf(trees, id)).reverse()) {
     const tree = join(trees, folder)
     try {
       const facts = JSON.parse(await readFile(join(tree, 'tree.json'), 'utf8')) as TreeFacts
-      const all = [facts.bundle, ...facts.files]
       let whole = true
-      await each(all, AT_ONCE, async (entry) => {
+      await each(facts.files, AT_ONCE, async (entry) => {
         if (whole && !(await isSound(join(tree, entry[0]), entry))) whole = false
+        tick()
       })
+      for (const [place, target] of facts.links)
+        if (whole && (await readlink(join(tree, place)).catch(() => '')) !== target) whole = false
       if (!whole) continue
       await use(tree)
       return flowIn(tree, facts)
@@ -70,6 +74,7 @@ export async function makeTree(
   parts: readonly LaidPart[],
   store: Datastore,
   signal: AbortSignal,
+  tick: () => void,
 ): Promise<LocalFlow> {
   const last = Number((await copiesOf(cache.trees, id)).at(-1)?.split('.')[1] ?? 0)
   const tree = join(cache.trees, `${id}.${last + 1}`)
@@ -81,15 +86,22 @@ export async function makeTree(
       await each(index.files, AT_ONCE, async (entry) => {
         signal.throwIfAborted()
         await layFile(cachedPath(cache, entry), join(root, entry[0]), entry, own)
+        tick()
       })
       for (const [place, target] of index.links) await symlink(target, join(root, place))
     }
-    const bundle = await layBundle(making, tree, manifest, store, signal)
-    const files = parts.flatMap(({ index }) =>
-      index.files.map(([place, ...rest]) => [`root/${place}`, ...rest] as unknown as FileEntry),
-    )
-    const ownBytes = parts.reduce((sum, { index, own }) => sum + (own ? bytesIn(index) : 0), 0)
-    const facts: TreeFacts = { flow: manifest.flow, core: manifest.core, files, bundle, ownBytes }
+    const inRoot = <T extends readonly [string, ...unknown[]]>([place, ...rest]: T) =>
+      [`root/${place}`, ...rest] as never
+    const facts: TreeFacts = {
+      flow: manifest.flow,
+      core: manifest.core,
+      files: [
+        ...(await layBundle(making, join(tree, 'root'), manifest, store, signal)),
+        ...parts.flatMap(({ index }): FileEntry[] => index.files.map(inRoot)),
+      ],
+      links: parts.flatMap(({ index }): PartIndex['links'] => index.links.map(inRoot)),
+      ownBytes: parts.reduce((sum, { index, own }) => sum + (own ? bytesIn(index) : 0), 0),
+    }
     await writeFile(join(making, 'tree.json'), JSON.stringify(facts))
     await use(making)
     await rename(making, tree)
@@ -148,26 +160,30 @@ async function layFile(cached: string, path: string, [, , , mode]: FileEntry, ow
   await utimes(cached, UNTOUCHED, UNTOUCHED)
 }
 
+/** Lays the bundle, its map and its script beside each other. `root`: where the places will be. */
 async function layBundle(
   making: string,
-  tree: string,
+  root: string,
   { code, script, map }: Manifest,
   store: Datastore,
   signal: AbortSignal,
-): Promise<FileEntry> {
-  const { createHash } = await import('node:crypto')
-  const filled = async ({ blob, slots }: Template) =>
-    Buffer.from(
-      fill(Buffer.from(await store.getBlob(blob.hash, { signal })).toString('utf8'), slots, join(tree, 'root')),
-    )
-  const path = join(making, 'flow', bundleName)
-  await mkdir(dirname(path), { recursive: true })
-  await writeFile(`${path}.map`, await store.getBlob(map.hash, { signal }))
-  await writeFile(scriptName(path), script ? await filled(script) : '')
-  const text = await filled(code)
-  await writeFile(path, text)
-  await utimes(path, UNTOUCHED, UNTOUCHED)
-  return [`flow/${bundleName}`, text.length, createHash('sha256').update(text).digest('hex')]
+): Promise<FileEntry[]> {
+  const textOf = async ({ blob, slots }: Template) =>
+    Buffer.from(fill(Buffer.from(await store.getBlob(blob.hash, { signal })).toString('utf8'), slots, root))
+  const contents = [
+    [bundleName, await textOf(code)],
+    [`${bundleName}.map`, await store.getBlob(map.hash, { signal })],
+    [scriptName(bundleName), script ? await textOf(script) : Buffer.alloc(0)],
+  ] as const
+  await mkdir(join(making, 'flow'), { recursive: true })
+  const entries: FileEntry[] = []
+  for (const [name, bytes] of contents) {
+    const path = join(making, 'flow', name)
+    await writeFile(path, bytes)
+    await utimes(path, UNTOUCHED, UNTOUCHED)
+    entries.push([`flow/${name}`, bytes.length, createHash('sha256').update(bytes).digest('hex')])
+  }
+  return entries
 }
 
 const outside = (place: string) =>
