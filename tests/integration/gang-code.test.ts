@@ -52,6 +52,22 @@ describe('a gang whose hosts do not see the code', () => {
     expect(JSON.stringify(outcome)).toContain(`${file}:12`)
   })
 
+  it('gives the code to members of a later epoch too', async () => {
+    const deliverTo = hostFolder()
+    const file = gangFlow(
+      `const agent = execFileSync('ps', ['-o', 'ppid=', '-p', String(process.ppid)], { encoding: 'utf8' }).trim()
+       if (p.epoch === 1 && p.nodeIndex === 1) process.kill(Number(agent), 'SIGKILL')
+       await p.barrier('met')
+       console.log('epoch', p.epoch, process.cwd())`,
+      '',
+      '@parallel({ minNodes: 3, maxRestarts: 1 })',
+    )
+    const { gang, outcome } = await runFlowGang(file, { deliverTo })
+    expect(outcome, JSON.stringify(outcome)).toMatchObject({ ok: true, done: { epoch: 2 } })
+    const said = gang.text().filter((line) => line.includes(`epoch 2 ${deliverTo}`))
+    expect(said).toHaveLength(4)
+  })
+
   it('says on which host the code cannot be kept', async () => {
     const deliverTo = hostFolder()
     writeFileSync(join(deliverTo, 'gangflow'), 'a file where the folder is to be')

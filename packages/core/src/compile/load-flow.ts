@@ -78,6 +78,10 @@ function fixOf(thrown: unknown): string {
   if ((thrown as NodeJS.ErrnoException | null)?.code === 'ERR_REQUIRE_ASYNC_MODULE') {
     return 'write "type": "module" into the package.json beside the flow: the package waits at its top level, which require cannot'
   }
+  const missing = /^Cannot find (?:package|module) '((?:@[^/']+\/)?[^/'.@][^/']*)/.exec(message)?.[1]
+  if (missing !== undefined) {
+    return `let what imports it name it in its dependencies, and install it; for hosts that are sent the code, package.include: ['node_modules/${missing}'] in gangflow.config.ts sends it too`
+  }
   return 'correct what runs while the file is loaded (outside of any step)'
 }
 

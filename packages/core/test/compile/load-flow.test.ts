@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { flowOf } from '../../src/compile/load-flow.js'
+import { flowOf, loadError } from '../../src/compile/load-flow.js'
 import { flowBrand } from '../../src/flow/brand.js'
 
 const flow = (name: string) => {
@@ -33,5 +33,20 @@ describe('the flow among the exports', () => {
   ])('%s is refused', (_, exports, what) => {
     expect(() => flowOf(exports, '/flow.ts')).toThrow(expect.objectContaining({ code: 'E_NO_FLOW' }))
     expect(() => flowOf(exports, '/flow.ts')).toThrow(what)
+  })
+})
+
+describe('a package that is missing where the flow is loaded', () => {
+  it.each([
+    ["Cannot find package 'left-pad' imported from /x/node_modules/user/index.js", 'left-pad'],
+    ["Cannot find module '@scope/name/deep.js'\nRequire stack:\n- /x/index.js", '@scope/name'],
+  ])('is named with the option that sends it: %s', (message, name) => {
+    expect(loadError(new Error(message), '/flow.ts').fix).toContain(`package.include: ['node_modules/${name}']`)
+  })
+
+  it('is not one that is asked for by a path', () => {
+    for (const path of ['/x/y.js', './y.js']) {
+      expect(loadError(new Error(`Cannot find module '${path}'`), '/flow.ts').fix).not.toContain('package.include')
+    }
   })
 })
