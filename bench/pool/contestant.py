@@ -77,7 +77,7 @@ TASKS = {
 #: Items that must be handed out one by one.
 ONE = {"single", "cloned", "moved", "tokenize", "skew"}
 #: What takes a millisecond or more for each item is not given a hundred thousand of them.
-MOST = {"ray": 2000, "dask": 2000, "metaflow": 200, "pathos": 5000}
+MOST = {"ray": 500, "dask": 500, "metaflow": 50, "pathos": 1000}
 
 
 def serial():

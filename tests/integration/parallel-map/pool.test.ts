@@ -49,20 +49,27 @@ describe('a pool', () => {
   it('takes another size under way', async () => {
     await using pool = new WorkerPool(1)
     const seen = new Set<number>()
-    let index = 0
-    for await (const worker of pool.iter(
-      Array.from({ length: 400 }),
-      async (_, _index, { worker }) => {
+    let taken = 0
+    let left = 100
+    const input = (function* () {
+      for (; left > 0; ) yield taken++
+    })()
+    const results: number[] = []
+    for await (const [item, worker] of pool.iter(
+      input,
+      async (item, _index, { worker }) => {
         await new Promise((resolve) => setTimeout(resolve, 2))
-        return worker
+        return [item, worker] as const
       },
       { batch: 1, ahead: 8 },
     )) {
+      results.push(item)
       seen.add(worker)
-      if (++index === 5) pool.resize(3)
-      if (index === 250) pool.resize(1)
+      if (results.length === 5) pool.resize(3)
+      // However long it takes the others to start.
+      if (seen.size === 3 && left-- === 100) pool.resize(1)
     }
-    expect(index).toBe(400)
+    expect(results).toEqual(Array.from({ length: taken }, (_, index) => index))
     expect(seen.size).toBe(3)
     expect(pool.size).toBe(1)
     expect(() => pool.resize(0)).toThrow(/workers is 0/)

@@ -39,7 +39,10 @@ export interface PoolOptions<S = unknown> {
   readonly isolation?: 'thread' | 'process'
   /** Runs once in each worker, before its first item; what it gives is `context.state`. */
   readonly init?: (context: { readonly worker: number }) => S | PromiseLike<S>
-  /** Megabytes of JavaScript heap a worker may use; an item that needs more fails. Default: what Node gives a process. */
+  /**
+   * Megabytes of JavaScript heap a worker may use; an item that needs more fails. On Node 24 V8 ends the whole program
+   * instead when the worker is a thread: use processes there. Default: what Node gives a process.
+   */
   readonly heap?: number
   /**
    * Megabytes of memory: of this whole process for threads (they share it), of each worker for processes. An item that
