@@ -2,6 +2,7 @@ import { bodyCodes } from './codes/body.js'
 import { cliCodes } from './codes/cli.js'
 import { compileCodes } from './codes/compile.js'
 import { datastoreCodes } from './codes/datastore.js'
+import { discoveryCodes } from './codes/discovery.js'
 import { flowCodes } from './codes/flow.js'
 import { gangCodes } from './codes/gang.js'
 import { meshCodes } from './codes/mesh.js'
@@ -20,6 +21,7 @@ export const codes = {
   ...bodyCodes,
   ...gangCodes,
   ...meshCodes,
+  ...discoveryCodes,
   ...runtimeCodes,
   ...sshCodes,
   ...pluginCodes,
