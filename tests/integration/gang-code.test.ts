@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
-import { cleanUp, gangFlow, runFlowGang } from '../support/gang.js'
+import { cleanUp, gangFlow, runFlowGang, slack, sleep, startGang } from '../support/gang.js'
 
 afterAll(cleanUp)
 
@@ -82,6 +83,30 @@ describe('a gang whose hosts do not see the code', () => {
         ),
       },
     })
+  })
+
+  it.each(['pack', 'install'] as const)('ends at once by Ctrl-C while it is to %s', async (phase) => {
+    const deliverTo = hostFolder()
+    const file = gangFlow('')
+    for (const name of ['a', 'b', 'c']) writeFileSync(join(dirname(file), name), randomBytes(40 << 20))
+    const gang = await startGang(file, { deliverTo })
+    const begun = () =>
+      gang.lines.some(({ event }) =>
+        phase === 'pack' ? event?.type === 'code' : event?.type === 'member' && event.state === 'joined',
+      )
+    while (!begun()) await sleep(5)
+    const at = performance.now()
+    gang.child.kill('SIGINT')
+    const outcome = await gang.outcome
+    expect(outcome).toMatchObject({ ok: false, verdict: { cause: 'cancelled' } })
+    await gang.ended
+    // KILL comes three seconds after TERM.
+    expect(performance.now() - at).toBeLessThan(3000 * slack)
+    expect(gang.lines.some(({ event }) => event?.type === 'code' && event.phase === 'install' && event.whole)).toBe(
+      false,
+    )
+    // What was not finished is in nobody's way.
+    if (phase === 'install') expect((await runFlowGang(file, { deliverTo })).outcome).toMatchObject({ ok: true })
   })
 
   it('starts nobody when the code is too large', async () => {
