@@ -1,11 +1,13 @@
-import { appendFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, it } from 'vitest'
+import { appendFileSync, readFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startHosts, type TestHosts } from '../../hosts/index.js'
 import { faults } from './faults.js'
+import { drawPairs, performPair } from './pairs.js'
 import { perform } from './perform.js'
 import { makeProject, type Phase, type Place } from './scene.js'
+import { awaitedText, rowsIn, rowsOf } from './table.js'
 
-/** `all`, or a list of ids; default: those of CI. */
+/** `all`, or a list of ID, ID/PLACE, ID/PLACE/PHASE; default: those of CI. */
 const wanted = process.env['FAULTS']
 const record = process.env['FAULTS_RECORD']
 
@@ -40,3 +42,15 @@ for (const place of ['local', 'ssh'] as const) {
     }
   })
 }
+
+const pairs = drawPairs(Number(process.env['FAULT_SEED'] ?? 1), Number(process.env['FAULT_PAIRS'] ?? 3))
+describe.runIf(pairs.length > 0)('two faults at once', () => {
+  it.each(pairs.map((pair) => [pair.name, pair] as const))('%s', async (_, pair) => {
+    await performPair(pair, { hosts, file: project.file })
+  })
+})
+
+it('the document awaits what the suite does', () => {
+  const document = readFileSync(new URL('../../../docs/reference/faults.md', import.meta.url), 'utf8')
+  expect(rowsIn(document), 'run: npm run faults').toBe(awaitedText(rowsOf(faults, [])))
+})

@@ -35,11 +35,11 @@ export async function perform(fault: Fault, { place, phase, hosts, file }: Where
     ...(fault.timeouts ? { timeouts: fault.timeouts } : {}),
   })
   try {
-    await scene.ready()
+    await scene.ready(fault.holds)
     const at = performance.now()
     const injected = Promise.resolve(fault.inject(scene, machines))
     injected.catch(() => {})
-    scene.release()
+    if (fault.holds === undefined) scene.release()
     const { expected } = fault
     let endedMs: number | undefined
     if (expected.bound) {

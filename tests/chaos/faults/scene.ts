@@ -91,16 +91,16 @@ export class Scene {
 
   /**
    * Waits until it is in the phase: each member has said that it is ready; for `join`, until its agents are there, of
-   * which the first is held until `release`.
+   * which one is held until `release`.
    */
-  async ready(): Promise<void> {
+  async ready(held = 0): Promise<void> {
     const { phase, size } = this.options
     if (phase === 'join') {
-      const [host] = this.options.hosts?.hosts ?? []
+      const host = this.options.hosts?.hosts[held]
       const space = host && spaceOf(host.state.init.pid)
-      const first = () => this.agents().find((one) => space === undefined || one.space === space)
-      await this.until(() => first() !== undefined, 'the first agent')
-      this.#held = first()!.pid
+      const agent = () => (space === undefined ? this.agents()[held] : this.agents().find((one) => one.space === space))
+      await this.until(() => agent() !== undefined, 'the agent to be held')
+      this.#held = agent()!.pid
       kill(this.#held, 'SIGSTOP')
     }
     await this.until(() => (phase === 'join' ? this.agents().length === size : this.pids('READY').size === size), phase)

@@ -94,6 +94,8 @@ export interface MemberBootstrap {
    * Delivered code is in `code/` in it; default: `~/.cache/gangflow/code`.
    */
   readonly cache?: string
+  /** The agent's parent is a keeper for this host alone: agents that lost their gang end it when they go. */
+  readonly endsKeeper?: boolean
 }
 
 export interface Allocation {

@@ -1,8 +1,8 @@
 /** What a member knows of another one of its gang that it exchanges signs of life with; times are `performance.now()`. */
 export interface NeighbourSigns {
   readonly node: number
-  /** Its last sign of life; undefined: it was never heard. */
-  readonly heardAt: number | undefined
+  /** Its last sign of life, or the opening of the epoch. */
+  readonly heardAt: number
   /** When it had last heard the owner, by its own account. */
   readonly ownerAt: number
   /** Nobody listens at its address any more, or it says that it ends itself. */
@@ -28,14 +28,14 @@ export type Silence =
   | { readonly means: 'alone'; readonly heardBy: number }
   | { readonly means: 'parted'; readonly lost: readonly number[]; readonly heard: readonly number[] }
 
-/** Pure. Neighbours that were never heard say nothing: their host may be out of reach of this one. */
+/** Pure. Without neighbours there is nobody to ask: the owner is taken for paused. */
 export function readSilence(signs: Signs): Silence {
   const { now, ownerAt, leaseMs, patience } = signs
-  const known = signs.neighbours.filter(({ heardAt }) => heardAt !== undefined)
+  const known = signs.neighbours
   const luckier = known.find((one) => one.ownerAt - ownerAt > leaseMs * 0.6)
   if (luckier) return { means: 'alone', heardBy: luckier.node }
   if (now - ownerAt <= leaseMs) return { means: 'none' }
-  const lost = known.filter(({ heardAt, gone }) => gone || now - heardAt! > leaseMs * patience)
+  const lost = known.filter(({ heardAt, gone }) => gone || now - heardAt > leaseMs * patience)
   if (lost.length === 0) return { means: 'paused' }
   const nodes = (list: readonly NeighbourSigns[]) => list.map(({ node }) => node)
   return { means: 'parted', lost: nodes(lost), heard: nodes(known.filter((one) => !lost.includes(one))) }

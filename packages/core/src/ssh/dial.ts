@@ -35,6 +35,8 @@ export interface DialOptions {
   /** The only host key that is believed. */
   readonly host: SshKey
   readonly signal: AbortSignal
+  /** Where it answered last: refused there, it is dead, and no other address is waited for. */
+  readonly last?: Candidate | undefined
 }
 
 /** A connection that has authenticated, and the address at which. */
@@ -75,7 +77,12 @@ export async function dial(candidates: readonly Candidate[], options: DialOption
     attempt.then(
       // Who comes second goes again.
       (won) => over.signal.aborted && won.socket.destroy(),
-      (error: unknown) => tried.push({ candidate, ...failureOf(error) }),
+      (error: unknown) => {
+        const failure = failureOf(error)
+        tried.push({ candidate, ...failure })
+        if (failure.failure === 'refused' && options.last && placeOf(candidate) === placeOf(options.last))
+          over.abort(new Error('it is dead where it was last'))
+      },
     )
   }
   try {

@@ -111,8 +111,15 @@ export class Pool {
   async #dial(target: Target, signal: AbortSignal): Promise<Dialled> {
     const { memberId, client } = this.#options
     try {
-      const host = this.#key(target.memberId)
-      const dialled = await dial(this.#ordered(target), { memberId, client, ident: this.#ident, host, signal })
+      const { memberId: id } = target
+      const dialled = await dial(this.#ordered(target), {
+        memberId,
+        client,
+        ident: this.#ident,
+        host: this.#key(id),
+        signal,
+        last: this.#last.get(id),
+      })
       this.#last.set(target.memberId, dialled.candidate)
       this.#open.add(dialled.client)
       dialled.client.once('close', () => this.#open.delete(dialled.client))

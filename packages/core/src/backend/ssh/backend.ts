@@ -140,6 +140,7 @@ function memberBootstrap(
     directory: `${places.run}/${member.memberId}`,
     temp: `${places.temp}/${places.run.split('/').at(-1)}-${member.memberId}`,
     spool: `${places.spool}/${member.memberId}`,
+    endsKeeper: true,
     cache: `${facts.work}/store`,
   }
   function gpusOf(one: SshMemberPlan): number {

@@ -1,10 +1,13 @@
 import { LineFeed } from '../../body/lines.js'
+import { GangflowError } from '../../errors/base.js'
 import type { Member } from '../../gang/contract.js'
 import type { KeptProcess } from '../../process/contract.js'
 import type { OpenHost } from './host.js'
 
-/** Milliseconds that a host has for ending what is left of a member. */
-const REAP_MS = 20_000
+/** Milliseconds that a host has for the word that a member's agent has ended: one that is cut off never gives it. */
+const REACH_MS = 4_000
+/** And for performing what the member had declared. */
+const UNDO_MS = 20_000
 
 /** What is done on the host once a member's agent has ended. */
 export interface AfterMember {
@@ -22,6 +25,7 @@ export class SshMember implements Member {
   readonly #agent: KeptProcess
   readonly #after: AfterMember
   #reaped: Promise<void> | undefined
+  #unreached = false
 
   constructor(memberId: string, host: string, agent: KeptProcess, after: AfterMember) {
     this.memberId = memberId
@@ -36,7 +40,8 @@ export class SshMember implements Member {
     return this.#feed.tail()
   }
 
-  spools(): Promise<string | undefined> {
+  async spools(): Promise<string | undefined> {
+    if (this.#unreached) throw unreached(this.host)
     return this.#after.spools()
   }
 
@@ -47,15 +52,33 @@ export class SshMember implements Member {
 
   /** A host that cannot be reached any more is not waited for: its keeper and agents end by themselves. */
   async #reap(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, REAP_MS)
-    })
-    const done = this.#agent.stop({ graceMs: 0, signal: 'SIGKILL' }).then(() => this.#after.undo())
-    await Promise.race([done.catch(() => {}), late])
-    clearTimeout(timer)
+    const ended = this.#agent.stop({ graceMs: 0, signal: 'SIGKILL' }).catch(() => {})
+    this.#unreached = (await before(ended, REACH_MS)) === 'late'
+    if (!this.#unreached)
+      await before(
+        this.#after.undo().catch(() => {}),
+        UNDO_MS,
+      )
   }
 }
+
+async function before(work: Promise<unknown>, ms: number): Promise<'done' | 'late'> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), ms)
+  })
+  const first = await Promise.race([work.then(() => 'done' as const), late])
+  clearTimeout(timer)
+  return first
+}
+
+const unreached = (host: string): GangflowError =>
+  new GangflowError({
+    code: 'E_SSH_SPOOLS',
+    what: `${host} does not answer any more`,
+    fix: 'what its processes said last is on the host, in spool/ of its work folder',
+    host,
+  })
 
 /** Performs on the host what the member has declared by `atEnd` and its agent could not; mostly there is nothing. */
 export async function undoOn(host: OpenHost, member: string, env: Readonly<Record<string, string>>) {

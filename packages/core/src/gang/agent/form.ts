@@ -44,6 +44,7 @@ export function form(
   )
   const pulses = new Pulses({
     node,
+    size: formation.roster.entries.length,
     leaseMs: boot.timeouts.lease,
     dial: (target) => peers.dial(target, 'pulse', true),
     ownerAgeMs: vigil.ownerAgeMs,

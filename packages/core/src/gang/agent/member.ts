@@ -79,6 +79,7 @@ class MemberAgent {
       // On one machine nobody is cut off: who says nothing is stopped, or wants for a processor.
       patience: boot.transport === 'unix' ? 2 : 1,
       pulses: () => this.#state.formed?.pulses,
+      failure: () => this.#state.failure,
       lost: (loss) => void this.#orphaned(loss),
     })
     this.#reports = new Reports(this.#state, this.#owner)
@@ -189,6 +190,8 @@ class MemberAgent {
     const account = await Promise.race([this.#ending.finish(), late])
     // Nobody comes after it to clean up; a log that could not be stored stays where it can be found.
     if (account?.complaints.length === 0) rmSync(member.spool, { recursive: true, force: true })
+    // It waits for a launcher that this host may not hear for long; other agents here have their linger.
+    if (member.endsKeeper) process.kill(process.ppid, 'SIGTERM')
     await this.#close(1)
   }
 }

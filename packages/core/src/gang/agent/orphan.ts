@@ -7,6 +7,7 @@ import type { Casualty, Verdict } from '../../errors/verdict.js'
 import type { Json } from '../../flow/values.js'
 import { openArbiter } from '../arbiter/arbiter.js'
 import { datastoreSuccession } from '../arbiter/in-datastore.js'
+import { composeVerdict } from '../verdict.js'
 import type { AgentBootstrap } from './bootstrap.js'
 import type { Place } from './failures.js'
 import type { Loss } from './vigil.js'
@@ -59,6 +60,11 @@ export async function writeOrphanVerdict(datastore: Datastore, orphan: Orphan): 
 function verdictOf({ address, place, roster, loss, stopped }: Orphan): Verdict {
   const size = roster?.entries.length ?? 0
   const during = `while step '${address.step}' ran${size > 0 ? ` on ${size} members` : ''}; they were stopped`
+  if (loss.failure) {
+    const first = { ...loss.failure, at: 0, node: place.node }
+    const author = place.node === 0 ? 'control' : 'member'
+    return composeVerdict({ address, size, judgement: { first, echoes: [] }, stopped, author })
+  }
   const common = { version: 1, cause: 'infrastructure', echoes: [], stopped } as const
   const author = place.node === 0 ? 'control' : 'member'
   if (loss.kind === 'owner') {

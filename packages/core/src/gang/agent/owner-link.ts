@@ -98,9 +98,9 @@ export class OwnerLink {
     this.clock.answered(sent, owner, this.heardAt)
   }
 
-  /** Dials again for two leases; a way that is down for a moment is no end. */
+  /** Dials again for a lease; a way that is down for a moment is no end. */
   async #broken(): Promise<void> {
-    const deadline = performance.now() + this.#options.leaseMs * 2
+    const deadline = performance.now() + this.#options.leaseMs
     for (; !this.#closed; await pause(AGAIN_MS)) {
       try {
         await this.#dial(Math.max(1, deadline - performance.now()))

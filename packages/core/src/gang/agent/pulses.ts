@@ -12,6 +12,7 @@ const DELAY_MS = 1_000
 
 export interface PulsesOptions {
   readonly node: number
+  readonly size: number
   readonly leaseMs: number
   /** A connection to a node that shares its way with nothing. */
   dial(node: number): Promise<Connection>
@@ -23,7 +24,8 @@ export interface PulsesOptions {
 
 interface Neighbour {
   peer: Peer | undefined
-  heardAt: number | undefined
+  /** The opening of the epoch counts: members reach each other, or there is no gang. */
+  heardAt: number
   ownerAt: number
   gone: boolean
 }
@@ -39,7 +41,15 @@ export class Pulses {
 
   constructor(options: PulsesOptions) {
     this.#options = options
-    if (options.node > 0) void this.#keepUp(Math.floor((options.node - 1) / FAN_OUT))
+    const { node, size } = options
+    const now = performance.now()
+    const expect = (other: number) =>
+      this.#neighbours.set(other, { peer: undefined, heardAt: now, ownerAt: 0, gone: false })
+    for (let child = node * FAN_OUT + 1; child < Math.min(size, (node + 1) * FAN_OUT + 1); child += 1) expect(child)
+    if (node === 0) return
+    const parent = Math.floor((node - 1) / FAN_OUT)
+    expect(parent)
+    void this.#keepUp(parent)
   }
 
   /** A child's connection; the newest counts. */
@@ -58,7 +68,7 @@ export class Pulses {
 
   /** This process itself stood still: nobody is accused for that time. */
   forgive(now: number): void {
-    for (const one of this.#neighbours.values()) if (one.heardAt !== undefined) one.heardAt = now
+    for (const one of this.#neighbours.values()) one.heardAt = now
   }
 
   /** This member has lost its gang and ends: its neighbours need not find out by silence. */

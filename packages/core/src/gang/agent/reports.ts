@@ -25,7 +25,9 @@ export class Reports {
   ) {}
 
   fail(failure: Failure, ageMs: number): void {
-    if (!this.state.closing) this.owner.report({ kind: 'failed', ageMs, failure })
+    if (this.state.closing) return
+    this.state.failure ??= failure
+    this.owner.report({ kind: 'failed', ageMs, failure })
   }
 
   /** The body ended its task. */

@@ -6,7 +6,7 @@ import type { LocalFlow } from '../../compile/package/contract.js'
 import type { Keeper } from '../../process/contract.js'
 import type { Listener } from '../contract.js'
 import { deriveKey } from '../keys.js'
-import type { Formation, Work } from '../protocol.js'
+import type { Failure, Formation, Work } from '../protocol.js'
 import { shellEnvironment, shellPlaces } from '../shell/files.js'
 import type { AgentBootstrap } from './bootstrap.js'
 import type { Channels } from './channels.js'
@@ -70,6 +70,8 @@ export class MemberState {
   /** The highest epoch that this member has been told of. */
   seen = 0
   body: MemberBody | undefined
+  /** The first failure here, as the owner was told. */
+  failure: Failure | undefined
   /** It is going: what ends now is no failure. */
   closing = false
   /** Where the flow is on this host, once it is. */

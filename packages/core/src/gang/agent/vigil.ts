@@ -1,4 +1,5 @@
 import { uptime } from 'node:os'
+import type { Failure } from '../protocol.js'
 import { readSilence } from '../silence.js'
 import type { OwnerLink } from './owner-link.js'
 import type { Pulses } from './pulses.js'
@@ -7,12 +8,14 @@ import type { Pulses } from './pulses.js'
 export interface Loss {
   /** One clause for people. */
   readonly why: string
-  /** The owner has gone; a member has; or it is this one that the others do not hear. */
-  readonly kind: 'owner' | 'member' | 'cut-off'
+  /** The owner has gone; a member has; it is this one that the others do not hear; or something failed here. */
+  readonly kind: 'owner' | 'member' | 'cut-off' | 'failure'
   /** The member that has gone, where that is known. */
   readonly node?: number
   /** Another member hears the owner: the account is theirs to write. */
   readonly ownerLives?: boolean
+  /** What failed here, which the owner has not heard. */
+  readonly failure?: Failure
 }
 
 export interface VigilOptions {
@@ -23,6 +26,8 @@ export interface VigilOptions {
   /** See `Signs.patience`. */
   readonly patience: number
   pulses(): Pulses | undefined
+  /** What was reported as failed. */
+  failure(): Failure | undefined
   /** Called once. */
   lost(loss: Loss): void
 }
@@ -72,7 +77,7 @@ export class Vigil {
 
   /** Judges what is known now. */
   look(): void {
-    const { owner, leaseMs, launcherMs, patience, pulses, lost } = this.#options
+    const { owner, leaseMs, launcherMs, patience, pulses, failure, lost } = this.#options
     const now = performance.now()
     const silence = now - owner.heardAt
     const seconds = (ms: number) => Math.round(ms / 100) / 10
@@ -80,6 +85,12 @@ export class Vigil {
     if (this.#away && silence > leaseMs) {
       const why = `this member stood still for ${seconds(this.#away.ms)} s, and the launcher did not answer when it woke`
       lost({ kind: 'cut-off', why })
+      return
+    }
+    const failed = silence > leaseMs ? failure() : undefined
+    if (failed) {
+      // Nobody else ends what has failed while the owner is paused.
+      lost({ kind: 'failure', why: `this member failed while the launcher said nothing`, failure: failed })
       return
     }
     const neighbours = pulses()?.signs() ?? []

@@ -74,6 +74,8 @@ async function stopMember(gang: OwnedGang, member: OwnedMember, order: StopOrder
 export async function reap(member: OwnedMember): Promise<void> {
   member.released = true
   await member.backed.reap()
+  // Whoever is behind a way that is cut has not closed it.
+  member.lease?.close()
 }
 
 /** The one record of how it ended: created by the control, else by the owner; whichever was first counts. */
