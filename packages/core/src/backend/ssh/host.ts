@@ -16,6 +16,8 @@ import { type SshWay, sshArgv } from './ssh-argv.js'
 /** Milliseconds before the second attempt to log in; doubled for each further one, with a random part. */
 const FIRST_PAUSE = 250
 const ATTEMPTS = 6
+/** Milliseconds that a host's keeper has for its end, besides the grace of what it ends. */
+const CLOSE_MS = 4_000
 
 export interface HostOrder {
   /** Told what is being waited for. */
@@ -88,7 +90,10 @@ async function openOnce(order: HostOrder, signal: AbortSignal): Promise<OpenHost
       graceMs,
     })
     const close = async () => {
+      // A host that does not answer any more ends everything by itself.
+      const late = setTimeout(() => session.close(), graceMs + CLOSE_MS)
       await keeper.close({ graceMs })
+      clearTimeout(late)
       session.close()
     }
     const own = (path: string) => `${facts.runtime}/${path}`
