@@ -90,7 +90,7 @@ export async function performPair(pair: Pair, { hosts, file }: { hosts: TestHost
       )
       expect([1, 3]).toContain(exit)
     }
-    await scene.allGone(performance.now(), (scene.timeouts['linger']! + 15_000) * Math.max(1, slack / 2))
+    await scene.allGone(performance.now(), (scene.timeouts['linger']! + 15_000) * Math.max(1, slack / 2), ssh)
   } finally {
     await hosts.heal()
     await scene.clear()

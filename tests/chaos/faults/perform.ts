@@ -50,7 +50,7 @@ export async function perform(fault: Fault, { place, phase, hosts, file }: Where
     const exit = await scene.exited
     await fault.heal?.(scene, machines)
     // Whoever is cut off has no one to wait for but its linger.
-    await scene.allGone(performance.now(), (scene.timeouts['linger']! + 10_000) * Math.max(1, slack / 2))
+    await scene.allGone(performance.now(), (scene.timeouts['linger']! + 10_000) * Math.max(1, slack / 2), fault.cuts)
     assertVerdict(fault, scene, exit)
     const summary = scene.verdict?.summary
     return {

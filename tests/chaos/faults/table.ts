@@ -55,7 +55,7 @@ export function awaitedText(rows: readonly Row[]): string {
 const cell = (row: Row, place: Place): string => {
   if (!row.places.includes(place)) return '—'
   const took = row.worst[place]
-  if (took === undefined) return row.bound === '' ? 'goes on' : ''
+  if (took === undefined) return row.awaited.startsWith('the run is done') ? 'goes on' : ''
   return took < 1000 ? `${Math.round(took / 10) * 10} ms` : `${(took / 1000).toFixed(1)} s`
 }
 
