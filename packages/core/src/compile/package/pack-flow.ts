@@ -4,11 +4,12 @@ import { keys, type PackageRecord } from '../../datastore/records.js'
 import type { Json } from '../../flow/values.js'
 import { type BundleText, type PackedFlow, readBundle } from './bundle-text.js'
 import type { PackageRef, PackFlowOptions } from './contract.js'
+import { each } from './each.js'
 import { type Gathered, gather } from './gather.js'
 import { thisPlatform } from './host-platform.js'
 import { encode, type Manifest, type Template } from './manifest.js'
 import { nativesOf } from './natives.js'
-import { bytesOf, type Part } from './parts.js'
+import { bytesOf } from './parts.js'
 import { foldersOf, projectFolder } from './project-parts.js'
 import { bytesFrom, DEFAULT_LIMIT, requireLimit } from './size-limit.js'
 import { hasAll, type StoredPart, storePart } from './store-part.js'
@@ -66,9 +67,10 @@ async function storeAll(
     moved += bytes
     tell()
   }
-  const stored = await inTurns(parts, (part) =>
-    storePart(part, store, { placeOf, listedAt, moved: count, ...(signal && { signal }) }),
-  )
+  const stored: StoredPart[] = []
+  await each([...parts.entries()], AT_ONCE, async ([at, part]) => {
+    stored[at] = await storePart(part, store, { placeOf, listedAt, moved: count, ...(signal && { signal }) })
+  })
   const named: PlaceOf = (path) => (has(path) ? placeOf(path) : undefined)
   const code = await templateOf(bundle.code, 'module', named, store)
   const script = bundle.script === '' ? undefined : await templateOf(bundle.script, 'script', named, store)
@@ -112,14 +114,4 @@ async function keep(
 ): Promise<void> {
   const record: PackageRecord = { package: blob, blobs }
   await store.createRecord(keys.package(flow, run, blob.hash), record as unknown as Json)
-}
-
-async function inTurns(parts: readonly Part[], work: (part: Part) => Promise<StoredPart>): Promise<StoredPart[]> {
-  const done: StoredPart[] = []
-  let next = 0
-  const worker = async () => {
-    for (let index = next++; index < parts.length; index = next++) done[index] = await work(parts[index]!)
-  }
-  await Promise.all(Array.from({ length: AT_ONCE }, worker))
-  return done
 }

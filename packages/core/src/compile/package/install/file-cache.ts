@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import type { Datastore } from '../../../datastore/contract.js'
 import { GangflowError } from '../../../errors/base.js'
+import { each } from '../each.js'
 import type { FileEntry, Pack, PartIndex } from '../manifest.js'
 import type { CodeCache } from './cache-folder.js'
 
@@ -40,19 +41,6 @@ export async function isSound(path: string, entry: FileEntry, since = startedAt(
   // Its facts have changed: it was looked at.
   await utimes(path, UNTOUCHED, UNTOUCHED)
   return true
-}
-
-/** Runs `work` on each, some at once, in order of begin. After a failure none is begun; it is thrown when all have ended. */
-export async function each<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
-  let next = 0
-  const failures: unknown[] = []
-  const worker = async () => {
-    while (failures.length === 0 && next < items.length) {
-      await work(items[next++]!).catch((error: unknown) => failures.push(error))
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker))
-  if (failures.length > 0) throw failures[0]
 }
 
 /** Fetches what the cache lacks of these files; every file of them is then there, verified by its hash. */

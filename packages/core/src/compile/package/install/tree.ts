@@ -20,10 +20,11 @@ import { GangflowError } from '../../../errors/base.js'
 import { bundleName } from '../../bundle-flow.js'
 import { scriptName } from '../../load-script.js'
 import type { LocalFlow } from '../contract.js'
+import { each } from '../each.js'
 import type { FileEntry, Manifest, PartIndex, Template } from '../manifest.js'
 import { fill } from '../template.js'
 import type { CodeCache } from './cache-folder.js'
-import { cachedPath, each, isSound, UNTOUCHED } from './file-cache.js'
+import { cachedPath, isSound, UNTOUCHED } from './file-cache.js'
 
 /** A copy on disk: `root/` has the places, `flow/` the bundle, `tree.json` what is in it. */
 interface TreeFacts {
