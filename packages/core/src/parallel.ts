@@ -14,5 +14,5 @@ export type {
 export { move, parallelMap, shared, Vectorizer, WorkerPool } from './parallel-map/exports.js'
 export { ItemError } from './parallel-map/item-error.js'
 export type { ParallelMap } from './parallel-map/parallel-map.js'
-export { progressChannel } from './parallel-map/progress.js'
+export { progressChannel } from './parallel-map/progress-channel.js'
 export type { VectorizerOptions } from './parallel-map/vectorizer.js'

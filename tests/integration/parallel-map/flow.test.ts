@@ -2,7 +2,7 @@ import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from '@gangflow/core'
 import { describe, expect, it } from 'vitest'
-import { artifact, project, temporary } from '../runtime/support.js'
+import { artifact, collect, ofType, project, temporary } from '../runtime/support.js'
 
 const fixtures = new URL('./fixtures/', import.meta.url).pathname
 
@@ -19,7 +19,9 @@ describe.each([
     })
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions }))
     const datastore = temporary()
-    const result = await run(join(folder, 'flow.ts'), { datastore }).result
+    const handle = run(join(folder, 'flow.ts'), { datastore })
+    const events = await collect(handle)
+    const result = await handle.result
     expect(result.error).toBeUndefined()
     const left = (name: string) =>
       artifact(datastore, { flow: 'Mapped', run: result.run, step: 'start', task: '1' }, name)
@@ -36,6 +38,8 @@ describe.each([
       expect.stringMatching(/^E_MAP_CAPTURE .*`this`/),
       expect.stringMatching(/^E_MAP_RESULT/),
     ])
+    const told = ofType(events, 'progress').map(({ data }) => (data as { map: { label?: string } }).map)
+    expect(told.filter(({ label }) => label === 'waits').at(-1)).toMatchObject({ done: 6, total: 6, ended: true })
     expect(left('stack')).toMatch(/ItemError: item 0 \(1\) failed: Error: no 2\n\s+at .*flow\.ts:\d+:\d+/)
   })
 })

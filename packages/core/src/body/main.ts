@@ -10,6 +10,7 @@ import { errorFacts } from './facts.js'
 import { dial } from './greet.js'
 import { guardStep } from './guard.js'
 import { lastWordsPath } from './last-words.js'
+import { forwardMapProgress } from './map-progress.js'
 import type { Peer } from './peer.js'
 import { perform } from './perform.js'
 import type { Assignment, Completion } from './protocol.js'
@@ -83,6 +84,7 @@ async function runTask(body: Body, assignment: Assignment): Promise<Completion> 
   // From here on only open calls keep this process alive, so that a wait without hope is noticed.
   peer.background = true
   listeners.length = 0
+  const quiet = forwardMapProgress(peer)
   try {
     const store = stores.get(assignment.datastore) ?? openDatastoreSync(assignment.datastore)
     stores.set(assignment.datastore, store)
@@ -107,6 +109,7 @@ async function runTask(body: Body, assignment: Assignment): Promise<Completion> 
     return { ok: false, error: errorFacts(error, step) }
   } finally {
     peer.background = false
+    quiet()
     await flushStreams()
     guard.release()
   }

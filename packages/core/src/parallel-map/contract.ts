@@ -68,7 +68,8 @@ export interface MapOptions {
   readonly onError?: 'stop' | 'collect'
   /**
    * `true`: a bar on standard error where that is a terminal, nothing elsewhere. A function is called about ten times a
-   * second and once at the end. Default false.
+   * second and once at the end. Without it there is no bar, but in a flow's step the live view shows how far the map is;
+   * `false` keeps it quiet there too.
    */
   readonly progress?: boolean | ((progress: MapProgress) => void)
   /** Names the map in its progress. */

@@ -1,9 +1,8 @@
 import { channel } from 'node:diagnostics_channel'
 import { Bar } from './bar.js'
 import type { MapOptions, MapProgress } from './contract.js'
+import { progressChannel } from './progress-channel.js'
 
-/** Where every map that is asked for progress says it, as a `MapProgress`, for whoever listens in this process. */
-export const progressChannel = 'gangflow:map'
 /** Milliseconds between two reports. */
 const period = 100
 /** The rate is that of so many milliseconds. */
@@ -18,15 +17,20 @@ export class Progress {
   readonly #tell: ((progress: MapProgress) => void) | undefined
   readonly #bar: Bar | undefined
   readonly #timer: NodeJS.Timeout | undefined
+  readonly #asked: boolean
   #done = 0
   #failed = 0
+  #told = false
 
-  constructor({ progress = false, label }: MapOptions, total: () => number | undefined) {
+  constructor({ progress, label }: MapOptions, total: () => number | undefined) {
     this.#label = label
     this.#total = total
     this.#tell = typeof progress === 'function' ? progress : undefined
     this.#bar = progress === true ? Bar.on(process.stderr) : undefined
-    if (progress !== false) this.#timer = setInterval(() => this.#report(false), period).unref()
+    this.#asked = progress === true || this.#tell !== undefined
+    // Whoever listens (a flow's body) hears of every map that takes long enough, unless it was told to be quiet.
+    const heard = progress !== false && channel(progressChannel).hasSubscribers
+    if (this.#asked || heard) this.#timer = setInterval(() => this.#report(false), period).unref()
   }
 
   done(ok: boolean): void {
@@ -38,10 +42,11 @@ export class Progress {
   end(): void {
     if (this.#timer === undefined) return
     clearInterval(this.#timer)
-    this.#report(true)
+    if (this.#asked || this.#told) this.#report(true)
   }
 
   #report(ended: boolean): void {
+    this.#told = true
     const now = performance.now()
     this.#samples.push({ at: now, done: this.#done })
     while (this.#samples.length > 2 && now - this.#samples[1]!.at > span) this.#samples.shift()

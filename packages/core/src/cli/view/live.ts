@@ -2,6 +2,9 @@ import cliTruncate from 'cli-truncate'
 import { createLogUpdate } from 'log-update'
 import prettyMs from 'pretty-ms'
 import { sizeText } from '../../compile/package/size-limit.js'
+import type { Json } from '../../flow/values.js'
+import { barText } from '../../parallel-map/bar.js'
+import type { MapProgress } from '../../parallel-map/contract.js'
 import type { MemberState, RunEvent, TaskId } from '../../runtime/contract.js'
 import { hue, type Style } from '../style.js'
 import { labelOf, plainLines } from './plain.js'
@@ -14,6 +17,8 @@ interface Row {
   readonly members: Map<number, { state: MemberState; lastLine: string; since: number }>
 }
 
+/** What a map's bar may take of a row. */
+const mapColumns = 72
 /** Gang members shown one by one at most; more are summed up by state. */
 const MEMBER_ROWS = 16
 
@@ -101,6 +106,14 @@ export class LiveView {
         else if (row !== undefined) row.lastLine = event.text
         break
       }
+      case 'progress': {
+        const text = mapText(event.data)
+        const row = this.#rows.get(key)
+        const member = event.node === undefined ? undefined : row?.members.get(event.node)
+        if (text !== undefined && member !== undefined) member.lastLine = text
+        else if (text !== undefined && row !== undefined) row.lastLine = text
+        break
+      }
       case 'task-done':
         this.#done++
         this.#rows.delete(key)
@@ -156,6 +169,12 @@ export class LiveView {
       return `   ${style.dim('node')} ${node} ${mark} ${style.dim(elapsed(now - since))} ${style.dim(lastLine)}`
     })
   }
+}
+
+/** How far a step's map is; undefined for progress of another kind. */
+function mapText(data: Json): string | undefined {
+  const map = typeof data === 'object' && data !== null && 'map' in data ? data['map'] : undefined
+  return map === undefined ? undefined : barText(map as unknown as MapProgress, mapColumns)
 }
 
 const elapsed = (ms: number): string => prettyMs(Math.max(0, ms), { secondsDecimalDigits: 0 })
