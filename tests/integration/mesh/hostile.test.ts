@@ -322,6 +322,28 @@ describe('the pool', () => {
     await broken
   })
 
+  it('dials anew after a connection that fell silent', async () => {
+    const carried: Socket[] = []
+    const proxy = createServer((socket) => {
+      const onward = connect(port, '127.0.0.1')
+      socket.pipe(onward).pipe(socket)
+      carried.push(socket, onward)
+      for (const one of [socket, onward]) one.on('error', () => one.destroy())
+    })
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+    const own = openMesh({ memberId: 'm4', derive: deriveOf('hostile') })
+    const through = to({ host: '127.0.0.1', port: (proxy.address() as { port: number }).port })
+    const first = await own.open(through, limit())
+    for (const socket of carried) socket.unpipe().pause()
+    await expect(own.open(through, limit(500))).rejects.toMatchObject({ name: 'TimeoutError' })
+    const second = await own.open(through, limit())
+    expect(first.destroyed).toBe(false)
+    for (const stream of [first, second]) stream.destroy()
+    await own.close()
+    proxy.close()
+    for (const socket of carried) socket.destroy()
+  })
+
   it('keeps what wants to be alone apart, and shares the rest', async () => {
     const proxyPorts: number[] = []
     const proxy = createServer((socket) => {

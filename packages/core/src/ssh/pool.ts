@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Client, ClientChannel } from 'ssh2'
 import { placeOf } from './address.js'
 import type { Candidate, DeriveKey, OpenOptions, Probed, ProbeOptions, Target } from './contract.js'
@@ -18,6 +19,9 @@ export interface ChannelRequest<T> {
   take(channel: ClientChannel): T
 }
 
+/** Milliseconds that the last words of a connection are given. */
+const FAREWELL_MS = 500
+
 /** Host keys that are kept, so that a redial derives none. */
 const KEYS = 256
 
@@ -26,7 +30,7 @@ export class Pool {
   readonly #options: PoolOptions
   readonly #ident: string
   readonly #shared = new Map<string, Promise<Dialled>>()
-  readonly #open = new Set<Client>()
+  readonly #open = new Map<Client, Socket>()
   readonly #keys = new Map<string, SshKey>()
   /** Where a member answered last: when that place refuses, it is dead. */
   readonly #last = new Map<string, Candidate>()
@@ -59,9 +63,12 @@ export class Pool {
     }
     const known = this.#shared.get(target.memberId)
     const { client } = await this.#pooled(target, options.signal)
+    const shared = this.#shared.get(target.memberId)
     try {
       return await opened(target, client, options.signal, request)
     } catch (error) {
+      // Who says nothing in time is dialled anew the next time: its host may have come back since.
+      if (options.signal.aborted && this.#shared.get(target.memberId) === shared) this.#shared.delete(target.memberId)
       if (!known || this.#open.has(client) || options.signal.aborted) throw error
       return opened(target, (await this.#pooled(target, options.signal)).client, options.signal, request)
     }
@@ -79,8 +86,12 @@ export class Pool {
 
   close(): void {
     this.#closed = true
-    for (const client of this.#open) client.end()
     this.#shared.clear()
+    for (const [client, socket] of this.#open) {
+      client.end()
+      // The other side may be stopped, or gone without a word.
+      setTimeout(() => socket.destroy(), FAREWELL_MS).unref()
+    }
   }
 
   async #tryOne(id: string, place: Candidate, signal: AbortSignal): Promise<Probed> {
@@ -121,7 +132,7 @@ export class Pool {
         last: this.#last.get(id),
       })
       this.#last.set(target.memberId, dialled.candidate)
-      this.#open.add(dialled.client)
+      this.#open.set(dialled.client, dialled.socket)
       dialled.client.once('close', () => this.#open.delete(dialled.client))
       if (this.#closed) dialled.client.end()
       return dialled

@@ -90,7 +90,10 @@ async function start(
     // What it said is on the way here, by another path than its end.
     setTimeout(() => failed.abort(neverAttached()), EARLY_MS).unref()
   })
-  const streams = await coming
+  const streams = await coming.catch((error: unknown) => {
+    kept.stop({ graceMs: 0 }).catch(() => {})
+    throw error
+  })
   for (const stream of streams) stream.on('error', () => {})
   return startedProcess(kept, streams, terminal !== undefined, graceMs)
 }
