@@ -16,6 +16,7 @@ const usage = `npm run bench [-- ROW …] [--rounds N] [--json FILE] [--verbose]
 Rows: help single chain foreach gang (these five where none is named), relay (1 GB: needs 6 GB in TMPDIR), ssh, copy (four test hosts: root; copy needs 6 GB of memory), torch (needs a Python with torch),
       pool [TASK …] (parallelMap beside other pools; installs them into bench/ at first use).
   --rounds N   measured rounds after one to warm up; default 5, or the row's own
+  --peers A,B  of the row pool: only these beside gangflow (piscina, 'py multiprocessing', …)
   --json FILE  writes every time, in milliseconds
   --verbose    says each run as it ends (torch does so in any case: a round takes a minute)`
 
@@ -25,6 +26,7 @@ const { values, positionals } = parseArgs({
     help: { type: 'boolean', short: 'h', default: false },
     rounds: { type: 'string' },
     json: { type: 'string' },
+    peers: { type: 'string' },
     certificates: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
@@ -38,7 +40,11 @@ if (values.rounds !== undefined && !(Number(values.rounds) >= 1))
 if (positionals[0] === 'pool') {
   const rounds = values.rounds && Number(values.rounds)
   console.log(`${cpus().length} CPUs, Node ${process.version}; medians, and medians of each round's ratios`)
-  const measured = await benchPool(positionals.slice(1), { rounds, say: values.verbose ? console.error : () => {} })
+  const measured = await benchPool(positionals.slice(1), {
+    rounds,
+    peers: values.peers?.split(','),
+    say: values.verbose ? console.error : () => {},
+  })
   if (values.json) writeFileSync(values.json, JSON.stringify(measured, null, 2))
   process.exit()
 }

@@ -33,7 +33,7 @@ const rows = {
   skew: { title: '64 items of 20 ms, then 448 of 0.05 ms (ideal: 651 ms)', show: ms, slow: true, without: ['serial'] },
 }
 
-export async function benchPool(wanted, { rounds, say }) {
+export async function benchPool(wanted, { rounds, peers, say }) {
   const python = pythonPeers()
   nodePeers()
   const results = {}
@@ -45,12 +45,12 @@ export async function benchPool(wanted, { rounds, say }) {
     const row = rows[task]
     if (row === undefined)
       throw new Error(`no task '${task}': there are ${[...Object.keys(rows), 'bigsum'].join(', ')}`)
-    results[task] = await measure(task, row, python, rounds ?? (row.slow ? 3 : 7), say)
+    results[task] = await measure(task, row, python, peers, rounds ?? (row.slow ? 3 : 7), say)
   }
   return results
 }
 
-async function measure(task, row, python, rounds, say) {
+async function measure(task, row, python, peers, rounds, say) {
   const node = ['serial', 'gangflow', 'piscina', 'tinypool', 'workerpool', 'poolifier']
   const names = [
     ...node.map((name) => ({ name, argv: [process.execPath, `${here}contestant.mjs`] })),
@@ -62,6 +62,7 @@ async function measure(task, row, python, rounds, say) {
   ].filter(
     ({ name, library }) => !row.without?.includes(library ?? name) && (row.only?.includes(library ?? name) ?? true),
   )
+  const chosen = names.filter(({ name }) => !peers || name === 'gangflow' || peers.includes(name))
   const times = new Map()
   const left = new Set()
   const running = new Map()
@@ -69,7 +70,7 @@ async function measure(task, row, python, rounds, say) {
     new Contestant(name, [...argv, library, task, String(row.workers ?? 2)])
   // The first round warms up: memory that was never touched costs many times what it costs later.
   for (let round = -1; round < rounds; round++) {
-    for (const one of names) {
+    for (const one of chosen) {
       const { name } = one
       if (left.has(name)) continue
       const contestant = running.get(name) ?? start(one)

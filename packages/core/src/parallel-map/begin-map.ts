@@ -90,12 +90,12 @@ async function begin(
   const progress = new Progress(options, () => source.total)
   const watched: Sink = {
     room: (taken) => sink.room(taken),
-    value: (index, value) => {
-      progress.done(true)
-      sink.value(index, value)
+    values: (first, values) => {
+      progress.done(values.length)
+      sink.values(first, values)
     },
     failure: (index, error) => {
-      progress.done(false)
+      progress.failed()
       sink.failure(index, error)
     },
     end: (error) => {

@@ -23,14 +23,16 @@ interface View {
 }
 
 const widest = 64
-/** Below this, a column costs more than it saves. */
+/** Below this, packing costs more than it saves. */
 const leastRows = 8
+/** Moving a buffer costs what copying about so many bytes does. */
+const leastMoved = 8192
 
 /** Packs values as `none` (all undefined), numbers, vectors of one width, records of one shape, or as they are. */
 export function pack(values: readonly unknown[]): Packed {
   const first = values[0]
   if (first === undefined) return packNone(values)
-  if (typeof first === 'number') return packNumbers(values) ?? { k: 'values', v: values }
+  if (values.length >= leastRows && typeof first === 'number') return packNumbers(values) ?? { k: 'values', v: values }
   if (values.length >= leastRows && typeof first === 'object' && first !== null) {
     if (Array.isArray(first)) return packVectors(values, first.length) ?? { k: 'values', v: values }
     if (isRecord(first)) return packRecords(values, Object.keys(first)) ?? { k: 'values', v: values }
@@ -54,6 +56,11 @@ export function unpack(packed: Packed): readonly unknown[] {
     case 'values':
       return packed.v
   }
+}
+
+/** The same to read from by index, without making an array where there is something like one. */
+export function readable(packed: Packed): ArrayLike<unknown> {
+  return packed.k === 'numbers' ? packed.d : unpack(packed)
 }
 
 function packNone(values: readonly unknown[]): Packed {
@@ -104,7 +111,8 @@ function packRecords(values: readonly unknown[], keys: readonly string[]): Packe
 
 /** Buffers that packing made: they are moved and not copied. */
 export function buffersOfPacked(packed: Packed): ArrayBuffer[] {
-  if (packed.k === 'numbers' || packed.k === 'vectors') return [packed.d.buffer as ArrayBuffer]
+  if (packed.k === 'numbers' || packed.k === 'vectors')
+    return packed.d.byteLength < leastMoved ? [] : [packed.d.buffer as ArrayBuffer]
   return packed.k === 'columns' ? packed.columns.flatMap(buffersOfPacked) : []
 }
 

@@ -33,9 +33,13 @@ export class Progress {
     if (this.#asked || heard) this.#timer = setInterval(() => this.#report(false), period).unref()
   }
 
-  done(ok: boolean): void {
+  done(count: number): void {
+    this.#done += count
+  }
+
+  failed(): void {
     this.#done++
-    if (!ok) this.#failed++
+    this.#failed++
   }
 
   /** The last report. */

@@ -36,7 +36,8 @@ export async function* mapSerially(
     for await (const item of items as AsyncIterable<unknown>) {
       options.signal?.throwIfAborted()
       const outcome = await settled(() => one(fn, item, index++, context))
-      progress.done(outcome.status === 'fulfilled')
+      if (outcome.status === 'fulfilled') progress.done(1)
+      else progress.failed()
       if (collect) yield outcome
       else if (outcome.status === 'rejected') throw outcome.reason
       else yield outcome.value

@@ -40,9 +40,18 @@ describe('how rows of values travel', () => {
 
   it('packs what is alike, and takes only that part of a buffer that a view shows', () => {
     const rows = Array.from({ length: 20 }, (_, id) => ({ id, at: [id, 1], 'odd "key"': `${id}` }))
-    expect([pack([1, 2]).k, pack([undefined, undefined]).k, pack(rows).k]).toEqual(['numbers', 'none', 'columns'])
+    expect([pack([1, 2]).k, pack(rows.map(({ id }) => id)).k, pack([undefined, undefined]).k, pack(rows).k]).toEqual([
+      'values',
+      'numbers',
+      'none',
+      'columns',
+    ])
     expect(pack(rows.map(({ at }) => at)).k).toBe('vectors')
-    expect([isCloned(pack([1])), isCloned(pack(rows)), isCloned(pack([{}]))]).toEqual([false, true, true])
+    expect([isCloned(pack(rows.map(({ id }) => id))), isCloned(pack(rows)), isCloned(pack([{}]))]).toEqual([
+      false,
+      true,
+      true,
+    ])
     const part = new Float64Array(1000).subarray(3, 5)
     const [view] = travelled([part]) as [Float64Array]
     expect([view.length, view.buffer.byteLength]).toEqual([2, 16])

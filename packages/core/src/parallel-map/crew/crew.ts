@@ -1,5 +1,5 @@
 import { GangflowError } from '../../errors/base.js'
-import { isCloned, pack, unpack } from '../codec.js'
+import { isCloned, pack, readable } from '../codec.js'
 import { fromWire, ItemError, itemErrorOf } from '../item-error.js'
 import type { Job } from '../job/job.js'
 import type { Chunk } from '../job/source.js'
@@ -307,12 +307,17 @@ export class Crew {
     if (flying === undefined) return
     this.#stillborn = 0
     const { job, chunk } = flying
-    const values = unpack(done.values)
+    const values = readable(done.values)
     const failed = new Map(done.errors)
-    for (let index = 0; index < values.length; index++) {
-      const position = typeof done.at === 'number' ? done.at + index : done.at[index]!
-      flying.settle(position)
-      if (!failed.has(position)) job.value(chunk.first + position, values[index])
+    if (typeof done.at === 'number' && failed.size === 0) {
+      flying.settleRun(done.at, values.length)
+      job.values(chunk.first + done.at, values)
+    } else {
+      for (let index = 0; index < values.length; index++) {
+        const position = typeof done.at === 'number' ? done.at + index : done.at[index]!
+        flying.settle(position)
+        if (!failed.has(position)) job.values(chunk.first + position, [values[index]])
+      }
     }
     for (const [position, wire] of failed) {
       flying.settle(position)

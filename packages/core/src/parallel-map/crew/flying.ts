@@ -23,6 +23,12 @@ export class Flying {
     else this.#settled.add(position)
   }
 
+  /** So many from a position on. */
+  settleRun(from: number, count: number): void {
+    if (from === this.#upTo) this.#upTo += count
+    else for (let at = 0; at < count; at++) this.settle(from + at)
+  }
+
   /** Runs of positions that have no result yet and are not among `but`, as chunks. */
   unsettled(but: ReadonlySet<number>): Chunk[] {
     const chunks: Chunk[] = []

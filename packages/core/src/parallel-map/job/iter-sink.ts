@@ -25,8 +25,11 @@ export class IterSink implements Sink {
     return this.#ahead() - (taken - this.#read)
   }
 
-  value(index: number, value: unknown): void {
-    this.#put(index, this.#collect ? { status: 'fulfilled', value } : value)
+  values(first: number, values: ArrayLike<unknown>): void {
+    for (let at = 0; at < values.length; at++) {
+      const value = values[at]
+      this.#put(first + at, this.#collect ? { status: 'fulfilled', value } : value)
+    }
   }
 
   failure(index: number, reason: ItemError): void {

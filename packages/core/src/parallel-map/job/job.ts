@@ -8,7 +8,8 @@ import type { Chunk, Source } from './source.js'
 export interface Sink {
   /** How many items may be taken from the input, of which `taken` were taken already; 0 makes it wait. */
   room(taken: number): number
-  value(index: number, value: unknown): void
+  /** Results of items that follow each other. */
+  values(first: number, values: ArrayLike<unknown>): void
   failure(index: number, error: ItemError): void
   /** Once: all items have their result, or (with an error) the map is over and nothing of it runs any more. */
   end(error: { error: unknown } | undefined): void
@@ -109,10 +110,10 @@ export class Job {
     this.check()
   }
 
-  value(index: number, value: unknown): void {
+  values(first: number, values: ArrayLike<unknown>): void {
     if (this.stopped) return
-    this.#settled++
-    this.sink.value(index, value)
+    this.#settled += values.length
+    this.sink.values(first, values)
   }
 
   /** An item has no result: the map goes on without it, or ends. */

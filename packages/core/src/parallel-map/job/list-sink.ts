@@ -16,8 +16,11 @@ export class ListSink implements Sink {
     return Number.POSITIVE_INFINITY
   }
 
-  value(index: number, value: unknown): void {
-    this.#put(index, this.#collect ? { status: 'fulfilled', value } : value)
+  values(first: number, values: ArrayLike<unknown>): void {
+    for (let at = 0; at < values.length; at++) {
+      const value = values[at]
+      this.#put(first + at, this.#collect ? { status: 'fulfilled', value } : value)
+    }
   }
 
   failure(index: number, reason: ItemError): void {
@@ -31,6 +34,10 @@ export class ListSink implements Sink {
   /** Later ones may come first: the gap is filled so that the array never turns into a sparse one. */
   #put(index: number, value: unknown): void {
     const { results } = this
+    if (results.length === index) {
+      results.push(value)
+      return
+    }
     while (results.length < index) results.push(undefined)
     results[index] = value
   }

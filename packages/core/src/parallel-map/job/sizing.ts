@@ -1,8 +1,10 @@
 /** What a batch should take, in milliseconds: long beside a message's fiftieth of one, short beside a map. */
 const aim = 4
 /** No batch is more than this many times the one before: what was measured may not hold for what comes. */
-const growth = 8
+const growth = 32
 const largest = 16_384
+/** Nor is work below so many milliseconds divided so that all end together: what one has too much is taken back. */
+const least = 0.5
 
 /** How many items to send at once, from what items have cost so far. */
 export class Sizing {
@@ -32,6 +34,7 @@ export class Sizing {
     if (this.#fixed !== undefined) return this.#fixed
     if (this.#cost === undefined) return 1
     const share = left === undefined ? largest : Math.ceil(left / (2 * workers))
-    return Math.max(1, Math.min(largest, share, Math.floor(aim / this.#cost), this.#last * growth))
+    const even = Math.max(share, Math.ceil(least / this.#cost))
+    return Math.max(1, Math.min(largest, even, Math.floor(aim / this.#cost), this.#last * growth))
   }
 }

@@ -1,4 +1,4 @@
-import { buffersOfPacked, isCloned, type Packed, pack, unpack } from '../codec.js'
+import { buffersOfPacked, isCloned, type Packed, pack, readable } from '../codec.js'
 import { buffersToMove } from '../move.js'
 import { claimed, type Done, type RunOptions, type ToWorker, type WireError, yielding } from '../protocol.js'
 import { unsendable } from '../sendable.js'
@@ -38,7 +38,7 @@ export class BatchRunner {
     // The batch is the pool's to take back until an item of it can begin.
     if (!this.#mayBegin(runnable)) return this.#whenFree(() => this.run(runnable, message))
     if (board && Atomics.compareExchange(board, claimed, batch - 1, batch) !== batch - 1) return
-    return this.#loop(new Batch(this.#link, runnable, batch, message.first, unpack(message.items)), runnable)
+    return this.#loop(new Batch(this.#link, runnable, batch, message.first, readable(message.items)), runnable)
   }
 
   #grow(lanes: number): void {
@@ -125,7 +125,7 @@ class Batch {
     readonly runnable: Runnable,
     readonly number: number,
     readonly first: number,
-    readonly items: readonly unknown[],
+    readonly items: ArrayLike<unknown>,
   ) {}
 
   late(): boolean {
