@@ -15,7 +15,7 @@ let hosts: TestHosts
 let project: ReturnType<typeof makeProject>
 beforeAll(async () => {
   project = makeProject()
-  hosts = await startHosts({ count: 2 })
+  hosts = await startHosts({ count: 3 })
 })
 afterAll(async () => {
   await hosts?.down()
@@ -35,7 +35,9 @@ for (const place of ['local', 'ssh'] as const) {
     for (const fault of faults.filter(({ places }) => places.includes(place))) {
       for (const phase of fault.phases.filter((one) => runs(fault.id, place, one, fault.ci))) {
         it(`${fault.what} (${phase})`, async () => {
-          const outcome = await perform(fault, { place, phase, hosts, file: project.file })
+          const own = fault.network && (await startHosts({ count: 2, network: fault.network }))
+          const where = { place, phase, hosts: own ?? hosts, file: project.file }
+          const outcome = await perform(fault, where).finally(() => own?.down())
           if (record) appendFileSync(record, `${JSON.stringify(outcome)}\n`)
         })
       }

@@ -1,5 +1,6 @@
 import type { Cause } from '../../../packages/core/src/errors/verdict.js'
 import type { TestHost } from '../../hosts/host.js'
+import type { TestHosts } from '../../hosts/index.js'
 import { sleep } from '../../support/gang.js'
 import { kill, type Phase, type Place, type Scene } from './scene.js'
 
@@ -28,13 +29,19 @@ export interface Fault {
   /** Seconds for which the step works, where it is to end well. */
   readonly works?: number
   readonly timeouts?: Readonly<Record<string, number>>
+  /** What its step does meanwhile. */
+  readonly mode?: 'writes'
+  /** Members; default 2. */
+  readonly size?: number
+  /** Hosts that have such addresses alone. */
+  readonly network?: 'ipv6'
   /** Parts a host from the launcher. */
   readonly cuts?: boolean
   /** The node that is stopped before it has joined, for good. */
   readonly holds?: number
   /** Before the launcher is started. */
   prepare?(hosts: readonly TestHost[]): Promise<void>
-  inject(scene: Scene, hosts: readonly TestHost[]): Promise<void> | void
+  inject(scene: Scene, hosts: readonly TestHost[], set: TestHosts): Promise<void> | void
   /** After the gang has ended. */
   heal?(scene: Scene, hosts: readonly TestHost[]): Promise<void>
 }
@@ -165,6 +172,20 @@ export const faults: readonly Fault[] = [
     },
   },
   {
+    id: 'stop-launcher-minute',
+    what: 'SIGSTOP of the launcher for a minute, with the timeouts as they are by default: the run is done',
+    places: both,
+    phases: ['body'],
+    works: 4,
+    timeouts: { lease: 5_000, linger: 30_000 },
+    expected: { exit: 0 },
+    inject: async (scene) => {
+      stop(scene.child.pid!)
+      await sleep(60_000)
+      kill(scene.child.pid!, 'SIGCONT')
+    },
+  },
+  {
     id: 'suspend-host',
     cuts: true,
     what: 'a host suspended (all its processes) for two leases',
@@ -233,6 +254,43 @@ export const faults: readonly Fault[] = [
     inject: (_, hosts) => hosts[T]!.impair({ loss: 1 }, 'out'),
   },
   {
+    id: 'parted',
+    what: 'launcher and control on one side, two members on the other',
+    cuts: true,
+    size: 3,
+    places: ['ssh'],
+    phases: ['body'],
+    expected: { ...infrastructure, bound: silence, kind: 'agent', codes: ['E_GANG_MEMBER_SILENT'] },
+    inject: (_, __, set) => set.partition(['launcher', 'host1'], ['host2', 'host3']),
+  },
+  {
+    id: 'launcher-cut',
+    what: 'the launcher cut off from all hosts: they go on for its timeout (6 s here), and end',
+    cuts: true,
+    places: ['ssh'],
+    phases: ['body'],
+    timeouts: { launcher: 6_000 },
+    expected: { ...infrastructure, bound: { leases: 0, ms: 8_500 }, kind: 'agent', codes: ['E_GANG_MEMBER_SILENT'] },
+    inject: (_, __, set) => set.partition(['launcher'], ['host1', 'host2', 'host3']),
+  },
+  {
+    id: 'link-flaps',
+    what: "a host's cable pulled for half a lease, twice: it goes on",
+    places: ['ssh'],
+    phases: ['body'],
+    works: 8,
+    timeouts: { lease: 5_000 },
+    expected: { exit: 0 },
+    inject: async (scene, hosts) => {
+      for (let turn = 0; turn < 2; turn += 1) {
+        await hosts[T]!.cable('down')
+        await sleep(scene.timeouts['lease']! / 2)
+        await hosts[T]!.cable('up')
+        await sleep(scene.timeouts['lease']! / 2)
+      }
+    },
+  },
+  {
     id: 'lossy',
     what: '200 ms of delay and 5 % loss at a host: it goes on',
     places: ['ssh'],
@@ -257,6 +315,17 @@ export const faults: readonly Fault[] = [
     },
   },
   {
+    id: 'disk-full',
+    what: 'the disk of a host full, while its step writes',
+    places: ['ssh'],
+    phases: ['body'],
+    ci: ['ssh body'],
+    mode: 'writes',
+    expected: { ...infrastructure, bound: death, kind: 'body', node: T },
+    inject: (_, hosts) => hosts[T]!.fillDisk(),
+    heal: (_, hosts) => hosts[T]!.freeDisk(),
+  },
+  {
     id: 'never-joins',
     what: 'a member that never joins',
     places: both,
@@ -278,6 +347,17 @@ export const faults: readonly Fault[] = [
     prepare: (hosts) => hosts[T]!.shiftClock(3600),
     inject: () => {},
     heal: (_, hosts) => hosts[T]!.shiftClock(0),
+  },
+  {
+    id: 'ipv6-only',
+    what: 'hosts with IPv6 addresses alone: it goes on',
+    network: 'ipv6',
+    places: ['ssh'],
+    phases: ['body'],
+    ci: ['ssh body'],
+    works: 1,
+    expected: { exit: 0 },
+    inject: () => {},
   },
   {
     id: 'equal-names',

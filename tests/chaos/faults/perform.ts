@@ -23,7 +23,7 @@ export interface Where {
 
 /** Does one fault to one gang in one phase, and asserts all that is awaited of it. */
 export async function perform(fault: Fault, { place, phase, hosts, file }: Where): Promise<Outcome> {
-  const size = 2
+  const { size = 2 } = fault
   const machines = place === 'ssh' ? hosts!.hosts.slice(0, size) : []
   await fault.prepare?.(machines)
   const scene = new Scene(file, {
@@ -32,12 +32,13 @@ export async function perform(fault: Fault, { place, phase, hosts, file }: Where
     size,
     ...(place === 'ssh' ? { hosts: hosts! } : {}),
     ...(fault.works === undefined ? {} : { works: fault.works }),
+    ...(fault.mode ? { mode: fault.mode } : {}),
     ...(fault.timeouts ? { timeouts: fault.timeouts } : {}),
   })
   try {
     await scene.ready(fault.holds)
     const at = performance.now()
-    const injected = Promise.resolve(fault.inject(scene, machines))
+    const injected = Promise.resolve(fault.inject(scene, machines, hosts!))
     injected.catch(() => {})
     if (fault.holds === undefined) scene.release()
     const { expected } = fault

@@ -21,6 +21,8 @@ export interface SceneOptions {
   readonly hosts?: TestHosts
   /** Seconds for which the step works and then ends well; default: it waits for the fault. */
   readonly works?: number
+  /** What its step does; default: it waits in the phase, or works. */
+  readonly mode?: 'writes'
   /** Milliseconds, `GangTimeouts`. */
   readonly timeouts?: Readonly<Record<string, number>>
 }
@@ -61,7 +63,7 @@ export class Scene {
   ) {
     const { place, phase, size, hosts, works } = options
     this.timeouts = { lease: place === 'local' ? 2_000 : 3_000, linger: 5_000, join: 30_000, ...options.timeouts }
-    const mode = works === undefined ? phase : `work:${works}`
+    const mode = options.mode ?? (works === undefined ? phase : `work:${works}`)
     const datastore = join(file, '..', 'store')
     const argv = ['run', file, '--json', '--datastore', datastore, '--env', `MODE=${mode}`, '--env', `SIZE=${size}`]
     if (hosts) argv.push('--hosts', hosts.names.slice(0, size).join(','), '--ssh-config', hosts.config)

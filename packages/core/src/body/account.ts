@@ -24,7 +24,7 @@ export function accountOfError(error: Extract<Completion, { ok: false }>['error'
   const at = error.location ? ` at ${error.location.file}:${error.location.line}` : ''
   return {
     ok: false,
-    cause: datastoreFailed.test(error.code) ? 'infrastructure' : 'user',
+    cause: isMachines(error) ? 'infrastructure' : 'user',
     code: error.code,
     summary:
       error.name === 'GangflowError' ? `${error.what}${at}` : `step '${remains.step}' threw ${titled(error)}${at}`,
@@ -40,6 +40,13 @@ export function accountOfError(error: Extract<Completion, { ok: false }>['error'
     error,
   }
 }
+
+/** Of system calls that a full or broken disk refuses, whoever made them. */
+const machineErrnos: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'ESTALE', 'EREMOTEIO'])
+
+/** What a step threw, but a disk, a mount or the datastore is to blame for: another host may do better. */
+const isMachines = ({ code, details }: Extract<Completion, { ok: false }>['error']): boolean =>
+  datastoreFailed.test(code) || machineErrnos.has(details?.['code'])
 
 /** A body that was stopped by whoever had started it. */
 export function accountOfStop(reason: StopReason, remains: Remains): Failure {

@@ -168,7 +168,7 @@ class MemberAgent {
     this.#state.last = true
     this.#vigil.close()
     this.#owner.close()
-    formed?.pulses.leave()
+    formed?.pulses.leave(loss)
     // What only a dead owner could take waits for nobody: it stays in its spool. A living one may yet be reached.
     if (!loss.ownerLives) parts.datastore?.abandon?.(loss.why)
     if (!parts.keeper || !parts.datastore) return this.#exit.resolve(1)

@@ -61,7 +61,7 @@ function verdictOf({ address, place, roster, loss, stopped }: Orphan): Verdict {
   const size = roster?.entries.length ?? 0
   const during = `while step '${address.step}' ran${size > 0 ? ` on ${size} members` : ''}; they were stopped`
   if (loss.failure) {
-    const first = { ...loss.failure, at: 0, node: place.node }
+    const first = { ...loss.failure, at: 0 }
     const author = place.node === 0 ? 'control' : 'member'
     return composeVerdict({ address, size, judgement: { first, echoes: [] }, stopped, author })
   }

@@ -2,8 +2,10 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Peer } from '../../body/peer.js'
 import { GangflowError } from '../../errors/base.js'
+import type { Json } from '../../flow/values.js'
 import type { Connection } from '../contract.js'
 import type { NeighbourSigns } from '../silence.js'
+import type { Loss } from './vigil.js'
 
 /** Members that one member takes signs of life from. */
 const FAN_OUT = 32
@@ -28,6 +30,8 @@ interface Neighbour {
   heardAt: number
   ownerAt: number
   gone: boolean
+  /** Why it ends itself, as it said. */
+  loss?: Loss
 }
 
 /**
@@ -72,8 +76,13 @@ export class Pulses {
   }
 
   /** This member has lost its gang and ends: its neighbours need not find out by silence. */
-  leave(): void {
-    for (const { peer } of this.#neighbours.values()) peer?.event('leaving')
+  leave(loss: Loss): void {
+    for (const { peer } of this.#neighbours.values()) peer?.event('leaving', loss as unknown as Json)
+  }
+
+  /** How a neighbour that ends itself lost the gang, where that is as true of this member. */
+  told(): Loss | undefined {
+    return [...this.#neighbours.values()].find(({ loss }) => loss && loss.kind !== 'cut-off')?.loss
   }
 
   close(): void {
@@ -116,7 +125,10 @@ export class Pulses {
         const at = performance.now()
         neighbour.heardAt = at
         if (event === 'pulse') neighbour.ownerAt = at - Number((data as { ownerAgeMs: number }).ownerAgeMs)
-        else if (event === 'leaving') neighbour.gone = true
+        else if (event === 'leaving') {
+          neighbour.gone = true
+          neighbour.loss = data as unknown as Loss
+        }
         this.#options.heard()
       },
     })

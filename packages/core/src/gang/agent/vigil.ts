@@ -93,6 +93,11 @@ export class Vigil {
       lost({ kind: 'failure', why: `this member failed while the launcher said nothing`, failure: failed })
       return
     }
+    const told = silence > leaseMs ? pulses()?.told() : undefined
+    if (told) {
+      lost(told)
+      return
+    }
     const neighbours = pulses()?.signs() ?? []
     const read = readSilence({ now, ownerAt: owner.heardAt, leaseMs, patience, neighbours })
     if (read.means !== 'alone') this.#aloneSince = undefined
