@@ -26,11 +26,14 @@ const work = (last: number) => `
     const port = await p.reservePort('meet')
     const rank = await p.start([p.nodeIndex], { name: 'rank', rank: p.nodeIndex, argv: ['sleep', '600'] })
     const seen = await p.kv.peek('of-epoch')
+    const saved = await p.checkpoint.load('weights')
+    if (p.isControl && p.epoch === 1) await p.checkpoint.save('weights', { step: 7, of: p.epoch, values: new Float64Array([1, 2.5]) })
     await p.barrier('begun')
     await p.kv.set('of-epoch', p.epoch)
     const all = await p.allGather(p.epoch)
     console.log('AT', JSON.stringify({ epoch: p.epoch, node: p.nodeIndex, nodes: p.numNodes, pid: process.pid, port, seen: seen ?? null, all,
-      ids: p.roster.entries.map((one: any) => one.memberId), control: p.roster.control, value: String(this.value) }))
+      ids: p.roster.entries.map((one: any) => one.memberId), control: p.roster.control, value: String(this.value),
+      saved: saved ? [saved.step, saved.of, ...saved.values] : null }))
     this.value = p.epoch
     if (p.epoch < ${last}) await sleep(600_000)
     await rank.stop()
@@ -48,6 +51,7 @@ interface At {
   readonly ids: readonly string[]
   readonly control: string
   readonly value: string
+  readonly saved: readonly number[] | null
 }
 
 /** What each node of an epoch said, once all have. */
@@ -104,11 +108,12 @@ describe('a gang that lost a member', () => {
   ] as const)('goes on after kill -9 of the %s of node %i, all at their places', async (victim, node, _code, ids) => {
     const gang = await startGang(elastic('{ minNodes: 3, maxRestarts: 2 }'))
     const first = await epochOf(gang, 1, 4)
-    expect(first[0]).toMatchObject({ nodes: 4, ids: ['m0', 'm1', 'm2', 'm3'], control: 'm0', seen: null })
+    expect(first[0]).toMatchObject({ nodes: 4, ids: ['m0', 'm1', 'm2', 'm3'], control: 'm0', seen: null, saved: null })
     kill(first[node]!, victim)
     const second = await epochOf(gang, 2, 4)
     for (const [index, at] of second.entries()) {
       // Nothing of the first epoch is there: no value, no part in a collective, no artifact, no process.
+      expect(at.saved).toEqual([7, 1, 1, 2.5])
       expect(at).toMatchObject({ node: index, ids, control: ids[0], seen: null, all: [2, 2, 2, 2], value: 'undefined' })
     }
     expect(second[0]!.port).not.toEqual(first[0]!.port)

@@ -1,6 +1,6 @@
 import { GangflowError } from '../errors/base.js'
 import type { Json } from '../flow/values.js'
-import type { KeyValue, Parallel } from '../plugin/contract.js'
+import type { Checkpoints, KeyValue, Parallel } from '../plugin/contract.js'
 
 /** A gang of one without processes, for tests of a gang step; `given` replaces what it names. */
 export function soloParallel(step: string, attempt: number, given: Partial<Parallel> = {}): Parallel {
@@ -26,6 +26,7 @@ export function soloParallel(step: string, attempt: number, given: Partial<Paral
     broadcast: async (value) => value,
     allGather: async (value) => [value],
     kv: soloKeyValue(),
+    checkpoint: soloCheckpoints(),
     exec: alone('exec'),
     copy: alone('copy'),
     ...given,
@@ -46,5 +47,15 @@ function soloKeyValue(): KeyValue {
         ? values.get(key)!
         : new Promise((resolve) => waiting.set(key, [...(waiting.get(key) ?? []), resolve])),
     peek: async (key) => values.get(key),
+  }
+}
+
+function soloCheckpoints(): Checkpoints {
+  const values = new Map<string, unknown>()
+  return {
+    async save(name, value) {
+      values.set(name, structuredClone(value))
+    },
+    load: async <T>(name: string) => structuredClone(values.get(name)) as T | undefined,
   }
 }

@@ -17,8 +17,10 @@ import type { ArtifactRef, BlobRef } from './contract.js'
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/failed            AttemptFailedRecord, create-if-absent
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/head     a gang's epoch E, or its end under E-1; create-if-absent
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/beat     the control's lease, where no owner watches
+ *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/checkpoints/NAME  { blob }, replaced by the next of that epoch
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/nodes/N  NodeRecord, one per member that ran a body
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/logs/E/N/PROC/C   LogChunkRecord, C counts from 000000
+ *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/rendezvous/N       { address }: who takes a gang's members in; create-if-absent
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/plans/N           what a plugin performed (D6)
  *   flows/FLOW/RUN/tasks/STEP/TASK/done                         DoneRecord, create-if-absent: the task is done
  *
@@ -207,6 +209,9 @@ export const keys = {
   node: (a: AttemptAddress, epoch: number, node: number) => `${keys.attempt(a)}/epochs/${epoch}/nodes/${node}`,
   epochHead: (a: AttemptAddress, version: number) => `${keys.attempt(a)}/epochs/${version}/head`,
   epochBeat: (a: AttemptAddress, epoch: number) => `${keys.attempt(a)}/epochs/${epoch}/beat`,
+  checkpoint: (a: AttemptAddress, epoch: number, name: string) =>
+    `${keys.attempt(a)}/epochs/${epoch}/checkpoints/${safe(name)}`,
+  rendezvous: (a: AttemptAddress, version: number) => `${keys.attempt(a)}/rendezvous/${version}`,
   logs: (a: AttemptAddress) => `${keys.attempt(a)}/logs`,
   log: (a: AttemptAddress, epoch: number, node: number, process: string) =>
     `${keys.logs(a)}/${epoch}/${node}/${safe(process)}`,

@@ -130,10 +130,23 @@ export interface Parallel {
   /** Everyone's value, in node order, on every member. */
   allGather<T>(value: T, options?: CallOptions): Promise<T[]>
   readonly kv: KeyValue
+  /** What outlives an epoch: a step that begins again after a loss, or in its next attempt, goes on from it. */
+  readonly checkpoint: Checkpoints
   /** Runs a command on members and waits; a non-zero exit is in the result, not thrown. */
   exec(nodes: Nodes, command: Command | readonly string[], options?: CallOptions): Promise<readonly CommandResult[]>
   /** From this member to the same path under each other member's working directory. */
   copy(file: string, options?: CallOptions & { readonly to?: string; readonly nodes?: Nodes }): Promise<void>
+}
+
+/** Values that the members keep for the step's next beginning, in the datastore: no disk of a lost host is needed. */
+export interface Checkpoints {
+  /**
+   * Keeps a value (JSON, bytes, typed arrays) under a name that all members share: one of them saves it, or each has a
+   * name of its own. The last one saved counts; it is on disk when the promise settles.
+   */
+  save(name: string, value: unknown): Promise<void>
+  /** The last value of that name, of this epoch, else of those and of the attempts before; undefined when there is none. */
+  load<T>(name: string): Promise<T | undefined>
 }
 
 export interface KeyValue {

@@ -6,6 +6,7 @@ export const gangCodes = {
   E_GANG_APART: 'members cannot reach each other at any address; the message names who, from whom, and what was tried',
   E_GANG_BOOTSTRAP: 'an agent was not told on its stdin which gang it belongs to',
   E_GANG_CHANNEL: 'a body listens twice on one channel',
+  E_GANG_CHECKPOINT: 'a checkpoint was given a name that it cannot have',
   E_GANG_COLLECT: 'the files of a directory could not be collected as an artifact',
   E_GANG_COLLECTIVE_MISMATCH: 'members called different collectives, or one ended without calling it',
   E_GANG_COLLECTIVE_TIMEOUT: 'a collective waited too long; the message names for whom',

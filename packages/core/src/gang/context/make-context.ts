@@ -4,6 +4,7 @@ import type { Roster } from '../../current/roster.js'
 import { keys } from '../../datastore/records.js'
 import type { Json } from '../../flow/values.js'
 import type { GangContext, GangPort } from '../../plugin/contract.js'
+import { checkpoints } from './checkpoints.js'
 import { collectDirectory } from './collect.js'
 import { collectives, keyValue } from './collectives.js'
 import { call, checkNode, type Link, nodeList, timeoutOf } from './link.js'
@@ -46,6 +47,7 @@ export function makeContext(request: ContextRequest): GangContext {
     isControl: link.node === 0,
     ...collectives(link),
     kv: keyValue(link),
+    checkpoint: checkpoints(datastore, address, roster.epoch),
     ...processes(link),
     ...streams(link),
     ...shell(link),
