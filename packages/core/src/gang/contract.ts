@@ -113,6 +113,8 @@ export interface Allocation {
 export interface Member {
   readonly memberId: string
   readonly host: string
+  /** Its agent hangs below a keeper of its host, not the run's: `keeperLost` is then that host's loss. */
+  readonly elsewhere?: boolean
   readonly agentExited: Promise<ProcessExit>
   /**
    * After its end: the directory on this machine with the spools of its processes that it had not stored, brought from

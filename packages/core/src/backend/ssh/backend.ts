@@ -1,14 +1,13 @@
 import pLimit from 'p-limit'
-import { isLoopback } from '../../discovery/own-addresses.js'
 import { GangflowError } from '../../errors/base.js'
-import { encodeBootstrap } from '../../gang/agent/bootstrap.js'
-import type { Allocation, BackendNotes, Bootstrap, GangBackend, MemberBootstrap } from '../../gang/contract.js'
-import { fetchSpools } from './fetch-spools.js'
+import type { Allocation, BackendNotes, Bootstrap, GangBackend } from '../../gang/contract.js'
 import { type OpenHost, openHost } from './host.js'
 import type { HostSpec } from './hosts.js'
-import { SshMember, undoOn } from './member.js'
-import { planSsh, type SshHostPlan, type SshMemberPlan, type SshPlan } from './plan.js'
+import type { SshMember, SshPlace } from './member.js'
+import { planSsh, type SshHostPlan, type SshPlan } from './plan.js'
+import { replaceOverSsh } from './replace.js'
 import type { SshWay } from './ssh-argv.js'
+import { startMember } from './start-member.js'
 
 export interface SshBackendOptions {
   readonly hosts: readonly HostSpec[]
@@ -51,9 +50,13 @@ async function startOverSsh(
   // The first host that cannot be had ends the waiting for the others.
   const failed = new AbortController()
   const either = AbortSignal.any([signal, failed.signal])
-  const openOne = async (hostPlan: SshHostPlan) => {
-    either.throwIfAborted()
-    const alone = plan.hosts.length === 1
+  const common = { bootstrap, way: options.way, alone: plan.hosts.length === 1 && plan.spares === undefined }
+  const start = async (place: SshPlace) => {
+    const member = await startMember(place, common)
+    members.push(member)
+    return member
+  }
+  const open = async (hostPlan: SshHostPlan, until: AbortSignal) => {
     const host = await openHost(
       {
         plan: hostPlan,
@@ -65,12 +68,16 @@ async function startOverSsh(
         leaseMs: launcher + linger,
         graceMs: stopGrace,
       },
-      either,
+      until,
     )
     hosts.push(host)
+    return host
+  }
+  const openOne = async (hostPlan: SshHostPlan) => {
+    either.throwIfAborted()
+    const host = await open(hostPlan, either)
     opened.add(hostPlan.host)
-    for (const member of hostPlan.members)
-      members.push(await startMember(host, hostPlan, member, { bootstrap, way: options.way, alone }))
+    for (const member of hostPlan.members) await start({ host, plan: hostPlan, member })
   }
   try {
     const tried = await Promise.allSettled(
@@ -82,7 +89,13 @@ async function startOverSsh(
       ),
     )
     if (tried.some(({ status }) => status === 'rejected')) throw failed.signal.reason
-    return { members, release }
+    const spares = [...(plan.spares ?? [])]
+    const answerMs = bootstrap.timeouts.lease
+    return {
+      members: [...members],
+      release,
+      replace: (lost, as, until) => replaceOverSsh(lost as SshMember, as, { spares, answerMs, open, start }, until),
+    }
   } catch (error) {
     await release()
     if (!signal.aborted || (signal.reason as Error | undefined)?.name !== 'TimeoutError') throw error
@@ -91,59 +104,5 @@ async function startOverSsh(
       { code: 'E_GANG_PROVISION_TIMEOUT', what: `waited for: ${slow.join(', ') || 'its agents'}` },
       { cause: error },
     )
-  }
-}
-
-async function startMember(
-  host: OpenHost,
-  plan: SshHostPlan,
-  member: SshMemberPlan,
-  { bootstrap, way, alone }: { bootstrap: Bootstrap; way: SshWay; alone: boolean },
-): Promise<SshMember> {
-  const { keeper, facts, programs } = host
-  const told = memberBootstrap(host, plan, member, alone)
-  const env = { ...facts.env, ...member.env, GANGFLOW_KEEPER: programs.keeper }
-  const agent = await keeper.spawn({
-    name: `agent-${member.memberId}`,
-    argv: [programs.node, programs.agent, programs.compiled],
-    env,
-    cwd: '/',
-    stdin: encodeBootstrap({ ...bootstrap, rendezvous: host.rendezvous }, told),
-    spool: told.spool,
-    onOwnerGone: { lingerMs: bootstrap.timeouts.linger },
-    strays: 'end',
-  })
-  return new SshMember(member.memberId, plan.host, agent, {
-    undo: () => undoOn(host, member.memberId, env),
-    spools: () => fetchSpools(host, plan, way, told.spool),
-  })
-}
-
-/** What the backend decides for a member; what nobody said is the host's, shared among its members. */
-function memberBootstrap(
-  { facts, places }: OpenHost,
-  plan: SshHostPlan,
-  member: SshMemberPlan,
-  alone: boolean,
-): MemberBootstrap {
-  const { address } = facts
-  // A host that this machine reaches by its loopback is this machine: other hosts do not reach it there.
-  const known = address !== undefined && (alone || !isLoopback(address)) ? [address] : []
-  const index = plan.members.indexOf(member)
-  const before = plan.members.slice(0, index).reduce((sum, one) => sum + gpusOf(one), 0)
-  return {
-    memberId: member.memberId,
-    host: plan.host,
-    addresses: known,
-    slots: member.slots ?? Math.max(1, Math.floor(facts.cpus / plan.members.length)),
-    gpus: facts.gpus.slice(before, before + gpusOf(member)),
-    directory: `${places.run}/${member.memberId}`,
-    temp: `${places.temp}/${places.run.split('/').at(-1)}-${member.memberId}`,
-    spool: `${places.spool}/${member.memberId}`,
-    endsKeeper: true,
-    cache: `${facts.work}/store`,
-  }
-  function gpusOf(one: SshMemberPlan): number {
-    return one.gpus ?? Math.floor(facts.gpus.length / plan.members.length)
   }
 }

@@ -3,11 +3,19 @@ import { GangflowError } from '../../errors/base.js'
 import type { Member } from '../../gang/contract.js'
 import type { KeptProcess } from '../../process/contract.js'
 import type { OpenHost } from './host.js'
+import type { SshHostPlan, SshMemberPlan } from './plan.js'
 
 /** Milliseconds that a host has for the word that a member's agent has ended: one that is cut off never gives it. */
 const REACH_MS = 4_000
 /** And for performing what the member had declared. */
 const UNDO_MS = 20_000
+
+/** One place for a member: a host and what it is given of it. */
+export interface SshPlace {
+  readonly host: OpenHost
+  readonly plan: SshHostPlan
+  readonly member: SshMemberPlan
+}
 
 /** What is done on the host once a member's agent has ended. */
 export interface AfterMember {
@@ -20,16 +28,20 @@ export interface AfterMember {
 export class SshMember implements Member {
   readonly memberId: string
   readonly host: string
+  readonly elsewhere = true
   readonly agentExited: Member['agentExited']
+  /** Where it was started, and as what. */
+  readonly place: SshPlace
   readonly #feed = new LineFeed(() => {})
   readonly #agent: KeptProcess
   readonly #after: AfterMember
   #reaped: Promise<void> | undefined
   #unreached = false
 
-  constructor(memberId: string, host: string, agent: KeptProcess, after: AfterMember) {
-    this.memberId = memberId
-    this.host = host
+  constructor(place: SshPlace, agent: KeptProcess, after: AfterMember) {
+    this.place = place
+    this.memberId = place.member.memberId
+    this.host = place.plan.host
     this.#agent = agent
     this.#after = after
     this.agentExited = agent.exited
@@ -80,6 +92,10 @@ const unreached = (host: string): GangflowError =>
     host,
   })
 
+/** A member's directory for temporary files. */
+export const tempOf = ({ places }: Pick<OpenHost, 'places'>, member: string): string =>
+  `${places.temp}/${places.run.split('/').at(-1)}-${member}`
+
 /** Performs on the host what the member has declared by `atEnd` and its agent could not; mostly there is nothing. */
 export async function undoOn(host: OpenHost, member: string, env: Readonly<Record<string, string>>) {
   const { places, programs, keeper } = host
@@ -89,8 +105,10 @@ export async function undoOn(host: OpenHost, member: string, env: Readonly<Recor
     argv: [
       'sh',
       '-c',
-      '[ ! -s "$5/undo.jsonl" ] || exec "$@"',
+      // Its temporary files an agent removes itself, if it can.
+      'temp=$1; shift; [ ! -s "$5/undo.jsonl" ] || "$@"; rm -rf "$temp" "$5"',
       'sh',
+      tempOf(host, member),
       programs.node,
       programs.agent,
       programs.compiled,

@@ -1,5 +1,6 @@
 import { GangflowError } from '../../errors/base.js'
 import type { GangRequest } from '../../gang/contract.js'
+import { elasticOf } from '../../gang/elastic.js'
 import { type HostSpec, hostKeyOf } from './hosts.js'
 import { type SshWay, sshArgv } from './ssh-argv.js'
 
@@ -21,6 +22,8 @@ export interface SshMemberPlan {
 export interface SshPlan {
   readonly backend: 'ssh'
   readonly hosts: readonly SshHostPlan[]
+  /** Hosts for members that are lost, where the step goes on after a loss: those that were given beyond its size. */
+  readonly spares?: readonly SshHostPlan[]
 }
 
 /** The request as it is performed and as `--dry-run` prints it. Pure: member i on the i-th host of the list. */
@@ -49,8 +52,16 @@ export function planSsh(request: GangRequest, hosts: readonly HostSpec[], way: S
       env: spec.python === undefined ? {} : { GANGFLOW_PYTHON: spec.python },
     })
   }
+  const planned = (spec: HostSpec, members: readonly SshMemberPlan[]) => ({
+    ...spec,
+    argv: sshArgv(spec, way),
+    members,
+  })
+  const further = new Map(hosts.slice(size).map((spec) => [hostKeyOf(spec), spec]))
+  const spares = [...further].flatMap(([key, spec]) => (groups.has(key) ? [] : [planned(spec, [])]))
   return {
     backend: 'ssh',
-    hosts: [...groups.values()].map(({ spec, members }) => ({ ...spec, argv: sshArgv(spec, way), members })),
+    hosts: [...groups.values()].map(({ spec, members }) => planned(spec, members)),
+    ...(elasticOf(step, size) && spares.length > 0 ? { spares } : {}),
   }
 }

@@ -105,12 +105,16 @@ export async function commitVerdict(
  * Stores what the member's processes said last, where it could not do that itself. False where the backend cannot see
  * that; true also when there was nothing.
  */
-export async function recoverLogs(gang: OwnedGang, member: OwnedMember): Promise<boolean> {
+export async function recoverLogs(
+  gang: OwnedGang,
+  member: OwnedMember,
+  epoch = Math.max(1, gang.epoch),
+): Promise<boolean> {
   if (!member.backed.spools) return false
   const spools = await member.backed.spools()
   if (spools === undefined) return true
   const { datastore, request } = gang.attempt
-  const node = { address: request.address, epoch: Math.max(1, gang.epoch), node: member.node }
+  const node = { address: request.address, epoch, node: member.node }
   await commitSpoolDirectory(datastore, node, spools)
   await rm(spools, { recursive: true, force: true })
   return true
@@ -123,6 +127,7 @@ export async function recoverLogs(gang: OwnedGang, member: OwnedMember): Promise
 export async function dismiss(gang: OwnedGang): Promise<string[]> {
   const { linger } = gang.timeouts
   const complaints: string[] = []
+  await within(Promise.all(gang.parting), linger)
   await Promise.all(
     gang.ordered.map(async (member) => {
       member.released = true

@@ -23,6 +23,8 @@ export class OwnedGang {
   forming = false
   /** Ids of members that were given up. */
   readonly former = new Set<string>()
+  /** What is still brought of them, or ended on their hosts. */
+  readonly parting: Promise<void>[] = []
   /** What was lost, epoch by epoch. */
   readonly losses: EpochLosses[] = []
   readonly arbiter: Arbiter

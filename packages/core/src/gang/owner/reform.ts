@@ -8,6 +8,7 @@ import { reap, recoverLogs, type Stopped } from './ending.js'
 import type { OwnedGang } from './gang.js'
 import { OwnedMember } from './members.js'
 import { adopt } from './take-in.js'
+import { within } from './within.js'
 
 /**
  * After a stop: when the step would go on after such a loss, parts with the lost, readies the survivors for the next
@@ -99,10 +100,19 @@ async function renew(gang: OwnedGang, member: OwnedMember): Promise<OwnedMember[
 
 /** Ends whatever is left of a lost member, and keeps what it said last. */
 async function part(gang: OwnedGang, member: OwnedMember): Promise<void> {
-  await reap(member)
-  await recoverLogs(gang, member).catch((error: unknown) =>
-    say(gang, `the last output of node ${member.node} (${member.host}) may be missing: ${messageOf(error)}`),
+  const epoch = Math.max(1, gang.epoch)
+  const reaping = reap(member)
+  gang.parting.push(
+    reaping
+      .then(() => recoverLogs(gang, member, epoch))
+      .then(
+        () => {},
+        (error: unknown) =>
+          say(gang, `the last output of node ${member.node} (${member.host}) may be missing: ${messageOf(error)}`),
+      ),
   )
+  // Its host may be out of reach: the others wait no longer for it than for a sign of life.
+  await within(reaping, gang.timeouts.lease)
   gang.state(member, 'gone')
   gang.members.delete(member.memberId)
   gang.former.add(member.memberId)

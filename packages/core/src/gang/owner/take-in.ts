@@ -58,8 +58,16 @@ export function adopt(gang: OwnedGang, member: OwnedMember, node: number): void 
 function watchAgent(gang: OwnedGang, member: OwnedMember): void {
   void member.backed.agentExited.then(({ code, signal, at, keeperLost }) => {
     member.gone = true
-    if (keeperLost) gang.loseKeeper(at)
-    else gang.lose(member, { at, code: 'E_GANG_AGENT_LOST', exitCode: code, signal })
+    if (!keeperLost) gang.lose(member, { at, code: 'E_GANG_AGENT_LOST', exitCode: code, signal })
+    else if (!member.backed.elsewhere) gang.loseKeeper(at)
+    else {
+      gang.lose(member, {
+        at,
+        code: 'E_GANG_MEMBER_LOST',
+        summary: `node ${member.node} (${member.host}) was lost: the connection to its host ended, and with it all that ran there`,
+        fix: 'see whether the host is up and reachable',
+      })
+    }
     gang.progressed()
   })
 }

@@ -1,0 +1,68 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startHosts, type TestHosts } from '../../hosts/index.js'
+import { slack, sleep, until } from '../../support/gang.js'
+import { leftOn, onHosts, SshProject } from '../../support/ssh-project.js'
+
+let hosts: TestHosts
+let project: SshProject
+
+beforeAll(async () => {
+  hosts = await startHosts({ count: 4, hide: [process.execPath] })
+  project = new SshProject({
+    'elastic.ts': `
+import { hostname } from 'node:os'
+import { FlowSpec, step, current, parallel, type Inputs } from '@gangflow/core'
+export default class Elastic extends FlowSpec {
+  out!: unknown
+  outs!: unknown[]
+  @step start() { this.next(this.work, { numParallel: 3 }) }
+  @parallel({ minNodes: 2, maxRestarts: 2 }) @step async work() {
+    const p = current.parallel
+    this.out = await p.allGather(hostname())
+    console.log('epoch', p.epoch, 'node', p.nodeIndex, 'on', hostname())
+    if (p.epoch < Number(process.env.LAST ?? 2)) await new Promise((done) => setTimeout(done, 600_000))
+    this.next(this.join)
+  }
+  @step join(inputs: Inputs<Elastic, 'work'>) { this.outs = inputs.map((one) => one.out); this.next(this.end) }
+  @step end() {}
+}`,
+  })
+})
+afterAll(async () => {
+  project?.remove()
+  await hosts?.down()
+})
+
+const start = (names: readonly string[], last = 2) =>
+  project.start(['run', 'elastic.ts', '--env', `LAST=${last}`, ...onHosts(hosts, names)])
+const said = (text: string, epoch: number) => text.split('\n').filter((line) => line.includes(`epoch ${epoch} node`))
+
+describe('a gang on hosts that may be formed again', () => {
+  it('puts another agent on the same host, and the rest of its members at their places', async () => {
+    const names = hosts.names.slice(0, 3)
+    const run = start(names)
+    await until(() => said(run.text(), 1).length === 3, 'epoch 1', 60_000 * slack)
+    await hosts.host(names[0]!).must(['sh', '-c', "kill -9 $(pgrep -f '[a]gent.cjs')"])
+    const { code, out } = await run.ended
+    expect(code, out).toBe(0)
+    expect(said(out, 2).length, out).toBe(3)
+    expect(await leftOn(hosts)).toEqual([])
+  })
+
+  it('takes a spare host for one that is cut off', async () => {
+    const run = start(hosts.names)
+    await until(() => said(run.text(), 1).length === 3, 'epoch 1', 60_000 * slack)
+    // Until the members know each other's signs of life, one that is cut off has to wait for the launcher's.
+    await sleep(3_000)
+    const victim = hosts.host(hosts.names[1]!)
+    await victim.cable('down')
+    const { code, out } = await run.ended
+    expect(code, out).toBe(0)
+    expect(
+      said(out, 2).some((line) => line.includes(hosts.names[3]!)),
+      out,
+    ).toBe(true)
+    // Cut off from its gang, it has ended what ran on it.
+    await expect.poll(() => leftOn(hosts), { timeout: 20_000 * slack, interval: 500 }).toEqual([])
+  })
+})
