@@ -36,11 +36,10 @@ const libraries = {
     const pool = new Piscina({ filename: file, minThreads: workers, maxThreads: workers })
     return {
       map: (items, { fn, move: moves }) =>
-        Promise.all(items.map((item) => pool.run(moves ? move({ item: move(item), moves }) : item, run(fn, moves)))),
+        Promise.all(
+          items.map((item) => (moves ? pool.run(move(item), { name: `${fn}Moved` }) : pool.run(item, { name: fn }))),
+        ),
       end: () => pool.destroy(),
-    }
-    function run(fn, moves) {
-      return moves ? { name: `${fn}Moved`, transferList: undefined } : { name: fn }
     }
   },
   async tinypool() {

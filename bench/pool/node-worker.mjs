@@ -5,4 +5,4 @@ import { firstOf } from './tasks.mjs'
 export * from './tasks.mjs'
 
 const { move } = createRequire(new URL('../.peers/', import.meta.url))('piscina')
-export const firstOfMoved = ({ item }) => move(firstOf(item))
+export const firstOfMoved = (array) => move(firstOf(array))

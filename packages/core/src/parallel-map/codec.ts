@@ -20,6 +20,8 @@ interface View {
   readonly buffer: ArrayBufferLike
   readonly at: number
   readonly length: number
+  /** A copy that packing made. */
+  readonly own?: boolean
 }
 
 const widest = 64
@@ -27,9 +29,16 @@ const widest = 64
 const leastRows = 8
 /** Moving a buffer costs what copying about so many bytes does. */
 const leastMoved = 8192
+const leastCopied = 1 << 16
+
+/**
+ * Large buffers are copied once and the copy is moved: cloning copies them twice, into the message and out of it.
+ * `keeps` says that a buffer is to travel itself.
+ */
+type Keeps = (buffer: ArrayBufferLike) => boolean
 
 /** Packs values as `none` (all undefined), numbers, vectors of one width, records of one shape, or as they are. */
-export function pack(values: readonly unknown[]): Packed {
+export function pack(values: readonly unknown[], keeps: Keeps = () => false): Packed {
   const first = values[0]
   if (first === undefined) return packNone(values)
   if (values.length >= leastRows && typeof first === 'number') return packNumbers(values) ?? { k: 'values', v: values }
@@ -37,7 +46,7 @@ export function pack(values: readonly unknown[]): Packed {
     if (Array.isArray(first)) return packVectors(values, first.length) ?? { k: 'values', v: values }
     if (isRecord(first)) return packRecords(values, Object.keys(first)) ?? { k: 'values', v: values }
   }
-  return ArrayBuffer.isView(first) ? packViews(values) : { k: 'values', v: values }
+  return ArrayBuffer.isView(first) ? packViews(values, keeps) : { k: 'values', v: values }
 }
 
 /** The values of a packed row, in order. */
@@ -106,13 +115,15 @@ function packRecords(values: readonly unknown[], keys: readonly string[]): Packe
     if (column !== keys.length) return undefined
     read(value, row, columns)
   }
-  return { k: 'columns', n: values.length, keys, columns: columns.map(pack) }
+  return { k: 'columns', n: values.length, keys, columns: columns.map((column) => pack(column)) }
 }
 
 /** Buffers that packing made: they are moved and not copied. */
 export function buffersOfPacked(packed: Packed): ArrayBuffer[] {
   if (packed.k === 'numbers' || packed.k === 'vectors')
     return packed.d.byteLength < leastMoved ? [] : [packed.d.buffer as ArrayBuffer]
+  if (packed.k === 'views')
+    return packed.v.flatMap((one) => ('own' in one && one.own ? [one.buffer as ArrayBuffer] : []))
   return packed.k === 'columns' ? packed.columns.flatMap(buffersOfPacked) : []
 }
 
@@ -123,15 +134,18 @@ export function isCloned(packed: Packed): boolean {
 }
 
 /** Cloning a view clones all of its buffer: of a part of one, that part is copied; shared memory is never copied. */
-function packViews(values: readonly unknown[]): Packed {
+function packViews(values: readonly unknown[], keeps: Keeps): Packed {
   return {
     k: 'views',
     v: values.map((value) => {
       const parts = partsOf(value)
       if (parts === undefined) return { whole: value }
-      if (parts.buffer instanceof SharedArrayBuffer) return parts
       const view = value as Float64Array
-      return view.byteLength < view.buffer.byteLength ? { whole: view.slice() } : parts
+      if (parts.buffer instanceof SharedArrayBuffer || keeps(parts.buffer)) return parts
+      const isPart = view.byteLength < view.buffer.byteLength
+      if (!isPart && view.byteLength < leastCopied) return parts
+      const bytes = parts.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)
+      return { type: parts.type, buffer: bytes, at: 0, length: parts.length, own: true }
     }),
   }
 }

@@ -20,6 +20,11 @@ export function buffersToMove(values: readonly unknown[], all: boolean): ArrayBu
   return [...found]
 }
 
+/** Whether a buffer is to be moved itself, and not a copy of it. */
+export function isMarked(buffer: ArrayBufferLike): boolean {
+  return any && moved.has(buffer as ArrayBuffer)
+}
+
 /** Whether any of these would be empty here once sent. */
 export function isMoved(values: readonly unknown[]): boolean {
   return any && buffersToMove(values, false).length > 0

@@ -55,6 +55,11 @@ describe('how rows of values travel', () => {
     const part = new Float64Array(1000).subarray(3, 5)
     const [view] = travelled([part]) as [Float64Array]
     expect([view.length, view.buffer.byteLength]).toEqual([2, 16])
+    const large = new Float64Array(10_000).fill(2)
+    const records = Array.from({ length: 10 }, () => ({ large }))
+    expect(travelled([large])).toEqual([large])
+    expect(travelled(records)).toEqual(records)
+    expect(large.length).toBe(10_000)
     const shared = new Int32Array(new SharedArrayBuffer(16), 4, 2)
     const [same] = travelled([shared]) as [Int32Array]
     same[0] = 7

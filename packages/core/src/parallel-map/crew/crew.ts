@@ -3,6 +3,7 @@ import { isCloned, pack, readable } from '../codec.js'
 import { fromWire, ItemError, itemErrorOf } from '../item-error.js'
 import type { Job } from '../job/job.js'
 import type { Chunk } from '../job/source.js'
+import { isMarked } from '../move.js'
 import type { Done, FromWorker, Program } from '../protocol.js'
 import { unsendable } from '../sendable.js'
 import type { Flying } from './flying.js'
@@ -167,7 +168,7 @@ export class Crew {
 
   #send(member: Member, job: Job, chunk: Chunk): void {
     try {
-      const packed = pack(chunk.items)
+      const packed = pack(chunk.items, isMarked)
       const lost = isCloned(packed) ? chunk.items.findIndex((item) => unsendable(item) !== undefined) : -1
       if (lost === -1) member.send(job, chunk, packed)
       else this.#refuse(job, chunk, lost, unsendable(chunk.items[lost])!)

@@ -1,5 +1,5 @@
 import { buffersOfPacked, isCloned, type Packed, pack, readable } from '../codec.js'
-import { buffersToMove } from '../move.js'
+import { buffersToMove, isMarked } from '../move.js'
 import { claimed, type Done, type RunOptions, type ToWorker, type WireError, yielding } from '../protocol.js'
 import { unsendable } from '../sendable.js'
 import type { Link } from './link.js'
@@ -190,9 +190,10 @@ class Batch {
       this.#errors.push([position, toWire(error, 'result')])
       values[index] = undefined
     }
-    let packed = pack(values)
+    const keeps = this.runnable.options.moveResults ? () => true : isMarked
+    let packed = pack(values, keeps)
     try {
-      if (isCloned(packed) && this.#refuseLossy(refuse)) packed = pack(values)
+      if (isCloned(packed) && this.#refuseLossy(refuse)) packed = pack(values, keeps)
       const moved = buffersToMove(values, this.runnable.options.moveResults)
       this.link.post(done(packed), [...buffersOfPacked(packed), ...moved])
     } catch {
