@@ -7,13 +7,13 @@ import { parseArgs } from 'node:util'
 import { hasCertificates, interleave, ratioOf } from './lib/measure.mjs'
 import { metaflowEnv, metaflowPython } from './lib/metaflow.mjs'
 import { relayContestants } from './lib/relay.mjs'
-import { benchHosts, copyContestants, sshContestants } from './lib/ssh.mjs'
+import { benchHosts, copyContestants, shellContestants, sshContestants } from './lib/ssh.mjs'
 import { byHand, figures, torchContestants } from './lib/torch.mjs'
 import { benchPool } from './pool/run.mjs'
 
 const usage = `npm run bench [-- ROW …] [--rounds N] [--json FILE] [--verbose]
 
-Rows: help single chain foreach gang (these five where none is named), relay (1 GB: needs 6 GB in TMPDIR), ssh, copy (four test hosts: root; copy needs 6 GB of memory), torch (needs a Python with torch),
+Rows: help single chain foreach gang (these five where none is named), relay (1 GB: needs 6 GB in TMPDIR), ssh, shell, copy (four test hosts: root; copy needs 6 GB of memory), torch (needs a Python with torch),
       pool [TASK …] (parallelMap beside other pools; installs them into bench/ at first use).
   --rounds N   measured rounds after one to warm up; default 5, or the row's own
   --peers A,B  of the row pool: only these beside gangflow (piscina, 'py multiprocessing', …)
@@ -56,7 +56,7 @@ const store = mkdtempSync(join(tmpdir(), 'gangflow-bench-'))
 process.on('exit', () => rmSync(store, { recursive: true, force: true }))
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130))
 const wanted = new Set(positionals.length > 0 ? positionals : ['help', 'single', 'chain', 'foreach', 'gang'])
-const python = [...wanted].some((row) => !['help', 'torch', 'relay', 'ssh', 'copy'].includes(row))
+const python = [...wanted].some((row) => !['help', 'torch', 'relay', 'ssh', 'copy', 'shell'].includes(row))
   ? metaflowPython()
   : undefined
 
@@ -79,7 +79,7 @@ const peer = (name, file, extra = {}) =>
       ]
 
 const relay = wanted.has('relay') ? await relayContestants(store) : { of: [], end() {} }
-const hosts = wanted.has('ssh') || wanted.has('copy') ? benchHosts() : undefined
+const hosts = ['ssh', 'copy', 'shell'].some((row) => wanted.has(row)) ? benchHosts() : undefined
 const rows = {
   help: {
     title: 'gangflow --help',
@@ -135,6 +135,12 @@ const rows = {
     title: 'gang of four on four hosts over SSH, empty body, the whole run; what it needs is there from the warm-up',
     base: 'ssh, all at once',
     of: wanted.has('ssh') ? sshContestants(hosts, flow) : [],
+  },
+  shell: {
+    title: '`true` on another host of a gang, and 256 MB to its disk (in memory)',
+    base: 'ssh, sshd',
+    of: wanted.has('shell') ? shellContestants(hosts, flow) : [],
+    rounds: 6,
   },
   copy: {
     title: 'a file of 1 GB from one host to three others, on their disks (in memory), digests compared',

@@ -66,3 +66,30 @@ export function copyContestants({ names, config }, flow) {
     },
   ]
 }
+
+/** Contestants of row `shell`: ways to a command on another host of a living gang, all timed by one flow in turns. */
+export function shellContestants({ names, config }, flow) {
+  let samples
+  const measured = () => {
+    if (samples) return samples
+    const { argv } = flow('gangflow', 'shell.ts')
+    const words = [...argv.slice(1), '--hosts', names.join(','), '--ssh-config', config]
+    const out = execFileSync(argv[0], words, { encoding: 'utf8', env: baseEnv, maxBuffer: 1 << 28 })
+    samples = new Map()
+    for (const [, time, name] of out.matchAll(/time (\d+(?:\.\d+)?) (.*)$/gm))
+      samples.set(name.trim(), [...(samples.get(name.trim()) ?? []), Number(time)])
+    return samples
+  }
+  const ways = ['ssh, sshd', 'ssh, the mesh', 'shim', 'scp, sshd', 'scp, the mesh', 'shim, cat']
+  return ways.map((name) => {
+    let round = 0
+    return {
+      name,
+      measure: async () => {
+        const all = measured().get(name)
+        if (!all) throw new Error(`the flow said no time of '${name}'`)
+        return { time: all[round++ % all.length] }
+      },
+    }
+  })
+}

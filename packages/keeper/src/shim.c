@@ -16,6 +16,7 @@ enum { S_START = 1, S_STDIN, S_STDIN_END, S_SIGNAL, A_STDOUT = 16, A_STDERR, A_E
 enum { SUBSYSTEM = 1, SHELL = 2 };
 #define TROUBLE 255  // as ssh has it
 #define PIECE 4096   // what a pipe with any room takes whole
+#define TYPED (1 << 15)  // of input at once: what SSH carries in a packet
 
 static uint8_t out[1 << 18];     // to the agent
 static size_t out_from, out_to;
@@ -150,7 +151,7 @@ static int converse(int agent, bool reads) {
   fcntl(agent, F_SETFL, O_NONBLOCK);
   if (!reads) frame(S_STDIN_END, "", 0);
   for (;;) {
-    bool room = out_to + PIECE + 128 < sizeof out;
+    bool room = out_to + TYPED + 128 < sizeof out;
     bool held = piece_from < piece_to && (in.type == A_STDOUT || in.type == A_STDERR);
     struct pollfd fds[] = {
       {.fd = agent, .events = (short)((held ? 0 : POLLIN) | (out_from < out_to ? POLLOUT : 0))},
@@ -162,7 +163,7 @@ static int converse(int agent, bool reads) {
     if (fds[3].revents) carry_signal(told);
     if (fds[2].revents) show();
     if (fds[1].revents) {
-      static uint8_t typed[PIECE];
+      static uint8_t typed[TYPED];
       ssize_t n = read(0, typed, sizeof typed);
       if (n > 0) frame(S_STDIN, typed, (size_t)n);
       else if (n == 0 || (errno != EINTR && errno != EAGAIN)) reads = false, frame(S_STDIN_END, "", 0);
