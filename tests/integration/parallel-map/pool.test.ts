@@ -43,6 +43,7 @@ describe('a pool', () => {
     const refused = { code: 'E_POOL_INIT', message: expect.stringContaining('RangeError: no model') }
     await expect(pool.warm()).rejects.toMatchObject(refused)
     await expect(pool.map([1], (item) => item)).rejects.toMatchObject(refused)
+    await expect(pool.map([1], (item) => item, { serial: true })).rejects.toMatchObject(refused)
     await pool.close()
   })
 
@@ -129,6 +130,7 @@ describe('a pool', () => {
       await processes.warm()
       await processes.close()
       new WorkerPool(1).map([1], (x) => x)
+      await parallelMap.iter(Array.from({ length: 5000 }), (x) => x).next()
     `)
     expect([stdout.trim(), stderr, status]).toEqual(['[ 1, 2 ] [ 3 ]', '', 0])
   })

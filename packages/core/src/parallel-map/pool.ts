@@ -3,6 +3,7 @@ import { type AnyFunction, checkFunction, mapAll, mapLazily } from './begin-map.
 import { capture } from './capture/capture.js'
 import type { Items, IterOptions, MapFunction, MapOptions, PoolOptions } from './contract.js'
 import { Crew } from './crew/crew.js'
+import { initFailed } from './crew/init-failed.js'
 import { checkNames, type PoolSettings, poolSettings } from './options.js'
 import { mapSerially } from './serial.js'
 import { inWorker } from './worker/in-worker.js'
@@ -180,8 +181,16 @@ export class WorkerPool<S = undefined> {
     fn: AnyFunction,
     options: IterOptions,
   ): Promise<AsyncGenerator<unknown, void, undefined>> {
-    this.#state ??= Promise.resolve(this.#options.init?.({ worker: 0 }) as S)
+    this.#state ??= this.#stateHere()
     return mapSerially(items, fn, options, { worker: 0, state: await this.#state }, options.serial === true)
+  }
+
+  async #stateHere(): Promise<S> {
+    try {
+      return (await this.#options.init?.({ worker: 0 })) as S
+    } catch (cause) {
+      throw initFailed(cause)
+    }
   }
 
   #check(options: IterOptions): void {

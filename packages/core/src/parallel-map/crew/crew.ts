@@ -1,4 +1,4 @@
-import { GangflowError } from '../../errors/base.js'
+import { GangflowError, messageOf } from '../../errors/base.js'
 import { isCloned, pack, readable } from '../codec.js'
 import { fromWire, ItemError, itemErrorOf } from '../item-error.js'
 import type { Job } from '../job/job.js'
@@ -8,6 +8,7 @@ import type { Done, FromWorker, Program } from '../protocol.js'
 import { unsendable } from '../sendable.js'
 import type { Flying } from './flying.js'
 import type { Gone, WorkerEvents, WorkerHandle } from './handle.js'
+import { initFailed } from './init-failed.js'
 import { lossOf, suspectsOf } from './loss.js'
 import { Member, type Sentence } from './member.js'
 import { startProcess } from './process.js'
@@ -53,7 +54,6 @@ export class Crew {
   add(job: Job): void {
     this.jobs.add(job)
     this.warm(Math.min(this.#size, job.source.total ?? this.#size))
-    for (const member of this.members) member.handle.keepAlive(true)
     this.#watch.start()
     this.pump()
     this.settle(job)
@@ -87,10 +87,12 @@ export class Crew {
   /** Resolves when all workers that were asked for can work; rejects with what keeps them from it. */
   async ready(): Promise<void> {
     while ([...this.members].some((member) => !member.ready)) {
-      for (const member of this.members) member.handle.keepAlive(true)
-      await new Promise<void>((resolve, reject) => this.#waiting.add({ resolve, reject }))
+      await new Promise<void>((resolve, reject) => {
+        this.#waiting.add({ resolve, reject })
+        this.#hold()
+      })
     }
-    this.#rest()
+    this.#hold()
   }
 
   #tell(error?: unknown): void {
@@ -126,6 +128,7 @@ export class Crew {
       this.#fill()
     } while (this.#again)
     this.#pumping = false
+    this.#hold()
   }
 
   #fill(): void {
@@ -174,8 +177,7 @@ export class Crew {
       else this.#refuse(job, chunk, lost, unsendable(chunk.items[lost])!)
     } catch (error) {
       const index = chunk.items.findIndex((item) => !clones(item))
-      // Where every item clones by itself, it is the function's captures that do not.
-      if (index === -1) job.fail(error)
+      if (index === -1) job.fail(uncloneable(error))
       else this.#refuse(job, chunk, index, (error as Error).message, error)
     }
     this.settle(job)
@@ -246,7 +248,7 @@ export class Crew {
     const handle: WorkerHandle = start({ worker, heap: this.options.heap }, events)
     member = new Member(worker, handle)
     this.members.add(member)
-    handle.keepAlive(this.jobs.size > 0 || this.#waiting.size > 0)
+    handle.keepAlive(false)
     member.begin(this.options.init)
   }
 
@@ -272,14 +274,7 @@ export class Crew {
   }
 
   #refused(cause: unknown): void {
-    const error = new GangflowError(
-      {
-        code: 'E_POOL_INIT',
-        what: `init failed in a worker: ${cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)}`,
-        fix: 'it runs once in each worker, before any item; what it throws is the cause',
-      },
-      { cause },
-    )
+    const error = initFailed(cause)
     for (const job of this.jobs) this.stop(job, error)
     this.#tell(error)
   }
@@ -362,14 +357,22 @@ export class Crew {
     job.check()
     if (!job.over || !this.jobs.delete(job)) return
     for (const member of this.members) member.drop(job)
-    if (this.jobs.size === 0) this.#rest()
+    if (this.jobs.size === 0) this.#watch.stop()
+    this.#hold()
   }
 
-  /** Without work, workers keep no program alive. */
-  #rest(): void {
-    if (this.jobs.size > 0 || this.#waiting.size > 0) return
-    this.#watch.stop()
-    for (const member of this.members) if (!member.leaving) member.handle.keepAlive(false)
+  /**
+   * Workers keep the program alive while they start for something or have work: not when idle, nor when the reader of
+   * a lazy map does not ask for more.
+   */
+  #hold(): void {
+    const asked = this.jobs.size > 0 || this.#waiting.size > 0
+    const busy = asked && [...this.members].some((member) => !member.ready || member.flying.size > 0)
+    for (const member of this.members) {
+      if (member.leaving || member.held === busy) continue
+      member.held = busy
+      member.handle.keepAlive(busy)
+    }
   }
 
   #gone(member: Member, gone: Gone): void {
@@ -403,6 +406,18 @@ export class Crew {
     if (this.jobs.size > 0 || this.#waiting.size > 0) this.warm(this.#wanted)
     this.pump()
   }
+}
+
+/** Every item clones by itself: it is something captured that does not. */
+function uncloneable(cause: unknown): GangflowError {
+  return new GangflowError(
+    {
+      code: 'E_MAP_CAPTURE',
+      what: `something that the function uses cannot be sent to a worker: ${messageOf(cause)}`,
+      fix: "open it inside the function or in the pool's `init`",
+    },
+    { cause },
+  )
 }
 
 function clones(item: unknown): boolean {

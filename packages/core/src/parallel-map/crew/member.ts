@@ -17,6 +17,8 @@ export class Member {
   ready = false
   /** Takes no more work. */
   leaving = false
+  /** Keeps the program alive. */
+  held = false
   sentence: Sentence | undefined
   readonly flying = new Map<number, Flying>()
   readonly #programs = new Set<number>()

@@ -22,7 +22,8 @@ export class Watch {
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => this.#look(), period)
+    // Workers with work keep the program alive, and nothing else here does.
+    this.#timer ??= setInterval(() => this.#look(), period).unref()
   }
 
   stop(): void {
