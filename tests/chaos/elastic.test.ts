@@ -63,9 +63,12 @@ async function epochOf(gang: RunningGang, epoch: number, nodes: number): Promise
       return at?.epoch === epoch ? [at] : []
     })
   let over: object | undefined
-  void gang.outcome.then((outcome) => {
-    over = outcome
-  })
+  gang.outcome.then(
+    (outcome) => {
+      over = outcome
+    },
+    () => {},
+  )
   await until(() => said().length === nodes || over !== undefined, `${nodes} nodes in epoch ${epoch}`, 20_000 * slack)
   if (said().length < nodes) throw new Error(`${JSON.stringify(over, null, 1)}\n${gang.text().join('\n')}`)
   return said().sort((a, b) => a.node - b.node)
@@ -216,6 +219,27 @@ describe('a gang that lost a member', () => {
     await gang.ended
     expect(cancelled).toMatchObject({ cause: 'cancelled', code: 'E_GANG_STOPPED' })
     nothingLeft(gang, first)
+  })
+
+  it('is ended under its latest epoch by its members when the launcher and the control die', async () => {
+    const gang = await startGang(elastic('{ minNodes: 2 }', 9))
+    const first = await epochOf(gang, 1, 4)
+    kill(first[1]!)
+    const second = await epochOf(gang, 2, 4)
+    const left = second.map(processesOfNode)
+    gang.child.kill('SIGKILL')
+    process.kill(left[0]!.agent, 'SIGKILL')
+    await gang.ended
+    await until(() => left.every(({ body, keeper, agent }) => ![body, keeper, agent].some(alive)), 'all have ended')
+    const last = (await heads(gang)).at(-1)
+    expect(last).toMatchObject({ kind: 'end', epoch: 2 })
+    expect(second[0]!.ids.slice(1)).toContain(last!.by)
+    const store = await openDatastore(join(gang.folder, '.gangflow'))
+    const address = { flow: 'Gang', run: gang.run, step: 'multi', task: '2', attempt: 0 }
+    expect(await store.readRecord(keys.attemptFailed(address))).toMatchObject({
+      verdict: { code: 'E_GANG_LAUNCHER_LOST', author: 'member' },
+    })
+    await store.close()
   })
 
   it('gives up a stopped agent that wakes too late: what it does is nothing', async () => {

@@ -9,6 +9,7 @@ export type { GangflowConfig } from './composition/options.js'
 export { resume, run } from './composition/public.js'
 export { type Current, type CurrentBase, current } from './current/current.js'
 export type { Roster, RosterEntry } from './current/roster.js'
+export type { EpochOpening } from './datastore/records.js'
 export { decorate } from './decorators/decorate.js'
 export type { GangTimeoutOptions } from './decorators/gang-timeouts.js'
 export {
@@ -36,6 +37,7 @@ export type { Artifacts, ForeachOptions, Inputs, MergeOptions, StepFunction, Ste
 export type { ArtifactCodec, Json } from './flow/values.js'
 export type {
   CallOptions,
+  Checkpoints,
   Command,
   CommandResult,
   CurrentNamespaces,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Client } from '../../../packages/core/src/index.js'
 import { startHosts, type TestHosts } from '../../hosts/index.js'
 import { slack, sleep, until } from '../../support/gang.js'
 import { leftOn, onHosts, SshProject } from '../../support/ssh-project.js'
@@ -46,6 +47,13 @@ describe('a gang on hosts that may be formed again', () => {
     const { code, out } = await run.ended
     expect(code, out).toBe(0)
     expect(said(out, 2).length, out).toBe(3)
+    const [run1] = await new Client(project.store).runs('Elastic')
+    const epochs = await run1!.step('work').task().attempts().at(-1)!.epochs()
+    expect(epochs.map(({ members }) => members)).toEqual([
+      ['m0', 'm1', 'm2'],
+      ['m0.1', 'm1', 'm2'],
+    ])
+    expect(epochs[1]!.lost![0]!.summary).toMatch(/the agent on node 0/)
     expect(await leftOn(hosts)).toEqual([])
   })
 

@@ -3,6 +3,8 @@ import {
   type AttemptFailedRecord,
   type AttemptRecord,
   type DoneRecord,
+  type EpochHead,
+  type EpochOpening,
   keys,
   type NodeRecord,
   type RunStatus,
@@ -76,6 +78,16 @@ export class Attempt<F = Record<string, unknown>> {
       }
     }
     return nodes
+  }
+
+  /** How a gang was formed, and formed again: each epoch with its members in node order and the losses that it came after. */
+  async epochs(): Promise<readonly EpochOpening[]> {
+    const found: EpochOpening[] = []
+    for (let version = 1; ; version += 1) {
+      const head = (await this.#view.store.readRecord(keys.epochHead(this.#address, version))) as unknown
+      if (head === undefined || (head as EpochHead).kind === 'end') return found
+      found.push(head as EpochOpening)
+    }
   }
 
   /** What plugins performed (argv, environment and so on), by node and name. */

@@ -1,6 +1,7 @@
 import type { ErrorFacts } from '../errors/base.js'
-import type { Verdict } from '../errors/verdict.js'
+import type { Casualty, Verdict } from '../errors/verdict.js'
 import type { FlowDescription } from '../flow/description.js'
+import type { Json } from '../flow/values.js'
 import type { ArtifactRef, BlobRef } from './contract.js'
 
 /**
@@ -15,7 +16,7 @@ import type { ArtifactRef, BlobRef } from './contract.js'
  *   flows/FLOW/RUN/tasks/STEP/TASK/spec                         TaskRecord, created when scheduled
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/start             AttemptRecord
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/failed            AttemptFailedRecord, create-if-absent
- *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/head     a gang's epoch E, or its end under E-1; create-if-absent
+ *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/head     EpochHead: a gang's epoch E, or its end under E-1; create-if-absent
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/beat     the control's lease, where no owner watches
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/checkpoints/NAME  { blob }, replaced by the next of that epoch
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/nodes/N  NodeRecord, one per member that ran a body
@@ -138,6 +139,54 @@ export interface NodeRecord {
   readonly memberId?: string
   readonly control: boolean
   readonly artifacts: ArtifactTable
+}
+
+/**
+ * What follows an epoch: the next one, or the end of the gang. Under each version's name there is one, created by
+ * whoever was first and never changed: so whoever acts for an epoch that has been followed is too late, whenever it
+ * wakes up (D3).
+ */
+export type EpochHead = EpochOpening | EpochEnd
+
+/** An epoch; its number is its version's. */
+export interface EpochOpening {
+  readonly kind: 'open'
+  /** Counts from 1 through all formations of the attempt, restarts of the scheduler included. */
+  readonly epoch: number
+  /** The scheduler's restart count (requeues); 0 where there is none. Never falls from epoch to epoch. */
+  readonly restart: number
+  /** Member id of the control: the lowest of `members`. */
+  readonly control: string
+  /** In node order. */
+  readonly members: readonly string[]
+  /** Hosts of the members, in the same order. */
+  readonly hosts?: readonly string[]
+  /** Who opened it: a member id, or `launcher`. */
+  readonly by: string
+  /** Why the epoch before ended: those that were lost, the first cause first. */
+  readonly lost?: readonly EpochLoss[]
+  /** Drawn for it: tells it from another's of the same facts. */
+  readonly id: string
+  /** Milliseconds since 1970 of the opener's clock: for display only. */
+  readonly at: number
+}
+
+/** One loss that a new epoch was formed after. */
+export interface EpochLoss {
+  readonly summary: string
+  readonly casualty: Casualty
+}
+
+/** The end of the gang under the epoch before this version. */
+export interface EpochEnd {
+  readonly kind: 'end'
+  /** The epoch that was current; its version is one higher. */
+  readonly epoch: number
+  readonly by: string
+  /** What the end commits. Who finds an end without its record stores it: whoever won may have died before it did. */
+  readonly record?: { readonly key: string; readonly value: Json }
+  readonly id: string
+  readonly at: number
 }
 
 export interface DoneRecord {

@@ -133,7 +133,9 @@ export interface GangTimeouts {
 }
 
 export interface GangOptions {
+  /** Members with which the gang is formed again after a loss. Default, with `maxRestarts`: all of them. */
   readonly minNodes?: number
+  /** How often it is formed again in one attempt. Default, with `minNodes`: 3. */
   readonly maxRestarts?: number
   readonly timeouts?: Partial<GangTimeouts>
 }

@@ -70,6 +70,25 @@ describe('who knocks at the rendezvous', () => {
     })
   })
 
+  it('is let in as a replacement for the next epoch, and as a survivor that has not heard of it yet', () => {
+    const fresh = new OwnedMember(backed())
+    fresh.since = 1
+    const former = new Set(['m0'])
+    const to = (epoch: number) => ({ members: new Map([['m1', fresh]]), former, epoch: () => epoch })
+    expect(refusal(to(1), hello)).toBeUndefined()
+    expect(refusal(to(2), hello)).toMatchObject({ code: 'E_GANG_LATE' })
+    fresh.joining = {} as never
+    expect(refusal(to(2), hello)).toBeUndefined()
+    fresh.formed = 2
+    expect(refusal(to(3), { ...hello, epoch: 2 })).toBeUndefined()
+    expect(refusal(to(3), { ...hello, epoch: 1 })).toMatchObject({ code: 'E_GANG_EPOCH' })
+    // One that was given up is told so.
+    expect(refusal(to(2), { ...hello, member: 'm0', epoch: 1 })).toMatchObject({
+      code: 'E_GANG_EPOCH',
+      what: expect.stringMatching(/given up after epoch 1; epoch 2 is current/),
+    })
+  })
+
   it('is refused while the one that it says to be is here', () => {
     known.lease = { isClosed: false } as never
     expect(refusal(at(0), hello)).toMatchObject({ code: 'E_GANG_DUPLICATE' })

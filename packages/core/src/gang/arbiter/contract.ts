@@ -1,53 +1,11 @@
-import type { Casualty } from '../../errors/verdict.js'
-import type { Json } from '../../flow/values.js'
+import type {
+  EpochEnd as Ended,
+  EpochHead as Head,
+  EpochLoss as Lost,
+  EpochOpening as Opening,
+} from '../../datastore/records.js'
 
-/**
- * What follows an epoch: the next one, or the end of the gang. Under each version's name there is one, created by
- * whoever was first and never changed: so whoever acts for an epoch that has been followed is too late, whenever it
- * wakes up (D3).
- */
-export type Head = Opening | Ended
-
-/** An epoch; its number is its version's. */
-export interface Opening {
-  readonly kind: 'open'
-  /** Counts from 1 through all formations of the attempt, restarts of the scheduler included. */
-  readonly epoch: number
-  /** The scheduler's restart count (requeues); 0 where there is none. Never falls from epoch to epoch. */
-  readonly restart: number
-  /** Member id of the control: the lowest of `members`. */
-  readonly control: string
-  /** In node order. */
-  readonly members: readonly string[]
-  /** Hosts of the members, in the same order. */
-  readonly hosts?: readonly string[]
-  /** Who opened it: a member id, or `launcher`. */
-  readonly by: string
-  /** Why the epoch before ended: those that were lost, the first cause first. */
-  readonly lost?: readonly Lost[]
-  /** Drawn for it: tells it from another's of the same facts. */
-  readonly id: string
-  /** Milliseconds since 1970 of the opener's clock: for display only. */
-  readonly at: number
-}
-
-/** One loss that a new epoch was formed after. */
-export interface Lost {
-  readonly summary: string
-  readonly casualty: Casualty
-}
-
-/** The end of the gang under the epoch before this version. */
-export interface Ended {
-  readonly kind: 'end'
-  /** The epoch that was current; its version is one higher. */
-  readonly epoch: number
-  readonly by: string
-  /** What the end commits. Who finds an end without its record stores it: whoever won may have died before it did. */
-  readonly record?: { readonly key: string; readonly value: Json }
-  readonly id: string
-  readonly at: number
-}
+export type { Ended, Head, Lost, Opening }
 
 /** Create-if-absent of versions: by a datastore, or by a majority of the last roster. */
 export interface Succession {
