@@ -65,13 +65,14 @@ function parse(text: string, acorn: Parser): { tree: Tree; strict: boolean; sour
     for (const [index, { before, after }] of forms.entries()) {
       const code = before + text + after
       try {
-        const tree = acorn.parse(strict ? `'use strict';${code}` : code, {
+        const tree = acorn.parse(code, {
           ecmaVersion: 'latest',
-          sourceType: 'script',
+          sourceType: strict ? 'module' : 'script',
           // A class' private names and a method's super are looked at by hand.
           allowSuperOutsideMethod: true,
+          checkPrivateFields: false,
         })
-        const offset = (strict ? 13 : 0) + before.length
+        const offset = before.length
         const source = index === 0 ? text : methodSource(text, tree, offset)
         return { tree, strict, source, shift: offset }
       } catch (error) {
