@@ -191,7 +191,9 @@ class MemberAgent {
     // Nobody comes after it to clean up; a log that could not be stored stays where it can be found.
     if (account?.complaints.length === 0) rmSync(member.spool, { recursive: true, force: true })
     // It waits for a launcher that this host may not hear for long; other agents here have their linger.
-    if (member.endsKeeper) process.kill(process.ppid, 'SIGTERM')
+    // Given up by an owner that can tell it so, it leaves the host to those that took its place.
+    const dismissed = loss.kind === 'owner' && loss.ownerLives === true
+    if (member.endsKeeper && !dismissed) process.kill(process.ppid, 'SIGTERM')
     await this.#close(1)
   }
 }
