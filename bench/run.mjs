@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { hasCertificates, interleave, ratioOf } from './lib/measure.mjs'
 import { metaflowEnv, metaflowPython } from './lib/metaflow.mjs'
 import { relayContestants } from './lib/relay.mjs'
+import { benchRendezvous } from './lib/rendezvous.mjs'
 import { benchHosts, copyContestants, shellContestants, sshContestants } from './lib/ssh.mjs'
 import { byHand, figures, torchContestants } from './lib/torch.mjs'
 import { benchPool } from './pool/run.mjs'
@@ -14,6 +15,7 @@ import { benchPool } from './pool/run.mjs'
 const usage = `npm run bench [-- ROW …] [--rounds N] [--json FILE] [--verbose]
 
 Rows: help single chain foreach gang (these five where none is named), relay (1 GB: needs 6 GB in TMPDIR), ssh, shell, copy (four test hosts: root; copy needs 6 GB of memory), torch (needs a Python with torch),
+      rendezvous [SIZE …] (10 to 2,000 members of few processes; GANGFLOW_PYTHON with torch: beside its TCPStore),
       pool [TASK …] (parallelMap beside other pools; installs them into bench/ at first use).
   --rounds N   measured rounds after one to warm up; default 5, or the row's own
   --peers A,B  of the row pool: only these beside gangflow (piscina, 'py multiprocessing', …)
@@ -45,6 +47,15 @@ if (positionals[0] === 'pool') {
     peers: values.peers?.split(','),
     say: values.verbose ? console.error : () => {},
   })
+  if (values.json) writeFileSync(values.json, JSON.stringify(measured, null, 2))
+  process.exit()
+}
+if (positionals[0] === 'rendezvous') {
+  console.log(`${cpus().length} CPUs, Node ${process.version}; all members on this machine`)
+  const sizes = positionals.slice(1).map(Number)
+  if (sizes.some((size) => !(size >= 2))) throw new Error('rendezvous takes numbers of members, from 2')
+  const python = process.env.GANGFLOW_PYTHON
+  const measured = await benchRendezvous({ ...(sizes.length > 0 ? { sizes } : {}), python })
   if (values.json) writeFileSync(values.json, JSON.stringify(measured, null, 2))
   process.exit()
 }

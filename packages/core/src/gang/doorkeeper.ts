@@ -2,7 +2,7 @@ import type { ErrorFacts } from '../errors/base.js'
 import type { Connection, Listener } from './contract.js'
 import { challenge, type Hello } from './handshake.js'
 
-/** Connections that may be in their handshake at once, and how long one may take (D13). */
+/** Connections that may be in their handshake at once (more wait in line), and how long one may take (D13). */
 const PENDING = 256
 const HANDSHAKE_MS = 15_000
 
@@ -20,11 +20,13 @@ export interface DoorkeeperOptions {
 /** Lets in at a listener whoever knows the key and is admitted; until then connections are few and short. */
 export async function keepDoor(listener: Listener, options: DoorkeeperOptions): Promise<void> {
   let pending = 0
+  let leave = () => {}
   for await (const connection of listener) {
-    if (pending >= PENDING) {
-      connection.close()
-      continue
-    }
+    // A large gang joins all at once: who is turned away here would count as lost.
+    while (pending >= PENDING)
+      await new Promise<void>((resolve) => {
+        leave = resolve
+      })
     pending += 1
     const begin = async () => {
       await options.ready?.()
@@ -39,6 +41,7 @@ export async function keepDoor(listener: Listener, options: DoorkeeperOptions): 
       })
       .finally(() => {
         pending -= 1
+        leave()
       })
   }
 }

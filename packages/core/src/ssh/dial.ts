@@ -9,6 +9,8 @@ import type { SshKey } from './keys.js'
 
 /** Milliseconds until the next address is tried beside the one that has not answered (RFC 8305). */
 const STAGGER_MS = 250
+/** More for one that has answered TCP: in a rush its handshake takes long, and others would double the rush. */
+const ANSWERED_MS = 3_000
 /** Between tries at an address whose host turned the connection away before its greeting, as in a flood. */
 const FIRST_RETRY_MS = 40
 const LAST_RETRY_MS = 1_000
@@ -37,6 +39,8 @@ export interface DialOptions {
   readonly signal: AbortSignal
   /** Where it answered last: refused there, it is dead, and no other address is waited for. */
   readonly last?: Candidate | undefined
+  /** Its TCP answers. */
+  readonly answered?: () => void
 }
 
 /** A connection that has authenticated, and the address at which. */
@@ -63,15 +67,19 @@ export async function dial(candidates: readonly Candidate[], options: DialOption
   const signal = AbortSignal.any([options.signal, over.signal])
   const tried: Tried[] = []
   const attempts: Promise<Dialled>[] = []
+  let answered = false
   for (const [index, candidate] of candidates.entries()) {
     // Its turn comes when the one before it has failed, or is late.
     const before = attempts[index - 1]?.then(
       () => {},
       () => {},
     )
-    const attempt = Promise.race([before, turn(index, signal)]).then(() => {
+    const attempt = Promise.race([before, turn(index, signal, () => answered)]).then(() => {
       signal.throwIfAborted()
-      return persist(candidate, { ...options, signal })
+      const tell = () => {
+        answered = true
+      }
+      return persist(candidate, { ...options, signal, answered: tell })
     })
     attempts.push(attempt)
     attempt.then(
@@ -98,8 +106,10 @@ export async function dial(candidates: readonly Candidate[], options: DialOption
   }
 }
 
-async function turn(index: number, signal: AbortSignal): Promise<void> {
-  if (index > 0) await sleep(index * STAGGER_MS, undefined, { signal }).catch(() => {})
+async function turn(index: number, signal: AbortSignal, answered: () => boolean): Promise<void> {
+  const wait = (ms: number) => sleep(ms, undefined, { signal }).catch(() => {})
+  if (index > 0) await wait(index * STAGGER_MS)
+  if (index > 0 && answered()) await wait(ANSWERED_MS)
 }
 
 /** Tries one address again while it only turns connections away unheard. */
@@ -120,7 +130,8 @@ class TurnedAway extends Error {}
 class WrongHost extends Error {}
 class NotLetIn extends Error {}
 
-function once(candidate: Candidate, { memberId, client: key, ident, host, signal }: DialOptions): Promise<Dialled> {
+function once(candidate: Candidate, options: DialOptions): Promise<Dialled> {
+  const { memberId, client: key, ident, host, signal, answered } = options
   return new Promise((resolve, reject) => {
     const socket = connect({ ...candidate, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS })
     const client = new ssh2.Client()
@@ -140,6 +151,7 @@ function once(candidate: Candidate, { memberId, client: key, ident, host, signal
     let connected = false
     socket.once('connect', () => {
       connected = true
+      answered?.()
       client.connect({
         sock: socket,
         username: memberId,

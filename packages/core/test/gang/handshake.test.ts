@@ -36,7 +36,7 @@ async function door(
 
 const hello: Hello = { member: 'm1', purpose: 'lease', epoch: 0 }
 const dial = async (path: string, secret: Uint8Array, at = address) => {
-  const signal = AbortSignal.timeout(5_000)
+  const signal = AbortSignal.timeout(30_000)
   const { stream } = await connectUnix(path, { signal })
   await answer(stream, deriveKey(secret, at, 'join'), hello, signal)
   return stream
@@ -61,6 +61,15 @@ describe('the handshake', () => {
     await expect(dial(path, secret, { ...address, attempt: 1 })).rejects.toMatchObject({ code: 'E_GANG_SECRET' })
     expect(entered).toEqual([])
   })
+
+  it('has more than it takes at once wait in line, and turns none of them away', async () => {
+    const secret = drawSecret()
+    const { address: path, entered, refused } = await door(secret)
+    const all = await Promise.all(Array.from({ length: 600 }, () => dial(path, secret)))
+    expect(entered).toHaveLength(600)
+    expect(refused).toEqual([])
+    for (const stream of all) stream.destroy()
+  }, 60_000)
 
   it('tells the reason of a refusal to who knows the secret', async () => {
     const secret = drawSecret()

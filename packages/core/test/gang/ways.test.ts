@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { packFormation, unpackFormation } from '../../src/gang/formation.js'
 import { apart } from '../../src/gang/owner/apart.js'
 import type { OwnedGang } from '../../src/gang/owner/gang.js'
 import type { TriedAddress } from '../../src/gang/protocol.js'
@@ -62,6 +63,26 @@ describe('what members find out about each other', () => {
     const address = 'ssh://m1@10.0.0.1:40,[fd00::1]:40,192.168.0.1:40'
     expect(withAddresses(address, ['fd00::1', '192.168.0.1'])).toBe('ssh://m1@[fd00::1]:40,192.168.0.1:40,10.0.0.1:40')
     expect(withAddresses('/run/agent.sock', [])).toBe('/run/agent.sock')
+  })
+})
+
+describe('a formation', () => {
+  it('travels packed, small however many they are', async () => {
+    const entries = Array.from({ length: 2_000 }, (_, node) => ({
+      node,
+      memberId: `m${node}`,
+      host: `host-${node}.cluster.example.org`,
+      addresses: [`10.0.${node >> 8}.${node & 255}`],
+      slots: 8,
+      gpus: ['0', '1', '2', '3'],
+    }))
+    const listens = Object.fromEntries(
+      entries.map((one) => [one.memberId, `ssh://${one.memberId}@${one.addresses[0]}:4321`]),
+    )
+    const formation = { epoch: 3, roster: { epoch: 3, control: 'm0', entries }, listens }
+    const packed = await packFormation(formation)
+    expect(packed.length).toBeLessThan(JSON.stringify(formation).length / 6)
+    expect(await unpackFormation(packed)).toEqual(formation)
   })
 })
 

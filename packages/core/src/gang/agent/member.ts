@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { deferred } from '../../body/deferred.js'
 import { GangflowError } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
+import { unpackFormation } from '../formation.js'
 import type { Formation, ProbeOrder, StopOrder, Work } from '../protocol.js'
 import type { AgentBootstrap } from './bootstrap.js'
 import { closeMember } from './close.js'
@@ -54,7 +55,7 @@ class MemberAgent {
       startMs: boot.timeouts.join,
       leaseMs: boot.timeouts.lease,
       methods: {
-        form: (params) => this.#form(params as unknown as Formation),
+        form: async (_, packed) => this.#form(await unpackFormation(packed)),
         probe: async (params) => (await probePeers(tools.mesh(), params as unknown as ProbeOrder)) as unknown as Json,
         delivered: async () => (await this.#delivery.told()) as unknown as Json,
         stop: async (params) => (await this.#ending.halt(params as unknown as StopOrder)) as unknown as Json,

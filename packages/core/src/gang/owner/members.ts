@@ -109,7 +109,7 @@ export class OwnedMember {
    * Calls the agent over its lease; repeated over a new connection when the old one broke (every order may come
    * twice). Rejects with `E_GANG_MEMBER_LOST` after `limitMs`, or at once when the agent has ended.
    */
-  async call<R>(method: string, params: Json, limitMs: number): Promise<R> {
+  async call<R>(method: string, params: Json, limitMs: number, payload?: Uint8Array): Promise<R> {
     const deadline = performance.now() + limitMs
     for (;;) {
       const left = deadline - performance.now()
@@ -122,7 +122,7 @@ export class OwnedMember {
         continue
       }
       try {
-        return (await this.lease.call(method, params, { timeoutMs: left })) as R
+        return (await this.lease.call(method, params, { timeoutMs: left, ...(payload && { payload }) })) as R
       } catch (error) {
         if (!GangflowError.is(error) || error.code !== 'E_PEER_CLOSED') throw error
       }

@@ -1,5 +1,5 @@
 import { GangflowError, messageOf } from '../../errors/base.js'
-import type { Json } from '../../flow/values.js'
+import { packFormation } from '../formation.js'
 import type { Formation } from '../protocol.js'
 import { allDelivered } from './deliver.js'
 import { findWays } from './find-ways.js'
@@ -14,7 +14,8 @@ export async function openEpoch(gang: OwnedGang): Promise<boolean> {
   if (!delivered || !reachable) return false
   if (!(await decided(gang))) return false
   const formation = formationOf(gang)
-  await Promise.all(gang.ordered.map((member) => tell(gang, member, formation)))
+  const packed = await packFormation(formation)
+  await Promise.all(gang.ordered.map((member) => tell(gang, member, formation.epoch, packed)))
   return true
 }
 
@@ -88,10 +89,10 @@ function formationOf(gang: OwnedGang): Formation {
   }
 }
 
-async function tell(gang: OwnedGang, member: OwnedMember, formation: Formation): Promise<void> {
+async function tell(gang: OwnedGang, member: OwnedMember, epoch: number, packed: Uint8Array): Promise<void> {
   try {
-    await member.call('form', formation as unknown as Json, gang.timeouts.lease * 2)
-    member.formed = formation.epoch
+    await member.call('form', null, gang.timeouts.lease * 2, packed)
+    member.formed = epoch
   } catch (error) {
     const facts = GangflowError.is(error) ? error : undefined
     // The loss of a member is noticed by exit, silence or connection, with the reason.
