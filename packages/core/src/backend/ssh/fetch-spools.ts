@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { GangflowError } from '../../errors/base.js'
 import type { OpenHost } from './host.js'
@@ -27,10 +27,13 @@ export async function fetchSpools(
   const asked = keeper
     .spawn({ name: 'look', argv: ['sh', '-c', script, 'sh', spool], env: facts.env, cwd: '/' })
     .then((child) => child.exited)
+    // Its keeper has gone with the first connection; what it kept may still be there.
+    .catch(() => undefined)
   const exit = await Promise.race([asked, late(ASK_MS)])
   if (exit?.code === 3) return undefined
   const folder = await mkdtemp(join(tmpdir(), 'gangflow-spools-'))
-  const command = ['tar', '-c', '-z', '-f', '-', '-C', spool, '--exclude=agent-*', '--exclude=undo-*', '.']
+  const pack = 'cd "$0" 2>/dev/null || exit 3; exec tar -c -z -f - --exclude="agent-*" --exclude="undo-*" .'
+  const command = ['sh', '-c', pack, spool]
   const argv = sshArgv(plan, way, { command })
   const signal = AbortSignal.timeout(FETCH_MS)
   try {
@@ -39,8 +42,13 @@ export async function fetchSpools(
     const ends = Promise.all([once(from, 'close'), once(into, 'close')])
     await pipeline(from.stdout, into.stdin)
     const [[there], [here]] = await ends
-    if (there === 0 && here === 0) return folder
-    throw new Error(`tar ended with ${there} there and ${here} here`)
+    if (there === 3) {
+      await rm(folder, { recursive: true, force: true })
+      return undefined
+    }
+    if (there !== 0 || here !== 0) throw new Error(`tar ended with ${there} there and ${here} here`)
+    await forget(plan, way, facts.work, spool)
+    return folder
   } catch (cause) {
     await rm(folder, { recursive: true, force: true })
     throw new GangflowError(
@@ -53,6 +61,16 @@ export async function fetchSpools(
       { cause },
     )
   }
+}
+
+/** What has been brought need not stay there; where the host does not hear it, it goes with what is old. */
+async function forget(plan: HostSpec, way: SshWay, work: string, spool: string): Promise<void> {
+  const root = `${work}/spool`
+  const own = spool.slice(root.length + 1)
+  const script = 'cd "$0" && rm -rf "$1" && rmdir -p "$2" 2>/dev/null'
+  const argv = sshArgv(plan, way, { command: ['sh', '-c', script, root, own, dirname(own)] })
+  const signal = AbortSignal.timeout(ASK_MS)
+  await once(spawn(argv[0]!, argv.slice(1), { stdio: 'ignore', detached: true, signal }), 'close').catch(() => {})
 }
 
 const late = (ms: number): Promise<undefined> => new Promise((resolve) => setTimeout(resolve, ms, undefined).unref())

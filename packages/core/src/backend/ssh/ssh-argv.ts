@@ -27,6 +27,8 @@ const settings = (way: SshWay): readonly string[] => [
   'ClearAllForwardings=no',
   'PermitLocalCommand=no',
   'RequestTTY=no',
+  // A person's own for logging in would be refused beside ours.
+  'RemoteCommand=none',
 ]
 
 /** A command line that runs `command` on the host, whose words every login shell reads alike. */

@@ -21,6 +21,19 @@ export interface ScriptFacts {
 export function startScript({ nonce, workdir, node, socket }: ScriptFacts): string {
   return `gangflow() {
 set -u
+new= run= spool= temp=
+# What a log still waits in stays; the agents' own output and what is empty goes.
+clean() {
+  ${socket === undefined ? '' : `rm -f ${socket}`}
+  [ -z "$new" ] || rm -rf "$new" 2>/dev/null || { sleep 1; rm -rf "$new"; }
+  [ -z "$run" ] || rm -rf "$run" "$temp/\${run##*/}"-*
+  [ -n "$spool" ] || return 0
+  rm -f "$spool"/*/agent-*.spool "$spool"/*/undo-*.spool
+  rmdir "$spool"/* 2>/dev/null
+  cd "$work/spool" && rmdir -p "$mark" 2>/dev/null
+}
+trap clean EXIT
+trap 'exit 143' HUP TERM PIPE
 say() { printf '%s %s\\n' ${quote(nonce)} "$*"; }
 work=${workdir?.startsWith('~/') ? `$HOME/${quote(workdir.slice(2))}` : quote(workdir ?? '')}
 [ -n "$work" ] || work=\${XDG_CACHE_HOME:-$HOME/.cache}/gangflow
@@ -58,6 +71,7 @@ while read -r verb rest; do
     rm -rf "$runtime/$rest"
     mv "$new" "$runtime/$rest" 2>/dev/null
     rm -rf "$new" "$runtime/$rest"/.new-*
+    new=
     find "$runtime" -mindepth 1 -maxdepth 1 -mtime +${KEPT_DAYS} -exec rm -rf {} + 2>/dev/null
     say kept
     continue ;;
@@ -65,16 +79,15 @@ while read -r verb rest; do
   set -- $rest
   keeper=$runtime/$1 mark=$2 lease=$3 grace=$4
   shift 4
-  spool=$work/spool/$mark
-  run=
+  spool=$work/spool/$mark temp=\${TMPDIR:-/tmp}
   for parent in "\${XDG_RUNTIME_DIR:-}" /tmp "\${TMPDIR:-}"; do
     [ -n "$parent" ] && [ -d "$parent" ] && [ -w "$parent" ] && run=$(umask 077; mktemp -d "$parent/gf-XXXXXX" 2>/dev/null) && break
     run=
   done
   [ -n "$run" ] || { say fault "no directory for sockets: /tmp cannot be written"; exit 73; }
-  temp=\${TMPDIR:-/tmp}
-  # What a log still waits in stays; the agents' own output and what is empty goes.
-  trap 'rm -rf "$run"${socket === undefined ? '' : ` ${socket}`}; rm -f "$spool"/*/agent-*.spool "$spool"/*/undo-*.spool; rmdir "$spool"/* 2>/dev/null; cd "$work/spool" && rmdir -p "$mark" 2>/dev/null' EXIT
+  # Of runs whose launcher never came back for them.
+  find "$work/spool" -depth -mindepth 1 -mtime +${KEPT_DAYS} ! -type d -exec rm -f {} + 2>/dev/null
+  find "$work/spool" -depth -mindepth 1 -mtime +${KEPT_DAYS} -type d -exec rmdir {} + 2>/dev/null
   for member; do
     (umask 077; mkdir -p "$spool/$member" "$run/$member") || { say fault "$spool cannot be made"; exit 73; }
   done
