@@ -211,7 +211,9 @@ describe('processes as workers', () => {
       const [pid] = await pool.map([1], () => process.pid)
       console.log(pid)
       setTimeout(() => process.kill(process.pid, 'SIGKILL'), 50)
-      await pool.map([1], () => new Promise(() => setInterval(() => {}, 1000)))
+      await pool.map([1], () => {
+        for (;;);
+      })
     `)
     const begun = performance.now()
     while (alive(Number(stdout)) && performance.now() - begun < 2000 * slack)

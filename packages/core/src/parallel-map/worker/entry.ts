@@ -1,6 +1,6 @@
 // What a worker runs: a thread, or a process that was given a channel and a pipe for its marks.
 import { writeSync } from 'node:fs'
-import { isMainThread, parentPort, workerData } from 'node:worker_threads'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { move } from '../move.js'
 import { type FromWorker, firstLane, laneWords, markPipe, type ToWorker, type WorkerStart } from '../protocol.js'
 import { shared } from '../shared.js'
@@ -33,6 +33,13 @@ function processLink(): Link {
   }
 }
 
+/** Ends this process when its parent is gone, also while an item keeps the main thread from hearing of it. */
+function watchParent(): void {
+  const watch = `const parent = ${process.ppid}
+    setInterval(() => process.ppid === parent || process.kill(process.pid, 'SIGKILL'), 500)`
+  new Worker(watch, { eval: true, execArgv: [], name: 'gangflow watch' }).unref()
+}
+
 function serve(start: WorkerStart, link: Link, listen: (receive: (message: ToWorker) => void) => void): void {
   inWorker.set()
   const own = async (name: string): Promise<unknown> => {
@@ -49,6 +56,7 @@ if (!isMainThread && parentPort) {
   serve(start, threadLink(new Int32Array(start.board!)), (receive) => parentPort!.on('message', receive))
 } else {
   process.once('disconnect', () => process.exit())
+  watchParent()
   process.once('message', (start) =>
     serve(start as WorkerStart, processLink(), (receive) =>
       process.on('message', (message) => receive(message as ToWorker)),
