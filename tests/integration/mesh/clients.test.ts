@@ -4,8 +4,9 @@ import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'n
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { alive, until } from '../../support/gang.js'
-import { type TestMember, testMember } from '../../support/mesh.js'
+import { openMesh } from '../../../packages/core/src/ssh/mesh.js'
+import { alive, sleep, until } from '../../support/gang.js'
+import { deriveOf, type TestMember, testMember } from '../../support/mesh.js'
 
 let member: TestMember
 beforeAll(async () => {
@@ -54,6 +55,27 @@ describe('OpenSSH through the mesh', () => {
     }
     expect(got).toBe(bytes.length)
     expect(hash.digest('hex')).toBe(sha(bytes))
+  })
+
+  it('loses nothing of either output to a reader that is slow', async () => {
+    const command = `head -c 6000000 /dev/zero | tr '\\0' e >&2; head -c 5000000 /dev/zero`
+    const child = spawn('ssh', ['-F', member.config, 'm0', command], { stdio: ['ignore', 'pipe', 'pipe'] })
+    await sleep(500)
+    const count = async (stream: NodeJS.ReadableStream) => {
+      let got = 0
+      for await (const chunk of stream) {
+        if (got === 0) await sleep(300)
+        got += (chunk as Buffer).length
+      }
+      return got
+    }
+    expect(await Promise.all([count(child.stdout), count(child.stderr)])).toEqual([5_000_000, 6_000_000])
+    const own = openMesh({ memberId: 'm1', derive: deriveOf('clients') })
+    const remote = await own.run(member.target, { command, env: {} }, { signal: AbortSignal.timeout(20_000) })
+    await sleep(300)
+    expect(await Promise.all([count(remote.stdout), count(remote.stderr)])).toEqual([5_000_000, 6_000_000])
+    expect(await remote.exited).toEqual({ code: 0, signal: null })
+    await own.close()
   })
 
   it('goes on over changes of its keys', async () => {

@@ -1,9 +1,13 @@
-import { Duplex } from 'node:stream'
+import { Duplex, Writable } from 'node:stream'
 import type { Channel } from 'ssh2'
 
 /** Of ssh2's channel, what its types leave out. */
 interface WholeChannel extends Channel {
   eof(): void
+  _chunk: unknown
+  _chunkcb: unknown
+  _chunkErr: unknown
+  _chunkcbErr: unknown
 }
 
 /**
@@ -14,6 +18,7 @@ export class ChannelStream extends Duplex {
   readonly #channel: WholeChannel
   /** Of the write that waits for the other side's window. */
   #waiting: (() => void) | undefined
+  readonly #turns: (() => void)[] = []
   #gone = false
 
   /** @param keepStderr its own holder reads what comes on stderr. */
@@ -38,14 +43,40 @@ export class ChannelStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    // To who has closed already: lost, as with any shell; what it said before is still to be read here.
-    if (this.#gone) return void done()
-    const settle = () => {
-      this.#waiting = undefined
-      done()
+    this.#send((sent) => void this.#channel.write(chunk, sent), done)
+  }
+
+  /** The standard error of a server's channel. */
+  errors(): Writable {
+    const { stderr } = this.#channel as unknown as { stderr: Writable }
+    stderr.on('error', () => {})
+    return new Writable({
+      write: (chunk: Buffer, _encoding, done) => this.#send((sent) => void stderr.write(chunk, sent), done),
+    })
+  }
+
+  /**
+   * One write at a time, of output or of errors: where both wait for the other side's window, ssh2 goes on with one
+   * alone, and with what it had sent already.
+   */
+  #send(write: (sent: () => void) => void, done: () => void): void {
+    const go = () => {
+      const sent = () => {
+        if (this.#waiting !== sent) return
+        this.#waiting = undefined
+        const channel = this.#channel
+        channel._chunk = channel._chunkcb = channel._chunkErr = channel._chunkcbErr = undefined
+        // Who waits goes first: a flood of the one must not keep the other back.
+        this.#turns.shift()?.()
+        done()
+      }
+      this.#waiting = sent
+      // To who has closed already: lost, as with any shell; what it said before is still to be read here.
+      if (this.#gone) sent()
+      else write(sent)
     }
-    this.#waiting = settle
-    this.#channel.write(chunk, settle)
+    if (this.#waiting) this.#turns.push(go)
+    else go()
   }
 
   override _final(done: (error?: Error | null) => void): void {

@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import type { Writable } from 'node:stream'
 import type { ServerChannel, Session } from 'ssh2'
 import { messageOf } from '../errors/base.js'
 import { ChannelStream } from './channel.js'
@@ -69,13 +70,13 @@ async function perform(
 ): Promise<void> {
   const stream = new ChannelStream(channel)
   stream.on('error', () => {})
-  channel.stderr.on('error', () => {})
+  const errors = stream.errors()
   let process: StartedProcess
   try {
     process = await host.start(request, from)
   } catch (error) {
-    channel.stderr.write(`gangflow: ${messageOf(error)}\n`)
-    return finish(channel, stream, 127)
+    errors.write(`gangflow: ${messageOf(error)}\n`)
+    return finish(channel, stream, errors, 127)
   }
   started(process)
   let over = false
@@ -90,15 +91,25 @@ async function perform(
   })
   stream.pipe(process.stdin)
   process.stdout.pipe(stream, { end: false })
-  process.stderr?.pipe(channel.stderr, { end: false })
+  process.stderr?.pipe(errors, { end: false })
   const { code, signal } = await process.exited
   // As with sshd: who holds its output keeps the channel, and so the caller.
   await Promise.all([ended(process.stdout), process.stderr && ended(process.stderr)])
   over = true
-  finish(channel, stream, signal?.replace(/^SIG/, '') ?? code ?? 255)
+  await finish(channel, stream, errors, signal?.replace(/^SIG/, '') ?? code ?? 255)
 }
 
-function finish(channel: ServerChannel, stream: ChannelStream, how: number | string): void {
+async function finish(
+  channel: ServerChannel,
+  stream: ChannelStream,
+  errors: Writable,
+  how: number | string,
+): Promise<void> {
+  // What waits for a slow reader would be lost by the close; the stream's own end waits for its part itself.
+  await new Promise<void>((resolve) => {
+    stream.once('close', resolve)
+    errors.end(resolve)
+  })
   if (typeof how === 'number') channel.exit(how)
   else channel.exit(how)
   stream.end(() => stream.destroy())
