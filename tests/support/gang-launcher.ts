@@ -32,8 +32,8 @@ export interface Plan {
   readonly apart?: boolean
   /** With `apart`: their disks are out of reach once their agents have ended. */
   readonly outOfReach?: boolean
-  /** Replacements for lost members: none, or agents that end at once. Default: as the backend gives them. */
-  readonly replacements?: 'none' | 'stillborn'
+  /** Replacements for lost members: none, or agents that end at once, all or the first. Default: as the backend gives them. */
+  readonly replacements?: 'none' | 'stillborn' | 'first stillborn'
   /** With `apart`: milliseconds after which every connection over which the datastore is relayed breaks, again and again. */
   readonly cutEvery?: number
   /** A given value whose blob nobody can open. */
@@ -103,6 +103,7 @@ const blind: GangBackend<LocalPlan> = {
 }
 if (plan.replacements !== undefined) {
   const start = local.start
+  let count = 0
   local.start = async (made, bootstrap, signal) => {
     const { replace, ...allocation } = await start(made, bootstrap, signal)
     if (plan.replacements === 'none') return allocation
@@ -110,7 +111,7 @@ if (plan.replacements !== undefined) {
       ...allocation,
       async replace(lost, as, until) {
         const fresh = await replace?.(lost, as, until)
-        await fresh?.reap()
+        if (plan.replacements === 'stillborn' || count++ === 0) await fresh?.reap()
         return fresh
       },
     }

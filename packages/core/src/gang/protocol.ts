@@ -10,7 +10,7 @@ import type { GangNeeds } from '../flow/description.js'
  * agent): call `join` (Joining → Work), events `beat` ({sent}), `report` (Report); (from the owner) events `beat` ({sent,
  * owner}: its clock) and `out` (the member is given up), calls `form`
  * (payload: formation.ts), `probe` (ProbeOrder → ProbeAnswer[]), `delivered` (→ Delivered, where Work has a PackageRef: within a second), `stop` (StopOrder → Account),
- * `renew` ({epoch}: that one is over, another will come → complaints), `commit` ({epoch, key, value} → boolean), `finish` (→ Account). On the data connection, numbered and answered: calls `lines`,
+ * `renew` ({epoch, round}: that one is over, another will come → complaints), `commit` ({epoch, key, value} → boolean), `finish` (→ Account). On the data connection, numbered and answered: calls `lines`,
  * `progress`, `state`, `drained` ({seq, data}). Peers call each other's services (agent/services.ts).
  */
 

@@ -14,8 +14,8 @@ export interface VerdictFacts {
   readonly missing?: readonly string[]
   /** What earlier epochs lost. */
   readonly losses?: readonly EpochLosses[]
-  /** Why it was not formed again, where it might have been. */
-  readonly notAgain?: string | undefined
+  /** Why it was not formed again, where it might have been, and whom it lost besides the first. */
+  readonly notAgain?: { readonly why: string; readonly lost: readonly Casualty[] } | undefined
   readonly author: Verdict['author']
 }
 
@@ -46,11 +46,14 @@ export function composeVerdict(facts: VerdictFacts): Verdict {
   return {
     ...common,
     cause: first.cause,
-    summary: [describe(first, step, size), ...(notAgain ? [notAgain] : []), ...losses.map(told)].join('; '),
+    summary: [describe(first, step, size), ...(notAgain ? [notAgain.why] : []), ...losses.map(told)].join('; '),
     ...(fix === undefined ? {} : { fix }),
     ...(first.code === undefined ? {} : { code: first.code }),
     first: first.casualty,
-    echoes: echoes.map((echo) => echo.casualty),
+    echoes: [
+      ...echoes.map((echo) => echo.casualty),
+      ...(notAgain?.lost ?? []).filter(({ node }) => !echoes.some((echo) => echo.casualty.node === node)),
+    ],
   }
 }
 

@@ -72,7 +72,8 @@ async function halt(state: MemberState, order: StopOrder): Promise<Account> {
 /** One epoch is over and this member goes on: nothing of it stays here. Gives what did not work, in words. */
 export async function endEpoch(state: MemberState): Promise<string[]> {
   const { parts, formed, boot } = state
-  state.gate = deferred()
+  // Who waits for an epoch that came to nothing waits for the next.
+  if (formed) state.gate = deferred()
   const complaints = await undo(state)
   complaints.push(...(await logged(state)))
   await parts.live?.flush()

@@ -37,7 +37,7 @@ class MemberAgent {
   readonly #owner: OwnerLink
   readonly #reports: Reports
   #ending: Ending
-  /** Ends of epochs by their number: an order may come twice. */
+  /** Ends of epochs by the round of losses that they came after: an order may come twice, and an epoch may come to nothing. */
   readonly #renewals = new Map<number, Promise<string[]>>()
   readonly #vigil: Vigil
   readonly #delivery = new Delivery()
@@ -59,7 +59,10 @@ class MemberAgent {
         probe: async (params) => (await probePeers(tools.mesh(), params as unknown as ProbeOrder)) as unknown as Json,
         delivered: async () => (await this.#delivery.told()) as unknown as Json,
         stop: async (params) => (await this.#ending.halt(params as unknown as StopOrder)) as unknown as Json,
-        renew: async (params) => (await this.#renew((params as { epoch: number }).epoch)) as unknown as Json,
+        renew: async (params) => {
+          const { epoch, round } = params as { epoch: number; round: number }
+          return (await this.#renew(epoch, round)) as unknown as Json
+        },
         finish: async () => (await this.#ending.finish()) as unknown as Json,
         // Goes after what was said has been sent.
         leave: () => void setTimeout(() => void this.#close(0), 10),
@@ -138,8 +141,8 @@ class MemberAgent {
   }
 
   /** Others were lost and this member goes on in the next epoch: what runs here ends, and nothing of it is seen there. */
-  #renew(epoch: number): Promise<string[]> {
-    const known = this.#renewals.get(epoch)
+  #renew(epoch: number, round: number): Promise<string[]> {
+    const known = this.#renewals.get(round)
     if (known) return known
     if (epoch < this.#state.seen) throw staleOrder(epoch, this.#state.seen)
     const renewal = (async () => {
@@ -152,7 +155,7 @@ class MemberAgent {
       if (parts.work && this.#state.flow === undefined) void this.#getReady(parts as Parts)
       return complaints
     })()
-    this.#renewals.set(epoch, renewal)
+    this.#renewals.set(round, renewal)
     return renewal
   }
 

@@ -8,6 +8,7 @@ import type { GangAttempt, GangEvent, GangTimeouts, StopReason } from '../contra
 import { type Elastic, elasticOf } from '../elastic.js'
 import type { Placed } from '../judge.js'
 import type { Failure, LiveLine, Report } from '../protocol.js'
+import type { VerdictFacts } from '../verdict.js'
 import type { OwnedMember } from './members.js'
 
 type State = Extract<GangEvent, { type: 'member' }>['state']
@@ -29,7 +30,7 @@ export class OwnedGang {
   readonly losses: EpochLosses[] = []
   readonly arbiter: Arbiter
   /** Why it is not formed again, though the step would have it. */
-  notAgain: string | undefined
+  notAgain: VerdictFacts['notAgain']
   /** The flow's code, where its hosts are sent it. */
   package: PackageRef | undefined
   stop: StopReason | undefined

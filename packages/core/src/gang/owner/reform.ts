@@ -20,8 +20,8 @@ export async function reform(gang: OwnedGang, allocation: Allocation, { judgemen
   if (!elastic || !first || gang.stop || !isLoss(first)) return false
   const restarts = gang.losses.length
   if (restarts >= elastic.maxRestarts) {
-    gang.notAgain = `it had been formed again ${restarts} of ${elastic.maxRestarts} times`
-    return false
+    const others = lossesOf(gang, first, gang.ordered.filter(isLost)).slice(1)
+    return end(gang, others, `it had been formed again ${restarts} of ${elastic.maxRestarts} times`)
   }
   // It lives, and the others cannot be in one epoch with it.
   for (const { code, casualty } of gang.causes) {
@@ -40,8 +40,17 @@ export async function reform(gang: OwnedGang, allocation: Allocation, { judgemen
   await Promise.all(free.map((member) => part(gang, member)))
   if (!gang.stop) await Promise.all(free.map((member) => replace(gang, allocation, member)))
   if (gang.stop || gang.members.size >= elastic.minNodes) return !gang.stop
-  gang.notAgain = `${gang.members.size} members were left, and the step needs ${elastic.minNodes}`
   gang.losses.pop()
+  const why = `${gang.members.size} members were left, and the step needs ${elastic.minNodes}`
+  return end(gang, losses.lost.slice(1), why)
+}
+
+/** It is not formed again: the verdict says why, and whom it lost besides the first. */
+function end(gang: OwnedGang, others: EpochLosses['lost'], why: string): false {
+  gang.notAgain = {
+    why: [...others.map(({ summary }) => summary), why].join('; '),
+    lost: others.map((one) => one.casualty),
+  }
   return false
 }
 
@@ -88,7 +97,11 @@ function tell(gang: OwnedGang, elastic: Elastic, { lost }: EpochLosses): void {
 /** A survivor leaves its epoch behind; gives it back where it does not answer. */
 async function renew(gang: OwnedGang, member: OwnedMember): Promise<OwnedMember[]> {
   try {
-    const complaints = await member.call<string[]>('renew', { epoch: gang.epoch }, gang.timeouts.linger)
+    const complaints = await member.call<string[]>(
+      'renew',
+      { epoch: gang.epoch, round: gang.losses.length },
+      gang.timeouts.linger,
+    )
     for (const complaint of complaints) say(gang, `node ${member.node}: ${complaint}`)
   } catch (error) {
     say(gang, `node ${member.node} (${member.host}) could not go on: ${messageOf(error)}`)
@@ -113,7 +126,7 @@ async function part(gang: OwnedGang, member: OwnedMember): Promise<void> {
   )
   // Its host may be out of reach: the others wait no longer for it than for a sign of life.
   await within(reaping, gang.timeouts.lease)
-  gang.state(member, 'gone')
+  member.state = 'gone'
   gang.members.delete(member.memberId)
   gang.former.add(member.memberId)
   member.lease?.close()
