@@ -321,8 +321,9 @@ export const faults: readonly Fault[] = [
     phases: ['body'],
     ci: ['ssh body'],
     mode: 'writes',
-    expected: { ...infrastructure, bound: death, kind: 'body', node: T },
-    inject: (_, hosts) => hosts[T]!.fillDisk(),
+    // It has 8 MiB left, and writes a dozen a second.
+    expected: { ...infrastructure, bound: { leases: 0, ms: 4_000 }, kind: 'body', node: T },
+    inject: (_, hosts) => hosts[T]!.fillDisk(8 << 10),
     heal: (_, hosts) => hosts[T]!.freeDisk(),
   },
   {

@@ -1,5 +1,5 @@
 // The flow to which the faults are done. MODE says where its gang waits for them; each member has a rank that escapes.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -48,7 +48,7 @@ export default class Faults extends FlowSpec {
       const [result] = await rank.ended
       throw new Error(`rank ${node} ended with ${result?.signal ?? result?.exitCode}`)
     }
-    for (; mode === 'writes'; await sleep(20)) writeFileSync(mark, Buffer.alloc(1 << 20))
+    for (; mode === 'writes'; await sleep(20)) appendFileSync(mark, Buffer.alloc(256 << 10))
     if (mode.startsWith('work:')) {
       const until = performance.now() + Number(mode.slice(5)) * 1000
       while (performance.now() < until) {

@@ -45,7 +45,9 @@ export async function perform(fault: Fault, { place, phase, hosts, file }: Where
     let endedMs: number | undefined
     if (expected.bound) {
       const { leases, ms } = expected.bound
-      endedMs = await scene.usersGone(at, leases * scene.timeouts['lease']! + ms * slack)
+      // A fault that could not be done is told at once.
+      const failed = injected.then(() => new Promise<never>(() => {}))
+      endedMs = await Promise.race([scene.usersGone(at, leases * scene.timeouts['lease']! + ms * slack), failed])
     }
     await injected
     const exit = await scene.exited
