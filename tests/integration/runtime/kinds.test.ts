@@ -54,6 +54,23 @@ describe('retries are counted by their cause', () => {
     expect(await attempts('user')).toEqual({ causes: ['user'], status: 'failed' })
   })
 
+  it('as a dry run shows', async () => {
+    const datastore = temporary()
+    const parameters = { ends: '', where: 'tried', diary: join(datastore, 'diary') }
+    const { plans } = await run(flow('kinds'), {
+      datastore,
+      parameters,
+      dryRun: true,
+      gangTimeouts: { join: '2m' },
+    }).result
+    const of = (step: string) => plans?.find((plan) => plan.step === step)
+    expect(of('tried')).toMatchObject({
+      retry: { times: 1, budgets: { user: 0, preempted: 2 }, delayMs: 10, backoff: 2 },
+      timeoutMs: 4_000,
+    })
+    expect(of('gang')).toMatchObject({ gangTimeouts: { join: 120_000 } })
+  })
+
   it('those of a budget of its own beside the common ones', async () => {
     const causes = ['preempted', 'infrastructure', 'preempted']
     expect(await attempts(causes.join(','))).toEqual({ causes, status: 'done' })

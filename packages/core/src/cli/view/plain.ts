@@ -95,6 +95,8 @@ function planLines(
     request,
     resources,
     environment,
+    retry: more.retry,
+    timeouts: { ...(more.timeoutMs === undefined ? {} : { step: more.timeoutMs }), ...more.gangTimeouts },
     ...Object.fromEntries(plugins.map(({ name, ...use }) => [name, use])),
   }
   const told = Object.entries(facts).filter(([, fact]) => Object.keys((fact as object | null) ?? {}).length > 0)

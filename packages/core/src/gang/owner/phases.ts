@@ -13,6 +13,11 @@ const EVERY_MS = 250
 export function watchPhases(gang: OwnedGang): () => void {
   let ticked = performance.now()
   const openedAt = performance.now()
+  for (const member of gang.members.values()) {
+    member.phase = { name: 'setup', since: openedAt }
+    member.active = openedAt
+    member.at = undefined
+  }
   let stood = 0
   const timer = setInterval(() => {
     const now = performance.now()

@@ -74,15 +74,18 @@ function watchAgent(gang: OwnedGang, member: OwnedMember): void {
 
 /** The lease connection broke: its agent's exit is heard of in a moment, or it dials again; else it counts as lost. */
 function awaitReturn(gang: OwnedGang, member: OwnedMember): void {
+  const { settle, lease } = gang.timeouts
+  // A new connection between hosts takes some round trips; the end of an agent there is heard of in another way.
+  const patience = gang.attempt.backend.transport === 'ssh' ? Math.max(settle, lease / 2) : settle
   setTimeout(() => {
     if (member.connected || member.gone) return
     gang.lose(member, {
-      at: performance.now() - gang.timeouts.settle,
+      at: performance.now() - patience,
       code: 'E_GANG_MEMBER_LOST',
       summary: `the connection to node ${member.node} (${member.host}) broke and did not come back`,
       fix: 'see whether the host is reachable',
     })
-  }, gang.timeouts.settle)
+  }, patience)
 }
 
 function workOf({ attempt, package: packed }: OwnedGang): Work {
