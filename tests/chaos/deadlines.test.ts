@@ -50,6 +50,13 @@ describe('the watchdog for progress', () => {
       /^step 'multi' made no progress for 2.5 s: no output, no collective, no progress\(\)/,
     )
     expect(verdict.summary).toMatch(/meanwhile node 0 \(m0 on here; [^)]*waits in barrier\("second"\) for node 1;/)
+    // Half of that time before it was said aloud.
+    const note = gang.lines.find(({ event }) => event?.type === 'line' && event.process === 'gangflow')?.event
+    expect(note).toMatchObject({
+      text: expect.stringMatching(
+        /^node [02] has waited in barrier\("second"\) for \d s; behind: node 1 \(m1 on here;/,
+      ),
+    })
     expect(verdict.summary).toMatch(/waited for: node 1 \(m1 on here; [^)]*last line: "thinking"\)/)
   })
 

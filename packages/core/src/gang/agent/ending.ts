@@ -88,6 +88,7 @@ export async function endEpoch(state: MemberState): Promise<string[]> {
     rmSync(join(boot.member.temp, name), { recursive: true, force: true })
   state.formed = undefined
   state.body = undefined
+  state.failure = undefined
   state.stop = new AbortController()
   state.stoppedAt = Number.POSITIVE_INFINITY
   return complaints

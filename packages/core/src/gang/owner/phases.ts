@@ -19,6 +19,7 @@ export function watchPhases(gang: OwnedGang): () => void {
     member.at = undefined
   }
   let stood = 0
+  let noted = 0
   const timer = setInterval(() => {
     const now = performance.now()
     const stall = now - ticked - EVERY_MS
@@ -36,6 +37,7 @@ export function watchPhases(gang: OwnedGang): () => void {
     setup(gang, going, now - openedAt - stood)
     teardown(gang, going, now)
     progress(gang, going, now)
+    noted = straggler(gang, going, now, noted)
   }, EVERY_MS)
   return () => clearInterval(timer)
 }
@@ -60,6 +62,24 @@ function teardown(gang: OwnedGang, going: readonly OwnedMember[], now: number): 
     what: `the teardown of step '${gang.attempt.request.step.name}' did not end within its timeout of ${lengthOf(limit)}`,
     fix: "see the last lines of those; a longer teardown is @parallel({ timeouts: { teardown: '10m' } })",
   })
+}
+
+/**
+ * Says in the live view whom the others wait for in a collective, once for each, when half of the watchdog's patience is
+ * over. Gives the number of the last collective of which that was said.
+ */
+function straggler(gang: OwnedGang, going: readonly OwnedMember[], now: number, noted: number): number {
+  const limit = gang.timeouts.progress
+  if (limit === undefined || gang.failures.length > 0) return noted
+  const [waiting] = going.filter(({ at, active }) => at?.waits && at.calls > noted && now - active > limit / 2)
+  if (!waiting?.at) return noted
+  const { calls, waits } = waiting.at
+  const behind = going.filter(({ at }) => (at?.calls ?? 0) < calls)
+  if (behind.length === 0) return noted
+  const seconds = Math.round((now - waiting.active) / 1000)
+  const text = `node ${waiting.node} has waited in ${waits} for ${seconds} s; behind: ${waitedFor(gang, behind)}`
+  gang.emit({ type: 'line', process: 'gangflow', stream: 'stderr', text })
+  return calls
 }
 
 /** One that waits in a collective waits for others: the culprit is who does neither that nor anything else. */
