@@ -77,6 +77,10 @@ describe('wrong options are refused where they are written', () => {
     ['environment', () => environment({ vars: { 'A=B': '' } }), /named 'A=B'/],
     ['environment', () => environment({}), /vars to be an object/],
     ['parallel', () => parallel({ minNodes: 0 }), /minNodes to be a whole number >= 1/],
+    ['parallel', () => parallel({ timeouts: { jion: '2m' } }), /no timeout 'jion'.*valid options: provision, join/s],
+    ['parallel', () => parallel({ timeouts: { lease: '10ms' } }), /timeout lease to be at least 500 ms, not '10ms'/],
+    ['parallel', () => parallel({ timeouts: '2m' }), /timeouts to be an object such as/],
+    ['retry', () => retry({ infrastructure: 1.5 }), /infrastructure to be a whole number >= 0/],
   ])('@%s', (name, use, message) => {
     expect(use).toThrowError(expect.objectContaining({ code: 'E_DECORATOR_OPTION' }))
     expect(use).toThrowError(message)
