@@ -3,7 +3,7 @@ import { type AnyFunction, checkFunction, mapAll, mapLazily } from './begin-map.
 import { capture } from './capture/capture.js'
 import type { Items, IterOptions, MapFunction, MapOptions, PoolOptions } from './contract.js'
 import { Crew } from './crew/crew.js'
-import { initFailed } from './crew/init-failed.js'
+import { initFailed } from './crew/failures.js'
 import { checkNames, type PoolSettings, poolSettings } from './options.js'
 import { mapSerially } from './serial.js'
 import { inWorker } from './worker/in-worker.js'

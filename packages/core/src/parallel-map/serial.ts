@@ -2,7 +2,8 @@ import type { AnyFunction } from './begin-map.js'
 import { checkFunction } from './begin-map.js'
 import { capture } from './capture/capture.js'
 import type { Items, IterOptions } from './contract.js'
-import { ItemError, itemErrorOf } from './item-error.js'
+import { notSendable } from './crew/failures.js'
+import { itemErrorOf } from './item-error.js'
 import { checkItems } from './job/source.js'
 import { mapSettings } from './options.js'
 import { Progress } from './progress.js'
@@ -54,16 +55,7 @@ async function settled(run: () => Promise<unknown>): Promise<PromiseSettledResul
 
 async function one(fn: AnyFunction, item: unknown, index: number, context: SerialContext): Promise<unknown> {
   const copy = copied(item, (why, cause) => {
-    throw new ItemError(
-      {
-        code: 'E_MAP_SEND',
-        what: `cannot be sent to a worker: ${why}`,
-        fix: 'map over plain data, and make the rest of it inside the function',
-        index,
-        item,
-      },
-      { cause },
-    )
+    throw notSendable(index, item, why, cause)
   })
   let result: unknown
   try {

@@ -1,4 +1,5 @@
 import type { Node as AcornNode } from 'acorn'
+import { type Any, isKnown, isNode, membersIn, namesIn, nest, ownThisOf, pathOf, type Scope } from './tree.js'
 
 /** A free name of a function's text and how it is used. */
 export interface FreeName {
@@ -26,17 +27,6 @@ export interface Finding {
   readonly refused: string | undefined
   /** How the `this` that the function is called with is used; undefined where it is not. */
   readonly ownThis: FreeName | undefined
-}
-
-interface Any extends AcornNode {
-  [key: string]: unknown
-}
-
-interface Scope {
-  readonly names: Set<string>
-  /** The function or class member whose `this` this is. */
-  readonly ownThis: AcornNode | undefined
-  readonly up: Scope | undefined
 }
 
 const mutators = new Set([
@@ -350,54 +340,4 @@ export class Scopes {
 
 function unused(): FreeName {
   return { members: new Set(), typeofOnly: false, assigned: undefined, writes: [] }
-}
-
-function nest(up: Scope | undefined, ownThis?: AcornNode): Scope {
-  return { names: new Set(), ownThis, up }
-}
-
-function isKnown(name: string, scope: Scope | undefined): boolean {
-  for (let at = scope; at; at = at.up) if (at.names.has(name)) return true
-  return false
-}
-
-/** What a `this` here belongs to; undefined for that of the arrow itself. */
-function ownThisOf(scope: Scope | undefined): AcornNode | undefined {
-  for (let at = scope; at; at = at.up) if (at.ownThis) return at.ownThis
-  return undefined
-}
-
-function isNode(value: unknown): value is Any {
-  return typeof value === 'object' && value !== null && typeof (value as Any).type === 'string'
-}
-
-/** `a.b.c` without its first name: `['b', 'c']`. */
-function pathOf(node: Any): string[] | undefined {
-  if (node.type !== 'MemberExpression') return []
-  const path = node['computed'] ? undefined : pathOf(node['object'] as Any)
-  return path && [...path, (node['property'] as Any)['name'] as string]
-}
-
-/** The plain names that a pattern binds or assigns. */
-function* namesIn(pattern: Any | null): Generator<string> {
-  if (!pattern) return
-  if (pattern.type === 'Identifier') yield pattern['name'] as string
-  else if (pattern.type === 'AssignmentPattern') yield* namesIn(pattern['left'] as Any)
-  else if (pattern.type === 'RestElement') yield* namesIn(pattern['argument'] as Any)
-  else if (pattern.type === 'ArrayPattern') for (const each of pattern['elements'] as Any[]) yield* namesIn(each)
-  else if (pattern.type === 'ObjectPattern')
-    for (const each of pattern['properties'] as Any[])
-      yield* namesIn((each.type === 'RestElement' ? each['argument'] : each['value']) as Any)
-}
-
-/** The members that a pattern assigns to: `[a.b, c[d]] = …`. */
-function* membersIn(pattern: Any | null): Generator<Any> {
-  if (!pattern) return
-  if (pattern.type === 'MemberExpression') yield pattern
-  else if (pattern.type === 'AssignmentPattern') yield* membersIn(pattern['left'] as Any)
-  else if (pattern.type === 'RestElement') yield* membersIn(pattern['argument'] as Any)
-  else if (pattern.type === 'ArrayPattern') for (const each of pattern['elements'] as Any[]) yield* membersIn(each)
-  else if (pattern.type === 'ObjectPattern')
-    for (const each of pattern['properties'] as Any[])
-      yield* membersIn((each.type === 'RestElement' ? each['argument'] : each['value']) as Any)
 }

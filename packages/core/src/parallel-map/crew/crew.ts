@@ -1,17 +1,17 @@
-import { GangflowError, messageOf } from '../../errors/base.js'
-import { isCloned, pack, readable } from '../codec.js'
-import { fromWire, ItemError, itemErrorOf } from '../item-error.js'
+import { isCloned, pack } from '../codec.js'
+import { fromWire } from '../item-error.js'
 import type { Job } from '../job/job.js'
 import type { Chunk } from '../job/source.js'
 import { isMarked } from '../move.js'
 import type { Done, FromWorker, Program } from '../protocol.js'
 import { unsendable } from '../sendable.js'
+import { allDied, clones, initFailed, notCloned, notRebuilt, notSendable } from './failures.js'
 import type { Flying } from './flying.js'
 import type { Gone, WorkerEvents, WorkerHandle } from './handle.js'
-import { initFailed } from './init-failed.js'
 import { lossOf, suspectsOf } from './loss.js'
 import { Member, type Sentence } from './member.js'
 import { startProcess } from './process.js'
+import { takeResults } from './take-results.js'
 import { startThread } from './thread.js'
 import { Watch } from './watch.js'
 
@@ -177,23 +177,14 @@ export class Crew {
       else this.#refuse(job, chunk, lost, unsendable(chunk.items[lost])!)
     } catch (error) {
       const index = chunk.items.findIndex((item) => !clones(item))
-      if (index === -1) job.fail(uncloneable(error))
+      if (index === -1) job.fail(notCloned(error))
       else this.#refuse(job, chunk, index, (error as Error).message, error)
     }
     this.settle(job)
   }
 
   #refuse(job: Job, { first, items }: Chunk, at: number, why: string, cause?: unknown): void {
-    const error = new ItemError(
-      {
-        code: 'E_MAP_SEND',
-        what: `cannot be sent to a worker: ${why}`,
-        fix: 'map over plain data (numbers, text, arrays, objects, Map, Set, typed arrays) and make the rest of it inside the function',
-        index: first + at,
-        item: items[at],
-      },
-      { cause },
-    )
+    const error = notSendable(first + at, items[at], why, cause)
     job.again({ first, items: items.slice(0, at) })
     job.again({ first: first + at + 1, items: items.slice(at + 1) })
     job.itemFailed(first + at, error)
@@ -285,17 +276,7 @@ export class Crew {
       member.flying.delete(flying.number)
       job.landed()
     }
-    this.stop(
-      job,
-      new GangflowError(
-        {
-          code: 'E_MAP_CAPTURE',
-          what: `the function could not be made anew in a worker: ${cause instanceof Error ? cause.message : String(cause)}`,
-          fix: 'pass what it needs as items, or make it inside the function or in `init`',
-        },
-        { cause },
-      ),
-    )
+    this.stop(job, notRebuilt(cause))
   }
 
   #done(member: Member, done: Done): void {
@@ -303,23 +284,7 @@ export class Crew {
     if (flying === undefined) return
     this.#stillborn = 0
     const { job, chunk } = flying
-    const values = readable(done.values)
-    const failed = new Map(done.errors)
-    if (typeof done.at === 'number' && failed.size === 0) {
-      flying.settleRun(done.at, values.length)
-      job.values(chunk.first + done.at, values)
-    } else {
-      for (let index = 0; index < values.length; index++) {
-        const position = typeof done.at === 'number' ? done.at + index : done.at[index]!
-        flying.settle(position)
-        if (!failed.has(position)) job.values(chunk.first + position, [values[index]])
-      }
-    }
-    for (const [position, wire] of failed) {
-      flying.settle(position)
-      const index = chunk.first + position
-      job.itemFailed(index, itemErrorOf(wire, index, chunk.items[position], job.spec.writes))
-    }
+    takeResults(flying, done)
     if (done.end) {
       const begun = chunk.items.length - done.rest
       job.sizing.measured(begun, done.spent)
@@ -391,40 +356,12 @@ export class Crew {
     }
     member.flying.clear()
     if (!expected && held === 0 && ++this.#stillborn >= mostStillborn) {
-      const error = new GangflowError(
-        {
-          code: 'E_POOL_START',
-          what: `${mostStillborn} workers died one after the other without an item in work: the last one ${gone.how}`,
-          fix: 'see the cause; a heap or memory ceiling too low, or a limit on threads or processes, can do this',
-        },
-        { cause: gone.cause },
-      )
+      const error = allDied(mostStillborn, gone)
       for (const job of this.jobs) this.stop(job, error)
       this.#tell(error)
       this.#stillborn = 0
     } else this.#tell()
     if (this.jobs.size > 0 || this.#waiting.size > 0) this.warm(this.#wanted)
     this.pump()
-  }
-}
-
-/** Every item clones by itself: it is something captured that does not. */
-function uncloneable(cause: unknown): GangflowError {
-  return new GangflowError(
-    {
-      code: 'E_MAP_CAPTURE',
-      what: `something that the function uses cannot be sent to a worker: ${messageOf(cause)}`,
-      fix: "open it inside the function or in the pool's `init`",
-    },
-    { cause },
-  )
-}
-
-function clones(item: unknown): boolean {
-  try {
-    structuredClone(item)
-    return true
-  } catch {
-    return false
   }
 }
