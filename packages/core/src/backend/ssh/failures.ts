@@ -64,13 +64,13 @@ const known: readonly Known[] = [
 ]
 
 /** The failure behind the end of an `ssh` process that had not come through. */
-export function sshFailure(host: string, stderr: string, exit: string): SshFailure {
+export function sshFailure(host: string, stderr: string, exit: string, stdout = ''): SshFailure {
   const said = stderr
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('Warning: Permanently added'))
   const match = known.find(({ pattern }) => pattern.test(stderr))
-  const tail = said.slice(-3).join(' / ')
+  const tail = (match || stdout === '' ? said.slice(-3) : [...said.slice(-2), stdout]).join(' / ')
   return {
     again: match?.again === true,
     error: new GangflowError({

@@ -33,6 +33,8 @@ export class HostSession {
   readonly #host: string
   #rest = Buffer.alloc(0)
   #stderr = ''
+  /** What was last said on stdout and is not ours: an account that lets nobody in says so there. */
+  #noise = ''
   #wake: (() => void) | undefined
   #ended: string | undefined
   readonly #pump = (chunk: Buffer): void => {
@@ -129,7 +131,8 @@ export class HostSession {
           if (last.includes(word)) return told
         }
         if (signal.aborted) throw signal.reason
-        if (this.#ended !== undefined) throw new ConnectionFailed(sshFailure(this.#host, this.#stderr, this.#ended))
+        if (this.#ended !== undefined)
+          throw new ConnectionFailed(sshFailure(this.#host, this.#stderr, this.#ended, this.#noise))
         await new Promise<void>((resolve) => (this.#wake = resolve))
       }
     } finally {
@@ -146,7 +149,10 @@ export class HostSession {
       const text = this.#rest.subarray(0, end).toString('utf8')
       this.#rest = this.#rest.subarray(end + 1)
       const at = text.indexOf(`${this.#nonce} `)
-      if (at < 0) continue
+      if (at < 0) {
+        this.#noise = text.slice(0, 200).trim() || this.#noise
+        continue
+      }
       const [word, ...others] = text.slice(at + this.#nonce.length + 1).split(' ')
       return [word!, others.join(' ')]
     }

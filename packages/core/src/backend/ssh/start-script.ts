@@ -41,6 +41,9 @@ node=${quote(node ?? '')}
 [ -n "$node" ] || node=$(command -v node || :)
 libc=$(getconf GNU_LIBC_VERSION 2>/dev/null) || libc=
 [ -n "$libc" ] || { ls /lib/ld-musl-* >/dev/null 2>&1 && libc=musl; } || :
+for loader in /lib64/ld-linux-* /lib/ld-linux-* /lib/*/ld-linux-*; do
+  [ -n "$libc" ] || [ ! -e "$loader" ] || libc=glibc
+done
 say os "$(uname -s)"
 say arch "$(uname -m)"
 say libc "$libc"

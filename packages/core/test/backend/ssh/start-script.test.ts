@@ -1,0 +1,65 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { sshFailure } from '../../../src/backend/ssh/failures.js'
+import { sshArgv } from '../../../src/backend/ssh/ssh-argv.js'
+import { startScript } from '../../../src/backend/ssh/start-script.js'
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gangflow-script-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+/** What the script says to the orders on a host that has only these programs. */
+function talk(programs: readonly string[], orders: string): string {
+  const bin = join(folder, 'bin')
+  mkdirSync(bin)
+  for (const name of programs) {
+    const path = ['/usr/bin', '/bin'].map((place) => join(place, name)).find(existsSync)
+    if (path !== undefined) symlinkSync(path, join(bin, name))
+  }
+  const socket = join(folder, 'gf.sock')
+  writeFileSync(socket, '')
+  const script = join(folder, 'script')
+  writeFileSync(script, startScript({ nonce: 'N', workdir: join(folder, 'a b'), socket }))
+  const { stdout } = spawnSync('/bin/sh', [script], {
+    input: orders,
+    env: { PATH: bin, HOME: folder },
+    encoding: 'utf8',
+  })
+  expect(existsSync(socket)).toBe(false)
+  return stdout
+}
+
+const least = ['uname', 'id', 'ls', 'sed', 'sort', 'tr', 'head', 'env', 'od', 'mkdir', 'mktemp', 'rm', 'find']
+
+describe('the script on a host', () => {
+  it('knows the C library and a number of CPUs without getconf and nproc', () => {
+    const said = talk(least, '')
+    expect(said).toMatch(/^N libc (glibc|musl)$/m)
+    expect(said).toMatch(/^N cpus 1$/m)
+    expect(said).toMatch(/^N told$/m)
+  })
+
+  it('leaves neither its socket nor half a layer when the launcher goes', () => {
+    const said = talk(least, 'receive\n')
+    expect(said).toMatch(/^N into .*\/a b\/runtime\/\.new-/m)
+    expect(readdirSync(join(folder, 'a b/runtime'))).toEqual([])
+  })
+})
+
+describe('the person’s own SSH', () => {
+  const way = { program: 'ssh', options: [], connectSeconds: 10 }
+
+  it('may have a RemoteCommand for logging in', () => {
+    expect(sshArgv({ host: 'a' }, way).join(' ')).toContain('-o RemoteCommand=none')
+  })
+
+  it('is quoted with what an account says that lets nobody in', () => {
+    const { error } = sshFailure('a', '', 'exit code 1', 'This account is currently not available.')
+    expect(error.what).toContain('This account is currently not available.')
+  })
+})
