@@ -53,7 +53,7 @@ it.each(['unix', 'ssh'] as const)(
     const flow = gangFlow(`
     const shell = await p.shell()
     if (p.isControl) console.log('UP')
-    for (let round = 0; !existsSync('enough'); round += 1) {
+    for (let round = 0; ; round += 1) {
       const sum = (await p.allGather(p.nodeIndex)).reduce((a: number, b: number) => a + b, 0)
       if (sum !== 6) throw new Error('a wrong sum')
       const stop = await p.broadcast(existsSync('enough'))

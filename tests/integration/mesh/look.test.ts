@@ -79,10 +79,13 @@ describe.each(['unix', 'ssh'] as const)('gangflow ssh into a living gang over %s
 it('gangflow ssh reaches a gang of gangflow run', async () => {
   const file = gangFlow(`writeFileSync('up' + p.nodeIndex, ''); while (!existsSync('enough')) await sleep(50)`)
   const folder = join(file, '..')
-  const ran = look([file], '', [process.execPath, cli, 'run'])
+  const child = spawn(process.execPath, [cli, 'run', file, '--json'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let said = ''
+  child.stdout.on('data', (chunk: Buffer) => (said += chunk))
+  const ended = new Promise((resolve) => child.once('close', resolve))
   await until(() => [0, 1, 2, 3].every((node) => existsSync(join(folder, `up${node}`))), 'the gang is up')
-  const inside = await look(['Gang', '3', 'echo node $GANGFLOW_NODE'])
+  const inside = await look([`Gang/${/"run":"(\d+)"/.exec(said)![1]}`, '3', 'echo node $GANGFLOW_NODE'])
   writeFileSync(join(folder, 'enough'), '')
   expect(inside).toEqual({ code: 0, stdout: 'node 3\n', stderr: '' })
-  expect((await ran).code).toBe(0)
+  expect(await ended).toBe(0)
 })
