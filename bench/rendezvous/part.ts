@@ -100,6 +100,19 @@ interface Told {
   readonly secret: string
 }
 
+/** So many join at once of each process: they share its one thread, where members have a host each. */
+const TOGETHER = 32
+const queue: (() => void)[] = []
+let joining = 0
+async function turn(): Promise<void> {
+  while (joining >= TOGETHER) await new Promise<void>((resolve) => queue.push(resolve))
+  joining += 1
+}
+function left(): void {
+  joining -= 1
+  queue.shift()?.()
+}
+
 /** One member: lease and data connection, join, formation, one barrier at the control, then it is done. */
 async function be(memberId: string, { rendezvous, secret }: Told): Promise<void> {
   const bytes = new Uint8Array(Buffer.from(secret, 'hex'))
@@ -127,7 +140,9 @@ async function be(memberId: string, { rendezvous, secret }: Told): Promise<void>
     const size = formation.roster.entries.length
     if (formation.roster.control === memberId) serveBarrier(formation)
     const peers = new Peers(transport, key, memberId, formation, () => {})
+    await turn()
     const control = await peers.to(0)
+    left()
     const part = { op: 'barrier', name: '', seq: 1, head: null, timeoutMs: long }
     await control.call('collective', part, { timeoutMs: long })
     if (size < 1) throw new Error('a roster of nobody')
@@ -151,12 +166,13 @@ async function be(memberId: string, { rendezvous, secret }: Told): Promise<void>
         }),
     })
   }
+  await turn()
   const lease = await owner.open()
   const signal = AbortSignal.timeout(long)
   const { stream } = await transport.connect(rendezvous, { signal })
   await answer(stream, key, { member: memberId, purpose: 'data', epoch: 0 }, signal)
   new Peer(stream, { name: 'data' })
-  const joining: Joining = {
+  const self: Joining = {
     memberId,
     pid: process.pid,
     host: `host-${memberId}.cluster.example.org`,
@@ -167,7 +183,8 @@ async function be(memberId: string, { rendezvous, secret }: Told): Promise<void>
     listens: listener.address,
     version: coreVersion,
   }
-  await lease.call('join', joining as unknown as Json, { timeoutMs: long })
+  await lease.call('join', self as unknown as Json, { timeoutMs: long })
+  left()
   await met.promise
   owner.report({ kind: 'done', ageMs: 0, completion: { artifacts: {} } })
 }

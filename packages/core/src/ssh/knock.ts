@@ -22,7 +22,10 @@ export const identOf = (derive: DeriveKey): string => `${IDENT} ${knockOf(derive
 export function heardKnock(socket: Socket, knock: string, patienceMs: number): Promise<boolean | undefined> {
   return new Promise((resolve) => {
     let held = Buffer.alloc(0)
+    let over = false
     const done = (result: boolean | undefined) => {
+      if (over) return
+      over = true
       clearTimeout(timer)
       socket.off('data', read)
       socket.off('close', gone)
@@ -38,7 +41,8 @@ export function heardKnock(socket: Socket, knock: string, patienceMs: number): P
       done(said.length === knock.length && timingSafeEqual(Buffer.from(said), Buffer.from(knock)))
     }
     const gone = () => done(undefined)
-    const timer = setTimeout(done, patienceMs, false)
+    // In a rush this process may be late by more than that: what has come meanwhile is read first.
+    const timer = setTimeout(() => setImmediate(done, false), patienceMs)
     socket.on('data', read)
     socket.once('close', gone)
   })

@@ -4,8 +4,9 @@ import type { Connection, Transport } from '../contract.js'
 import { answer, type Purpose } from '../handshake.js'
 import type { Formation } from '../protocol.js'
 
-/** Milliseconds that a peer has to answer the handshake. */
+/** Milliseconds that a peer has to answer the handshake, and more for each member: all may dial the control at once. */
 const HANDSHAKE_MS = 15_000
+const RUSH_MS = 20
 
 /** This agent's ways to the others (and to itself, by the same way): dialled at first need, kept. */
 export class Peers {
@@ -49,7 +50,7 @@ export class Peers {
         what: `there is no node ${node} in epoch ${this.formation.epoch}`,
       })
     }
-    const signal = AbortSignal.timeout(HANDSHAKE_MS)
+    const signal = AbortSignal.timeout(HANDSHAKE_MS + RUSH_MS * this.formation.roster.entries.length)
     try {
       const connection = await this.transport.connect(address, { signal, own })
       await answer(connection.stream, this.key, { member: this.me, purpose, epoch: this.formation.epoch }, signal)
