@@ -1,4 +1,5 @@
 import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
 import * as path from 'node:path'
 import { basename } from 'node:path'
 import { GangflowError, move, parallelMap, shared, WorkerPool } from '@gangflow/core/parallel'
@@ -88,6 +89,16 @@ describe('a function is sent with what it uses', () => {
     const { max } = Math
     await same((x) => max(x, 3) + Number.parseInt('10', 10) + JSON.stringify({ x }).length)
     await same((x) => Buffer.from('abc').toString('hex') + typeof process.pid + x)
+  })
+
+  it('a require of its file, and symbols', async () => {
+    const require = createRequire(import.meta.url)
+    const iterator = Symbol.iterator
+    const registered = Symbol.for('gangflow.test')
+    await same((x) => require('node:os').EOL + x)
+    await same((x) => [iterator === Symbol.iterator, registered === Symbol.for('gangflow.test'), x])
+    const own = Symbol('own')
+    await expect(pool.map([1], () => own)).rejects.toMatchObject({ code: 'E_MAP_CAPTURE' })
   })
 
   it('classes and their instances', async () => {
@@ -222,6 +233,21 @@ describe('what cannot be sent is refused before anything starts', () => {
         return this.k
       } as never),
     ).rejects.toMatchObject({ code: 'E_MAP_CAPTURE', message: expect.stringContaining('`this`') })
+  })
+
+  it('a class whose parts cannot be seen, and the pool goes on', async () => {
+    const make = () => {
+      const key = 'told'
+      return class {
+        [key] = 1;
+        [`${key}Again`]() {
+          return 2
+        }
+      }
+    }
+    const Hidden = make()
+    await expect(pool.map([1, 2, 3], () => new Hidden())).rejects.toMatchObject({ code: 'E_MAP_CAPTURE' })
+    expect(await pool.map([1, 2, 3], (x) => x)).toEqual([1, 2, 3])
   })
 
   it('a write that only shows when it happens', async () => {

@@ -52,6 +52,18 @@ describe('an item that fails', () => {
     expect(outcomes[1]).toMatchObject({ reason: { index: 1, cause: 'a text' } })
   })
 
+  it('may throw anything', async () => {
+    const thrown = [null, 0, 'text', { code: 5 }, ['a']]
+    const outcomes = await pool.map(
+      thrown,
+      (each) => {
+        throw each
+      },
+      { onError: 'collect' },
+    )
+    expect(outcomes.map((one) => (one as PromiseRejectedResult).reason.cause)).toEqual(thrown)
+  })
+
   it('is named where it, or its result, cannot be sent', async () => {
     class Point {
       x = 1

@@ -142,6 +142,13 @@ describe('a pool', () => {
     expect(execFileSync('taskset', argv, { encoding: 'utf8' }).trim()).toBe('1')
   })
 
+  it('imports what a function imports as it runs', () => {
+    const { stdout } = program(
+      "console.log(await parallelMap([1], async (x) => (await import('node:os')).EOL.length + x))",
+    )
+    expect(stdout.trim()).toBe('[ 2 ]')
+  })
+
   it('passes no loader on to its workers', () => {
     const { stdout, stderr } = program('console.log(await parallelMap([1], (x) => x + 1))', '--import', 'tsx')
     expect([stdout.trim(), stderr]).toEqual(['[ 2 ]', ''])

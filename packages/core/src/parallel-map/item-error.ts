@@ -86,7 +86,7 @@ const kinds = { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeE
 
 /** What was thrown in a worker: an error of the same kind, with the stack of the person's own frames. */
 export function fromWire(wire: WireError): unknown {
-  if (!wire.isError) return wire.value ?? wire.message
+  if (!wire.isError) return wire.value === undefined ? wire.message : wire.value
   const type = (kinds as Record<string, typeof Error | undefined>)[wire.name] ?? Error
   const error = new type(wire.message, wire.cause && { cause: fromWire(wire.cause) })
   if (error.name !== wire.name)

@@ -22,6 +22,8 @@ export class Encoder {
   readonly #seen = new Map<unknown, number>()
   readonly #writes = new Set<string>()
   #root: unknown
+  /** Of the function whose names are being read. */
+  #file: string | undefined
 
   constructor(
     readonly acorn: typeof import('acorn'),
@@ -82,7 +84,7 @@ export class Encoder {
     const url = this.inspection.urlOf(sight.script)
     const place = url === undefined ? undefined : this.packages.modulePlace(fn, url)
     if (place) return { k: 'module', ...place }
-    if (isRequire(fn)) return { k: 'require', file: url ?? process.cwd() }
+    if (isRequire(fn)) return { k: 'require', file: this.#file ?? `${process.cwd()}/` }
     return this.#text(fn, path, text, sight, url)
   }
 
@@ -103,7 +105,10 @@ export class Encoder {
         'it is called with no `this`',
         'write an arrow, and pass what it needs by variables',
       )
+    const before = this.#file
+    this.#file = url
     const names = this.#names(finding.free, sight, fn === this.#root ? '' : ` (used by ${path})`)
+    this.#file = before
     if (analysis.hasParent)
       names.push([parentName, this.#value(Object.getPrototypeOf(fn), `the class that ${path} extends`)])
     return {

@@ -42,7 +42,7 @@ export class WorkerMain {
     switch (message.k) {
       case 'run': {
         const runnable = this.#programs.get(message.job)
-        return runnable && this.#runner.run(runnable, message)
+        return runnable ? this.#runner.run(runnable, message) : this.#runner.skip(message.batch)
       }
       case 'program':
         return this.#program(message)

@@ -41,6 +41,12 @@ export class BatchRunner {
     return this.#loop(new Batch(this.#link, runnable, batch, message.first, readable(message.items)), runnable)
   }
 
+  /** A batch of a function that could not be made here: it counts, so that the next one is taken for what it is. */
+  skip(batch: number): void {
+    const { board } = this.#link
+    if (board) Atomics.compareExchange(board, claimed, batch - 1, batch)
+  }
+
   #grow(lanes: number): void {
     while (this.#lanes < lanes) this.#free.unshift(this.#lanes++)
   }
