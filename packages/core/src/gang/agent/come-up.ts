@@ -77,11 +77,15 @@ export async function comeUp(
   return parts
 }
 
-async function openData({ boot, key }: MemberState, owner: OwnerLink, transport: Transport): Promise<DataLink> {
-  const { rendezvous, timeouts, member } = boot
+async function openData(
+  { boot, key, rendezvous }: MemberState,
+  owner: OwnerLink,
+  transport: Transport,
+): Promise<DataLink> {
+  const { timeouts, member } = boot
   const dial = async (limitMs: number) => {
     const signal = AbortSignal.timeout(limitMs)
-    const { stream } = await transport.connect(rendezvous, { signal })
+    const { stream } = await transport.connect(await rendezvous.find({ signal }), { signal })
     await answer(stream, key, { member: member.memberId, purpose: 'data', epoch: owner.epoch }, signal)
     return new Peer(stream, { name: 'the launcher' })
   }

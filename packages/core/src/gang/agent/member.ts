@@ -49,7 +49,7 @@ class MemberAgent {
     this.#tools = tools
     this.#owner = new OwnerLink({
       transport: tools.transport,
-      rendezvous: boot.rendezvous,
+      rendezvous: this.#state.rendezvous,
       key: this.#state.key,
       memberId: boot.member.memberId,
       startMs: boot.timeouts.join,

@@ -12,15 +12,15 @@ export type MemberStore = Datastore & { abandon?(why: string): void }
 
 /** Opens the run's datastore: by its location, or through the owner over connections of their own. */
 export async function openStore(
-  { boot, key }: MemberState,
+  { boot, key, rendezvous }: MemberState,
   { transport, openDatastore }: AgentTools,
   owner: OwnerLink,
 ): Promise<MemberStore> {
   if (boot.datastore !== RELAYED) return openDatastore(boot.datastore)
-  const { member, rendezvous, timeouts } = boot
+  const { member, timeouts } = boot
   return openHostStore({
     dial: async (signal) => {
-      const { stream } = await transport.connect(rendezvous, { signal, own: true })
+      const { stream } = await transport.connect(await rendezvous.find({ signal }), { signal, own: true })
       await answer(stream, key, { member: member.memberId, purpose: 'store', epoch: owner.epoch }, signal)
       return stream
     },

@@ -5,11 +5,12 @@ import type { Json } from '../../flow/values.js'
 import type { Transport } from '../contract.js'
 import { answer } from '../handshake.js'
 import type { Report } from '../protocol.js'
+import type { Rendezvous } from '../rendezvous/contract.js'
 import { OwnerClock } from './clock.js'
 
 export interface OwnerLinkOptions {
   readonly transport: Transport
-  readonly rendezvous: string
+  readonly rendezvous: Rendezvous
   readonly key: Uint8Array
   readonly memberId: string
   /** Milliseconds for the first connection: all start at once, and may want for a processor. */
@@ -76,7 +77,7 @@ export class OwnerLink {
   async #dial(limitMs: number): Promise<Peer> {
     const { transport, rendezvous, key, memberId, methods } = this.#options
     const signal = AbortSignal.timeout(Math.ceil(limitMs))
-    const { stream } = await transport.connect(rendezvous, { signal, own: true })
+    const { stream } = await transport.connect(await rendezvous.find({ signal }), { signal, own: true })
     await answer(stream, key, { member: memberId, purpose: 'lease', epoch: this.epoch }, signal)
     const peer = new Peer(stream, { name: 'the launcher', methods, onEvent: (event, data) => this.#heard(event, data) })
     this.heardAt = performance.now()

@@ -7,6 +7,8 @@ import type { Keeper } from '../../process/contract.js'
 import type { Listener } from '../contract.js'
 import { deriveKey } from '../keys.js'
 import type { Failure, Formation, Work } from '../protocol.js'
+import { launcherRendezvous } from '../rendezvous/by-launcher.js'
+import type { Rendezvous } from '../rendezvous/contract.js'
 import { shellEnvironment, shellPlaces } from '../shell/files.js'
 import type { AgentBootstrap } from './bootstrap.js'
 import type { Channels } from './channels.js'
@@ -61,6 +63,8 @@ export class MemberState {
   readonly boot: AgentBootstrap
   readonly place: { -readonly [K in keyof Place]: Place[K] }
   readonly key: Uint8Array
+  /** Where it finds who takes it in. */
+  readonly rendezvous: Rendezvous
   /** Aborted with a `StopReason`; another one for each epoch. */
   stop = new AbortController()
   parts: Partial<Parts> = {}
@@ -86,6 +90,7 @@ export class MemberState {
     this.boot = boot
     this.place = { memberId: boot.member.memberId, host: boot.member.host, node: -1 }
     this.key = deriveKey(boot.secret, boot.address, 'join')
+    this.rendezvous = launcherRendezvous(boot.rendezvous)
   }
 
   get stopping(): boolean {
