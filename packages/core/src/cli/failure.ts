@@ -39,7 +39,8 @@ export function verdictLines(verdict: Verdict, style: Style): string[] {
   const { first, echoes, stopped } = verdict
   const lines = [`${style.red(verdict.cause)} ${style.bold(verdict.summary)}`]
   if (first?.error !== undefined) {
-    const text = first.error.stack ?? first.error.message
+    // What to do is said once, at the end.
+    const text = (first.error.stack ?? first.error.message).replace(`\n  fix: ${verdict.fix}`, '')
     lines.push(...indent(text.trimEnd().split('\n').slice(0, 40)))
   }
   if (first?.lastLines !== undefined && first.lastLines.length > 0) {

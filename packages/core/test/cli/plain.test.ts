@@ -40,6 +40,13 @@ describe('the plain view', () => {
     ])
   })
 
+  it('says once what to do, though the error says it too', () => {
+    const error = { name: 'GangflowError', message: 'no room\n  fix: look at its log' }
+    const lines = verdictLines({ ...verdict, first: { ...verdict.first!, error } }, style)
+    expect(lines.filter((line) => line.includes('look at its log'))).toEqual(['  fix look at its log'])
+    expect(lines).toContain('  no room')
+  })
+
   it('names a place as people do', () => {
     expect(placeOf({ kind: 'agent', memberId: 'm2', node: 2, host: 'c' })).toBe('m2 (node 2, host c)')
   })

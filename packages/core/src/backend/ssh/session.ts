@@ -9,6 +9,9 @@ import { startScript } from './start-script.js'
 /** Characters of ssh's own output that are kept for the account of a failure. */
 const KEPT = 8 << 10
 
+/** Milliseconds for the script to end by itself. */
+const CLOSE_MS = 1_000
+
 /** Directories on the host, made for this session and removed at its end. */
 export interface HostPlaces {
   /** For sockets: 0700, short. */
@@ -108,10 +111,15 @@ export class HostSession {
     await this.#until(['kept'], signal)
   }
 
-  /** Ends the connection; what runs on the host notices the end of its input. */
+  /**
+   * Ends the connection: the script, which may only now be read there, finds the end of its input and removes what it
+   * made, the forwarded socket too. Who does not end by that is ended.
+   */
   close(): void {
-    this.child.stdin!.destroy()
-    this.child.kill('SIGTERM')
+    this.child.stdin!.end()
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return
+    const timer = setTimeout(() => this.child.kill('SIGTERM'), CLOSE_MS)
+    this.child.once('exit', () => clearTimeout(timer))
   }
 
   #say(line: string): void {

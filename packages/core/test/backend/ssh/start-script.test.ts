@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sshFailure } from '../../../src/backend/ssh/failures.js'
+import { HostSession } from '../../../src/backend/ssh/session.js'
 import { sshArgv } from '../../../src/backend/ssh/ssh-argv.js'
 import { startScript } from '../../../src/backend/ssh/start-script.js'
 
@@ -48,6 +50,23 @@ describe('the script on a host', () => {
     const said = talk(least, 'receive\n')
     expect(said).toMatch(/^N into .*\/a b\/runtime\/\.new-/m)
     expect(readdirSync(join(folder, 'a b/runtime'))).toEqual([])
+  })
+})
+
+describe('a session', () => {
+  it('that is closed before its script was read leaves no socket', async () => {
+    const socket = join(folder, 'gf.sock')
+    writeFileSync(socket, '')
+    const session = new HostSession('a', ['/bin/sh', '-c', 'sleep 0.2; exec sh -s'], { socket })
+    session.close()
+    await once(session.child, 'close')
+    expect(existsSync(socket)).toBe(false)
+  })
+
+  it('whose ssh does not end is ended', async () => {
+    const session = new HostSession('a', ['/bin/sleep', '600'], {})
+    session.close()
+    expect(await once(session.child, 'close')).toEqual([null, 'SIGTERM'])
   })
 })
 
