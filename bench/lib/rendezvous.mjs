@@ -15,6 +15,9 @@ export async function benchRendezvous({ sizes = [10, 50, 200, 500, 1000, 2000], 
   const folder = mkdtempSync(join(tmpdir(), 'gangflow-bench-'))
   const part = join(folder, 'part.mjs')
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130))
+  // What a killed owner leaves lies in it too.
+  process.env.TMPDIR = folder
   await build({
     entryPoints: [new URL('../rendezvous/part.ts', import.meta.url).pathname],
     outfile: part,
