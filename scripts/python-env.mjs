@@ -70,7 +70,7 @@ async function cpuBuild(uv, install, log) {
 /** How ssh-audit is called: its words and its environment; fetched once, for the tests alone. */
 export async function sshAudit({ log = (line) => console.error(line) } = {}) {
   const folder = join(root, 'node_modules/.cache/gangflow/ssh-audit')
-  const [python] = [...onPath('python3'), ...onPath('python')]
+  const [python = 'python3'] = [...onPath('python3'), ...onPath('python')]
   if (!existsSync(join(folder, 'ssh_audit')))
     await run(
       await findUv(log),

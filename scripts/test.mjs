@@ -1,4 +1,4 @@
-// Lint, layers, what is published, then every test; the last line is `N passed, N failed`.
+// Lint, layers, types, what is published, then every test; the last line is `N passed, N failed`.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,7 +10,7 @@ const step = (command, args) => {
   return status ?? 1
 }
 /** Each of these that fails counts as one failed test. */
-const broken = ['lint', 'exports'].filter((script) => step('npm', ['run', '-s', script]) !== 0)
+const broken = ['lint', 'types', 'exports'].filter((script) => step('npm', ['run', '-s', script]) !== 0)
 const report = join(mkdtempSync(join(tmpdir(), 'gangflow-test-')), 'report.json')
 const status = step('npx', [
   'vitest',

@@ -11,6 +11,8 @@ import { type Ran, type RunOptions, run } from './run.js'
 import { livingSets, type SetState } from './state.js'
 import { startSet } from './up.js'
 
+export type { HostsOptions, TestHost }
+
 /** A set of test hosts that lives. */
 export class TestHosts {
   readonly hosts: readonly TestHost[]

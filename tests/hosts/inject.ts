@@ -25,7 +25,7 @@ export async function inject(hosts: TestHosts, words: readonly string[]): Promis
   }
   const what: Record<string, () => Promise<unknown>> = {
     cable: () => host.cable(one('down', 'up')),
-    drop: () => (more.length === 0 || one('in', 'out') ? host.impair({ loss: 1 }, way(more)) : undefined),
+    drop: () => host.impair({ loss: 1 }, more.length === 0 ? 'both' : one('in', 'out')),
     delay: () => bad(host, ['delay', ...more], usage),
     loss: () => bad(host, ['loss', ...more], usage),
     apart: () => hosts.partition([name], (more[0] ?? '').split(',')),

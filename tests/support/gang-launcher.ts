@@ -9,11 +9,12 @@ import { compileFlow } from '../../packages/core/src/compile/compile-flow.js'
 import type { PackageOptions } from '../../packages/core/src/compile/package/contract.js'
 import { saveArtifacts } from '../../packages/core/src/datastore/artifacts/save.js'
 import { openDatastore } from '../../packages/core/src/datastore/open.js'
-import { keys } from '../../packages/core/src/datastore/records.js'
+import { type DoneRecord, keys } from '../../packages/core/src/datastore/records.js'
 import { RelayServer } from '../../packages/core/src/datastore/relay/server.js'
 import type { GangBackend, Member, StopReason, TransportKind } from '../../packages/core/src/gang/contract.js'
 import { runGang } from '../../packages/core/src/gang/run-gang.js'
 import { startKeeper } from '../../packages/core/src/process/start.js'
+import { json } from '../../packages/core/src/runtime/run-record.js'
 
 export interface Plan {
   readonly file: string
@@ -57,7 +58,7 @@ const address = {
 }
 const given = Object.entries(plan.given ?? {}).map(([name, { megabytes }]) => ({
   name,
-  state: 'set' as const,
+  state: 'value' as const,
   value: Buffer.alloc(megabytes << 20, name),
 }))
 const artifacts = await saveArtifacts(datastore, given, {})
@@ -68,14 +69,15 @@ if (plan.hangs !== undefined) {
   execFileSync('mkfifo', [fifo])
 }
 const keeper = await startKeeper({ mark: `${address.flow}/${address.run}`, root: true })
-await datastore.putRecord(keys.done({ ...address, step: 'start', task: '1' }), {
+const parent: DoneRecord = {
   attempt: 0,
   epoch: 1,
   startedAt: 0,
   endedAt: 0,
   artifacts,
   transition: { kind: 'gang', target: plan.step, size: plan.size },
-})
+}
+await datastore.putRecord(keys.done({ ...address, step: 'start', task: '1' }), json(parent))
 const stop = new AbortController()
 process.on('SIGINT', () => {
   const reason: StopReason = { cause: 'cancelled', why: 'cancelled by Ctrl-C', graceMs: 3_000 }
@@ -104,8 +106,8 @@ const blind: GangBackend<LocalPlan> = {
 if (plan.replacements !== undefined) {
   const start = local.start
   let count = 0
-  local.start = async (made, bootstrap, signal) => {
-    const { replace, ...allocation } = await start(made, bootstrap, signal)
+  local.start = async (made, bootstrap, signal, note) => {
+    const { replace, ...allocation } = await start(made, bootstrap, signal, note)
     if (plan.replacements === 'none') return allocation
     return {
       ...allocation,
@@ -118,8 +120,8 @@ if (plan.replacements !== undefined) {
   }
 }
 if (plan.outOfReach) {
-  blind.start = async (made, bootstrap, signal) => {
-    const allocation = await local.start(made, bootstrap, signal)
+  blind.start = async (made, bootstrap, signal, note) => {
+    const allocation = await local.start(made, bootstrap, signal, note)
     const members = allocation.members.map(
       (member): Member => ({
         memberId: member.memberId,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { current, FlowSpec, parallel, step } from '@gangflow/core'
-import { defineStepDecorator } from '@gangflow/core/plugin'
+import { defineStepDecorator, type GangContext } from '@gangflow/core/plugin'
 
 const mode = process.env['MODE'] ?? 'body'
 const say = (text: string) => console.log(`${text} ${process.pid}`)
@@ -35,7 +35,7 @@ export default class Faults extends FlowSpec {
   @parallel()
   @step
   async multi() {
-    const p = current.parallel
+    const p = current.parallel as GangContext
     const node = p.nodeIndex
     const mark = join(tmpdir(), `escaped-${current.run}-${node}`)
     await p.atEnd({ remove: mark })

@@ -56,8 +56,7 @@ function counted(store: Datastore): { store: Datastore; bytes(): number; blobs()
 /** A process that installs a package, for what only processes can show. */
 async function installer(delivery: Delivery): Promise<(slow?: boolean, before?: readonly string[]) => ChildProcess> {
   const made = project({
-    'install.ts': `import { isSound } from '../../../packages/core/src/compile/package/install/file-cache.js'
-import { installPackage } from '${repository}packages/core/src/compile/package/install/install-package.ts'
+    'install.ts': `import { installPackage } from '${repository}packages/core/src/compile/package/install/install-package.ts'
 import { openDatastore } from '${repository}packages/core/src/datastore/open.ts'
 const [location, ref, cache, slow] = process.argv.slice(2)
 const store = await openDatastore(location)
@@ -88,7 +87,7 @@ process.exit()`,
     logLevel: 'error',
   })
   return (slow = false, before = []) => {
-    const [program, ...args] = [
+    const words = [
       ...before,
       process.execPath,
       outfile,
@@ -96,8 +95,8 @@ process.exit()`,
       JSON.stringify(delivery.ref),
       delivery.cache,
       slow ? 'slow' : '',
-    ] as [string]
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    ]
+    const child = spawn(words[0]!, words.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] })
     onTestFinished(() => void child.kill('SIGKILL'))
     return child
   }

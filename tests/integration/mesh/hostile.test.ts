@@ -169,7 +169,7 @@ describe('the embedded server', () => {
     for (let round = 0; round < 120; round += 1) {
       const client = new ssh2.Client()
       client.on('error', () => {})
-      const ready = new Promise((resolve) => {
+      const ready = new Promise<void>((resolve) => {
         client.once('ready', resolve)
         client.once('close', resolve)
       })

@@ -48,8 +48,8 @@ describe('a relayed datastore', () => {
     const store = relay.open()
     const value = new Float64Array(200_000).map((_, index) => index / 3)
     const changes = [
-      { name: 'big', state: 'set', value },
-      { name: 'small', state: 'set', value: { a: [1, 2, 3] } },
+      { name: 'big', state: 'value', value },
+      { name: 'small', state: 'value', value: { a: [1, 2, 3] } },
     ] as const
     const table = await saveArtifacts(store, changes, {})
     const owner = await openDatastore(relay.root)

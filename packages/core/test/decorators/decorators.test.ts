@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import * as core from '../../src/index.js'
-import { decorate, FlowSpec, parallel, step } from '../../src/index.js'
+import { decorate, FlowSpec, step } from '../../src/index.js'
 import { complaint, complaintsOf, describeHere } from '../flow/helpers.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: wrong use is what is tested
-const { catchError, environment, resources, retry, timeout } = core as any
+const { catchError, environment, parallel, resources, retry, timeout } = core as any
 
 abstract class Base extends FlowSpec {
   @step end() {}
@@ -95,7 +95,7 @@ describe('wrong options are refused where they are written', () => {
   it.each([retry, catchError, timeout, resources, environment, parallel])('without the call: %o', (factory) => {
     const use = () =>
       class Flow extends Base {
-        @(factory as never)
+        @(factory as (value: unknown, context: unknown) => void)
         start() {}
       }
     expect(use).toThrowError(expect.objectContaining({ code: 'E_DECORATOR_BARE' }))
@@ -107,7 +107,7 @@ describe('wrong options are refused where they are written', () => {
 
 describe('decorators in the wrong place', () => {
   const misplaced = expect.objectContaining({ code: 'E_DECORATOR_PLACE' })
-  const any = step as never
+  const any = step as unknown as (value: unknown, context: unknown) => void
 
   it('fields, getters, static and private methods, classes', () => {
     expect(

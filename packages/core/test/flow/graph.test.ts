@@ -244,9 +244,11 @@ describe('complaints about the graph', () => {
         this.next(this.a, this.b)
       }
       @step a() {
+        // @ts-expect-error: the case of a condition takes no inputs
         this.next({ x: this.one, y: this.two }, { condition: 'way' })
       }
       @step b() {
+        // @ts-expect-error: the case of a condition takes no inputs
         this.next({ x: this.one, y: this.two }, { condition: 'way' })
       }
       @step one(_inputs: Inputs<Flow>) {

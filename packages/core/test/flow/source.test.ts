@@ -277,7 +277,7 @@ const cases: Record<string, [code: string, fix: RegExp, flow: () => new () => Fl
     () =>
       class Flow extends Base {
         // biome-ignore lint/correctness/useYield: that it is a generator is what is wrong
-        @(step as never) *start() {
+        @(step as unknown as (value: unknown, context: unknown) => void) *start() {
           this.next(this.a)
         }
       },

@@ -44,6 +44,7 @@ async function linked(leaseMs: number, heard: (line: string) => void) {
     },
     state: () => {},
     progress: () => {},
+    at: () => {},
   })
   let theirs = 0
   let dialled = 0

@@ -47,9 +47,7 @@ describe('the handshake', () => {
     const secret = drawSecret()
     const { address: path, entered } = await door(secret)
     const stream = await dial(path, secret)
-    const [bytes] = (await new Promise((resolve) => stream.once('data', (...args: unknown[]) => resolve(args)))) as [
-      Buffer,
-    ]
+    const bytes = await new Promise<Buffer>((resolve) => stream.once('data', resolve))
     expect(bytes.toString()).toBe('welcome, raw bytes')
     expect(entered).toEqual([hello])
   })

@@ -72,7 +72,14 @@ export function fakeServices(description: FlowDescription, perform: Perform, sto
     save: async (value) => (await saveValues(store, [value], { label: 'caught' }))[0]!,
     compile: async ({ file }) => {
       const blob = { hash: '0'.repeat(64), size: 0 }
-      return { file, bundle: file, core: '/', description, ref: { hash: blob.hash, code: blob, map: blob } }
+      return {
+        file,
+        bundle: file,
+        core: '/',
+        description,
+        ref: { hash: blob.hash, code: blob, map: blob },
+        uses: { pinned: [], sources: [] },
+      }
     },
     startKeeper: async () => keeper,
     startHost: async () => host,
