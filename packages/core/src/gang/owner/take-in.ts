@@ -74,6 +74,8 @@ function watchAgent(gang: OwnedGang, member: OwnedMember): void {
 
 /** The lease connection broke: its agent's exit is heard of in a moment, or it dials again; else it counts as lost. */
 function awaitReturn(gang: OwnedGang, member: OwnedMember): void {
+  // It was told to leave.
+  if (member.released) return
   const { settle, lease } = gang.timeouts
   // A new connection between hosts takes some round trips; the end of an agent there is heard of in another way.
   const patience = gang.attempt.backend.transport === 'ssh' ? Math.max(settle, lease / 2) : settle
