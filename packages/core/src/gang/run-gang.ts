@@ -75,8 +75,11 @@ export const runGang: RunGang = async (attempt) => {
 /** Watches over an open epoch until every body has done its part, or something failed. */
 async function runEpoch(gang: OwnedGang): Promise<void> {
   const endPhases = watchPhases(gang)
-  await gang.until(() => bodies(gang).every((member) => member.done))
-  endPhases()
+  try {
+    await gang.until(() => bodies(gang).every((member) => member.done))
+  } finally {
+    endPhases()
+  }
 }
 
 const isWhole = (gang: OwnedGang): boolean =>

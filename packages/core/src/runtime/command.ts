@@ -1,3 +1,4 @@
+import { shellWord } from '../errors/shell-word.js'
 import { flagOf } from '../flow/describe-parameters.js'
 import type { ResumeOptions, RunOptions } from './contract.js'
 
@@ -26,8 +27,5 @@ export function commandLine(
   if (inspect) flag('inspect', inspect.node === undefined ? inspect.step : `${inspect.step}/${inspect.node}`)
   flag('timeout', options.timeout)
   if (options.dryRun) flag('dry-run', true)
-  return words.map(quoted).join(' ')
+  return words.map(shellWord).join(' ')
 }
-
-const quoted = (word: string): string =>
-  /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`

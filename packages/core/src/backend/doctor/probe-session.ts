@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline'
+import { quoted } from '../../errors/shell-word.js'
 import { sshFailure } from '../ssh/failures.js'
 import type { HostSpec } from '../ssh/hosts.js'
 import { ConnectionFailed } from '../ssh/session.js'
@@ -59,7 +60,7 @@ export class ProbeSession {
     this.#child.once('error', (error) => end(error.message, true))
     this.#child.once('close', (code, by) => end(by ?? `exit code ${code}`, code === 255))
     createInterface(this.#child.stdout!).on('line', (line) => this.#hear(line))
-    const words = ['exec', node, program, this.#nonce, work].map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
+    const words = ['exec', node, program, this.#nonce, work].map(quoted)
     this.#child.stdin!.write(`${words.join(' ').replace("'exec'", 'exec')}\n`)
   }
 

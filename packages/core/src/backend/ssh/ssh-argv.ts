@@ -1,3 +1,4 @@
+import { shellWord } from '../../errors/shell-word.js'
 import type { HostSpec } from './hosts.js'
 
 /** How the person's OpenSSH client is called. */
@@ -50,9 +51,6 @@ export function sshArgv(
     ...(spec.user === undefined ? [] : ['-l', spec.user]),
     '-T',
     spec.host,
-    ...command.map(word),
+    ...command.map(shellWord),
   ]
 }
-
-/** In single quotes where a shell would read it as anything but itself: sh, bash, zsh, csh and fish agree on these. */
-const word = (text: string): string => (/^[\w/.,:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)

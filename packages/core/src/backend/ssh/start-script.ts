@@ -1,3 +1,5 @@
+import { quoted } from '../../errors/shell-word.js'
+
 /** Days for which a layer of a runtime is kept that no run has used. */
 const KEPT_DAYS = 30
 
@@ -34,10 +36,10 @@ clean() {
 }
 trap clean EXIT
 trap 'exit 143' HUP TERM PIPE
-say() { printf '%s %s\\n' ${quote(nonce)} "$*"; }
-work=${workdir?.startsWith('~/') ? `$HOME/${quote(workdir.slice(2))}` : quote(workdir ?? '')}
+say() { printf '%s %s\\n' ${quoted(nonce)} "$*"; }
+work=${workdir?.startsWith('~/') ? `$HOME/${quoted(workdir.slice(2))}` : quoted(workdir ?? '')}
 [ -n "$work" ] || work=\${XDG_CACHE_HOME:-$HOME/.cache}/gangflow
-node=${quote(node ?? '')}
+node=${quoted(node ?? '')}
 [ -n "$node" ] || node=$(command -v node || :)
 libc=$(getconf GNU_LIBC_VERSION 2>/dev/null) || libc=
 [ -n "$libc" ] || { ls /lib/ld-musl-* >/dev/null 2>&1 && libc=musl; } || :
@@ -107,6 +109,3 @@ gangflow
 exit
 `
 }
-
-/** A word of a POSIX shell. */
-const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { userCache } from '../../errors/user-cache.js'
 import type { RuntimeLayer } from './contract.js'
 import { tarOf } from './tar.js'
 
@@ -22,7 +22,7 @@ export async function archiveOf(layer: RuntimeLayer): Promise<AsyncIterable<Uint
 }
 
 async function keep(layer: RuntimeLayer): Promise<string | undefined> {
-  const folder = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'gangflow', 'layers')
+  const folder = userCache('layers')
   const file = join(folder, `${layer.name}.tgz`)
   const fresh = `${file}.${process.pid}`
   try {

@@ -1,3 +1,4 @@
+import { quoted } from '../../errors/shell-word.js'
 import type { RuntimeLayer } from './contract.js'
 
 /** The file that says that a layer is whole. */
@@ -16,5 +17,3 @@ export function presentCommand(directory: string, { name, files }: RuntimeLayer)
 /** In single quotes, but for a leading \`~\`, which the shell is to read. */
 const place = (directory: string): string =>
   directory.startsWith('~/') ? `"$HOME"/${quoted(directory.slice(2))}` : quoted(directory)
-
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`

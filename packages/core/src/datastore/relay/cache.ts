@@ -1,7 +1,6 @@
 import { mkdirSync, rmSync, statfsSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { join } from 'node:path'
 import { GangflowError } from '../../errors/base.js'
+import { userCache } from '../../errors/user-cache.js'
 import type { BlobRef, PutBlobOptions } from '../contract.js'
 import { DirectoryBlobs } from '../directory/blobs.js'
 import { Durability } from '../directory/durable.js'
@@ -18,8 +17,7 @@ const YOUNG_MS = 120_000
 const STALE_MS = 24 * 3_600_000
 
 /** Where a host's cache is when nobody says. */
-export const defaultCache = (): string =>
-  join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'gangflow', 'store')
+export const defaultCache = (): string => userCache('store')
 
 /**
  * Blobs of a datastore that is elsewhere, on a disk of this host: by content, verified when they are read, shared by

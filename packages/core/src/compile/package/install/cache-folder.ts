@@ -1,7 +1,7 @@
 import { chmod, lstat, mkdir, realpath, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { GangflowError, messageOf } from '../../../errors/base.js'
+import { userCache } from '../../../errors/user-cache.js'
 
 /** Where a host keeps delivered code; all paths are absolute and real. */
 export interface CodeCache {
@@ -16,8 +16,7 @@ export interface CodeCache {
 }
 
 /** `$XDG_CACHE_HOME/gangflow/code` or `~/.cache/gangflow/code`. */
-export const defaultCodeCache = (env: NodeJS.ProcessEnv = process.env): string =>
-  join(env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache'), 'gangflow', 'code')
+export const defaultCodeCache = (env: NodeJS.ProcessEnv = process.env): string => userCache('code', env)
 
 /** Makes it where it is missing; of this user alone, for code is run from it. Throws E_CODE_CACHE. */
 export async function openCodeCache(directory: string): Promise<CodeCache> {
