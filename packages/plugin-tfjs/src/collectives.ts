@@ -1,0 +1,2 @@
+/** Collectives over the bodies of a gang. */
+export {}

@@ -1,0 +1,1 @@
+export type { Tf } from './backends/tf.js'

@@ -1,0 +1,2 @@
+/** Kernels that the wasm backend lacks. */
+export {}
