@@ -1,2 +1,4 @@
+import { collectiveCodes } from './collectives/codes.js'
+
 /** Codes of this plugin; docs/reference/errors.md lists the same under `plugin-tfjs`. */
-export const codes = {} as const
+export const codes = { ...collectiveCodes } as const
