@@ -103,8 +103,7 @@ void pump(Proc *p, int which, size_t limit) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) return;
     if (n <= 0) {
-      close(s->fd);
-      s->fd = -1;
+      shut(&s->fd);
       break;
     }
     uint64_t at = now_ns();
@@ -129,10 +128,7 @@ void drain(Proc *p) {
 void close_output(Proc *p) {
   if (p->closed) return;
   p->closed = true;
-  for (int i = 0; i < 2; i++) {
-    if (p->out[i].fd >= 0) close(p->out[i].fd);
-    p->out[i].fd = -1;
-  }
+  for (int i = 0; i < 2; i++) shut(&p->out[i].fd);
   if (p->spool >= 0) close(p->spool);
   p->spool = -1;
   event_begin(E_CLOSED, p->id);

@@ -1,6 +1,7 @@
 // The processes that the owner asked for, as long as anything of them is left.
 #include "keeper.h"
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 Proc **procs;
@@ -18,8 +19,9 @@ Proc *proc_by_pid(pid_t pid) {
   return NULL;
 }
 
+// Out of the watch first: a start that has not come to its exec has copies, and epoll would tell of them without end.
 void shut(int *fd) {
-  if (*fd >= 0) close(*fd);
+  if (*fd >= 0) epoll_ctl(epoll_fd, EPOLL_CTL_DEL, *fd, NULL), close(*fd);
   *fd = -1;
 }
 

@@ -132,7 +132,7 @@ static void on_ready(struct epoll_event *e) {
   } else if (p && kind == W_STDIN) {
     // An error without room to write: nobody reads, or nobody will.
     if (p->in_first || !(e->events & EPOLLERR)) pump_stdin(p);
-    else close(p->in_fd), p->in_fd = -1;
+    else shut(&p->in_fd);
   } else if (p) {
     pump(p, kind == W_STDERR, 1 << 18);
     if (p->reaped && p->out[0].fd < 0 && p->out[1].fd < 0) close_output(p);
