@@ -50,7 +50,8 @@ async function prepare(log) {
   const install = ['pip', 'install', '--python', join(venv, 'bin/python')]
   await run(uv, [...install, ...(await cpuBuild(uv, install, log)), ...pinned], log)
   // uv compiles nothing; without this each process that imports torch would, for twice as long as the import takes.
-  await run(join(venv, 'bin/python'), ['-c', 'import torch.distributed.run'], log, { PYTHONDONTWRITEBYTECODE: '' })
+  const used = 'import torch.distributed.run, torch.nn.parallel, torch.optim, torch._dynamo'
+  await run(join(venv, 'bin/python'), ['-c', used], log, { PYTHONDONTWRITEBYTECODE: '' })
   log(`ready after ${Math.round((Date.now() - started) / 1000)} s`)
 }
 
