@@ -1,4 +1,5 @@
 import { collectiveCodes } from './collectives/codes.js'
+import { kernelCodes } from './kernels/codes.js'
 
 /** Codes of this plugin; docs/reference/errors.md lists the same under `plugin-tfjs`. */
-export const codes = { ...collectiveCodes } as const
+export const codes = { ...collectiveCodes, ...kernelCodes } as const
