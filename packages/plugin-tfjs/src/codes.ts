@@ -1,5 +1,6 @@
+import { backendCodes } from './backends/codes.js'
 import { collectiveCodes } from './collectives/codes.js'
 import { kernelCodes } from './kernels/codes.js'
 
 /** Codes of this plugin; docs/reference/errors.md lists the same under `plugin-tfjs`. */
-export const codes = { ...collectiveCodes, ...kernelCodes } as const
+export const codes = { ...backendCodes, ...collectiveCodes, ...kernelCodes } as const

@@ -1,1 +1,5 @@
+export { type BackendOptions, type Chosen, openBackend } from './backends/choose.js'
+export { loadBackend } from './backends/load.js'
+export type { BackendName } from './backends/names.js'
+export type { Finding } from './backends/probe.js'
 export type { Tf } from './backends/tf.js'
