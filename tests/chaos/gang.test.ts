@@ -350,6 +350,7 @@ describe('what was declared by atEnd', () => {
     writeFileSync('precious-' + p.nodeIndex, 'x')
     await p.atEnd({ remove: process.cwd() + '/precious-' + p.nodeIndex })
     await p.atEnd({ run: { argv: ['sh', '-c', 'echo undone > undone-' + p.nodeIndex] } })
+    if (p.isControl) await p.atEnd({ run: { argv: ['sh', '-c', 'echo done > from-control'] } }, { nodes: [1] })
     console.log('BODY', process.pid)
     console.log('READY')
     await sleep(20_000)`),
@@ -364,6 +365,7 @@ describe('what was declared by atEnd', () => {
       expect(existsSync(join(gang.folder, `precious-${node}`))).toBe(false)
       expect(readFileSync(join(gang.folder, `undone-${node}`), 'utf8')).toBe('undone\n')
     }
+    expect(existsSync(join(gang.folder, 'from-control'))).toBe(true)
   })
 })
 

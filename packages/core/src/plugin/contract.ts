@@ -176,8 +176,11 @@ export interface GangContext extends Parallel {
   start(nodes: Nodes, command: Command | ((node: number) => Command)): Promise<GangProcess>
   /** The gang's remote shell, as seen from this member; made ready at the first call. */
   shell(): Promise<GangShell>
-  /** Declared before the thing is made; whoever ends the member performs it, also after the body's death. */
-  atEnd(undo: Undo): Promise<void>
+  /**
+   * Declared before the thing is made; whoever ends the member performs it, also after the body's death. `nodes`: on
+   * these members (default: this one), each at its own end.
+   */
+  atEnd(undo: Undo, options?: { readonly nodes?: Nodes }): Promise<void>
   /** Records what a plugin performs (D6), under the task. */
   record(name: string, request: Json): Promise<void>
   /** Ends the gang with this account as first cause, unless an earlier one is known. */

@@ -9,7 +9,7 @@ import type { MemberShell } from './member-shell.js'
 import type { Peers } from './peers.js'
 import { sendFile } from './send-file.js'
 import type { RawPort } from './tokens.js'
-import { checkUndo, declareUndo } from './undo.js'
+import { checkUndo } from './undo.js'
 import type { At } from './whereabouts.js'
 
 export interface BodyMethodsOptions {
@@ -17,11 +17,8 @@ export interface BodyMethodsOptions {
   readonly peers: Peers
   readonly raw: RawPort
   readonly channels: Channels
-  readonly directory: string
   readonly cwd: string
   readonly shell: MemberShell
-  /** What the step adds to the environment. */
-  readonly env: Readonly<Record<string, string>>
   readonly timeoutMs: number
   /** 32 bytes for a plugin's label; the secret itself stays in the agent. */
   key(label: string): Uint8Array
@@ -34,7 +31,7 @@ export interface BodyMethodsOptions {
 
 /** What this member's body asks of its agent: `context/` is the other end. */
 export function bodyMethods(options: BodyMethodsOptions): Methods {
-  const { peers, raw, channels, directory, cwd, node } = options
+  const { peers, raw, channels, cwd, node } = options
   const control = () => peers.to(0)
   const nodesOf = new Map<string, number[]>()
   const each = async (id: string, method: string, params: Json) => {
@@ -101,11 +98,10 @@ export function bodyMethods(options: BodyMethodsOptions): Methods {
       const { shim, config, agent } = shell.places
       return { shim, config, agent, env: shell.environment(), channels: shell.channels() } as unknown as Json
     },
-    'gang.undo': (params) => {
-      const undo = checkUndo(params as unknown as Undo)
-      // As data it must stand for itself: whoever performs it may know neither the folder nor the environment.
-      const whole = 'run' in undo ? { run: { cwd, ...undo.run, env: { ...options.env, ...undo.run.env } } } : undo
-      declareUndo(directory, whole)
+    'gang.undo': async (params) => {
+      const { undo, nodes } = params as unknown as { undo: Undo; nodes: number[] }
+      checkUndo(undo)
+      await Promise.all(nodes.map(async (target) => (await peers.to(target)).call('undo', undo as unknown as Json)))
     },
     'gang.fail': (params) =>
       options.fail({ ...(params as unknown as Casualty), node: (params as { node?: number }).node ?? node }),

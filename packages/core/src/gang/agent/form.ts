@@ -17,6 +17,7 @@ import type { Reports } from './reports.js'
 import { runMemberBody } from './run-body.js'
 import { Services } from './services.js'
 import type { Formed, MemberState, Parts } from './state.js'
+import { declareUndo, standing } from './undo.js'
 
 /** The epoch opens: who is who. Returns at once; what comes of it is reported. */
 export function form(
@@ -37,6 +38,7 @@ export function form(
     formation.roster.entries.length,
     boot.timeouts.collective,
     parts.shell,
+    (undo) => declareUndo(boot.member.directory, standing(undo, { env: parts.work.env, cwd: state.cwd })),
   )
   const channels = new Channels(parts.raw)
   const peers = new Peers(transport, state.key, boot.member.memberId, formation, (from, event, data) =>

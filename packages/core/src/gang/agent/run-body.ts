@@ -61,17 +61,15 @@ function methodsOf(
   body: MemberBody,
   reports: Reports,
 ): Methods {
-  const { member, timeouts, secret, address } = state.boot
+  const { timeouts, secret, address } = state.boot
   const whereabouts = timeouts.progress === undefined ? undefined : new Whereabouts((at) => parts.data.tell('at', at))
   return bodyMethods({
     node: state.place.node,
     peers,
     raw: parts.raw,
     channels,
-    directory: member.directory,
     cwd: state.cwd,
     shell: parts.shell,
-    env: parts.work.env,
     timeoutMs: timeouts.collective,
     key: (label) => deriveKey(secret, address, `plugin/${formation.epoch}/${label}`),
     fail: (casualty) => reports.blame(casualty),

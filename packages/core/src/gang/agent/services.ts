@@ -1,5 +1,6 @@
 import { type Methods, type Peer, WithPayload } from '../../body/peer.js'
 import type { Json } from '../../flow/values.js'
+import type { Undo } from '../../plugin/contract.js'
 import type { HeldPort, Keeper } from '../../process/contract.js'
 import { Collectives, type Part } from './collectives.js'
 import type { Commands, WireCommand } from './commands.js'
@@ -20,6 +21,7 @@ export class Services {
     size: number,
     private readonly collectiveMs: number,
     private readonly shell: Pick<MemberShell, 'address'>,
+    private readonly declare: (undo: Undo) => void,
   ) {
     this.#collectives = new Collectives(size)
   }
@@ -42,6 +44,7 @@ export class Services {
         )
       },
       ssh: () => this.shell.address(),
+      undo: (params) => this.declare(params as unknown as Undo),
       left: (params) => this.#collectives.leave(node, (params as { calls: number }).calls),
       'kv.set': (params) => {
         const { key, value } = params as { key: string; value: Json }

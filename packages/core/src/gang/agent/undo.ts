@@ -32,6 +32,14 @@ export function checkUndo(undo: Undo): Undo {
   return undo
 }
 
+/** As data it must stand for itself: whoever performs it may know neither the folder nor the environment. */
+export function standing(
+  undo: Undo,
+  { env, cwd }: { readonly env: Readonly<Record<string, string>>; readonly cwd: string },
+): Undo {
+  return 'run' in undo ? { run: { cwd, ...undo.run, env: { ...env, ...undo.run.env } } } : undo
+}
+
 /** Kept before the thing is made; on disk, so that it outlives the agent. */
 export function declareUndo(directory: string, undo: Undo): void {
   appendFileSync(undoFile(directory), `${JSON.stringify(undo)}\n`, { flush: true, mode: 0o600 } as never)

@@ -79,9 +79,10 @@ export function makeContext(request: ContextRequest): GangContext {
         },
       }
     },
-    async atEnd(undo) {
+    async atEnd(undo, options) {
       const entry = 'run' in undo && undo.run.stdin ? { run: { ...undo.run, stdin: undefined } } : undo
-      await call(link, 'gang.undo', entry as unknown as Json)
+      const nodes = nodeList(link, options?.nodes ?? [link.node])
+      await call(link, 'gang.undo', { undo: entry as unknown as Json, nodes })
     },
     async record(name, plan) {
       await datastore.putRecord(keys.plan(address, link.node, name), plan)

@@ -40,10 +40,10 @@ export const shellEnvironment = (places: ShellPlaces, path: string | undefined):
   PATH: [path || '/usr/local/bin:/usr/bin:/bin', places.bin].join(':'),
 })
 
-/** Puts the shim in its place: a name for the native helper. */
+/** Puts the shim in its place: a name for the native helper, which is there by its own too, for what plugins do with it. */
 export function placeShim({ bin }: ShellPlaces, helper: string): void {
   mkdirSync(bin, { recursive: true, mode: 0o700 })
-  for (const name of ['shim', 'gangflow-shim']) {
+  for (const name of ['shim', 'gangflow-shim', 'gangflow-keeper']) {
     rmSync(join(bin, name), { force: true })
     symlinkSync(helper, join(bin, name))
   }
