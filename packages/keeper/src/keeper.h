@@ -215,4 +215,6 @@ void end_as(int number);
 int serve(int argc, char **argv);
 int attach(int argc, char **argv);
 int shim(const char *self, int argc, char **argv);
+int rank(const char *self, int argc, char **argv);
+int ranks(int argc, char **argv);
 #endif
