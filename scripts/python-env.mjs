@@ -82,7 +82,7 @@ export async function sshAudit({ log = (line) => console.error(line) } = {}) {
 }
 
 /** uv from PATH, else a private one inside `.venv` or beside npm's packages. */
-async function findUv(log) {
+export async function findUv(log) {
   const [installed] = onPath('uv')
   if (installed) return installed
   const [python] = [...onPath('python3'), ...onPath('python')]
@@ -122,7 +122,7 @@ function onPath(name) {
     .slice(0, 1)
 }
 
-function run(command, args, log, env = {}) {
+export function run(command, args, log, env = {}) {
   return new Promise((resolve, reject) => {
     const certificates =
       process.env.PIP_CERT && !process.env.SSL_CERT_FILE ? { SSL_CERT_FILE: process.env.PIP_CERT } : {}
@@ -145,7 +145,7 @@ function run(command, args, log, env = {}) {
 }
 
 /** One preparation at a time; a lock whose owner is dead is taken over. */
-async function alone(lock, log, work) {
+export async function alone(lock, log, work) {
   for (let waited = 0; ; waited++) {
     try {
       writeFileSync(lock, String(process.pid), { flag: 'wx' })
@@ -157,7 +157,7 @@ async function alone(lock, log, work) {
       rmSync(lock, { force: true })
       continue
     }
-    if (waited === 0) log(`waiting for another process that prepares ${venv}`)
+    if (waited === 0) log(`waiting for another process that holds ${lock}`)
     await sleep(500)
   }
   try {

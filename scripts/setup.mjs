@@ -40,6 +40,12 @@ const groups = [
     packages: ['openssh-server', 'openssh-client', 'iproute2', 'rsync', 'pdsh', 'faketime', 'util-linux'],
     without: 'tests with several hosts fail',
   },
+  {
+    what: "Debian's Open MPI",
+    there: () => has('mpirun.openmpi') && has('mpicc.openmpi'),
+    packages: ['openmpi-bin', 'libopenmpi-dev'],
+    without: 'tests of @mpi fail',
+  },
 ]
 for (const { what, there, packages, without } of groups) {
   if (process.platform !== 'linux' || there()) continue
