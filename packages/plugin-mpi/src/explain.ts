@@ -1,0 +1,218 @@
+import { type Casualty, GangflowError } from '@gangflow/core'
+import type { GangContext } from '@gangflow/core/plugin'
+import type { LaunchPlan, PlanInput } from './launch-plan.js'
+import type { Rank, Ranks } from './ranks.js'
+import type { Settings } from './settings.js'
+import type { LaunchEnd, LostChannel } from './supervise.js'
+
+/** Everything that is known at the end of a launch. */
+export interface LaunchFacts {
+  readonly gang: GangContext
+  readonly plan: LaunchPlan
+  readonly settings: Settings
+  readonly input: PlanInput
+  readonly ranks: Ranks
+  readonly end: LaunchEnd
+}
+
+/** Errors of calls, with the account of them for the gang's verdict. */
+const casualties = new WeakMap<GangflowError, Casualty>()
+
+/** What a call's error says of who failed, for the verdict when nobody catches it. */
+export const casualtyOf = (error: unknown): Casualty | undefined =>
+  error instanceof Error ? casualties.get(error as GangflowError) : undefined
+
+/** Milliseconds by which the death of a daemon or of the launcher comes before what its ranks make of it. */
+const ECHO_MS = 500
+
+/** Why a launch was no success; undefined for one that was: an exit code is not believed without the ranks' own reports. */
+export function explain(facts: LaunchFacts): GangflowError | undefined {
+  const { ranks, end, plan, settings } = facts
+  if (end.stopped === 'late') return late(facts)
+  const first = ranks.failed.find(isOwn) ?? ranks.failed[0]
+  const daemon = end.lost.find(isDeath)
+  const launcherDied = end.stopped === undefined && end.result.signal !== null
+  if (launcherDied && !isBefore(first?.endedAt, end.endedAt)) return launcherFailed(facts)
+  if (daemon && !isBefore(first?.endedAt, daemon.at)) return daemonLost(facts, daemon)
+  if (first) return rankFailed(facts, first)
+  if (launcherDied) return launcherFailed(facts)
+  const stranger = ranks.all.find(({ library }) => library !== undefined && isStrange(facts, library))
+  if (stranger) return otherMpi(facts, stranger)
+  if (end.lost[0]) return daemonLost(facts, end.lost[0])
+  if (end.result.exitCode !== 0 && end.stopped !== 'hung') return launcherFailed(facts)
+  if (!ranks.wellEnded(plan.np)) return wrongWorld(facts)
+  const sized = ranks.all.find(({ size }) => size !== plan.np)
+  if (sized) return wrongWorld(facts)
+  void settings
+  return undefined
+}
+
+const isBefore = (one: number | undefined, other: number) => one !== undefined && one < other - ECHO_MS
+
+/** It ended by its own doing, and was not merely ended by the launcher because of another. */
+const isOwn = ({ end }: Rank): boolean => end!.signal === null || !/^SIG(?:TERM|KILL|CONT|HUP|PIPE)$/.test(end!.signal)
+
+/** A daemon that was killed, or the connection to it: no answer of its own to a rank's failure. */
+const isDeath = ({ channel }: LostChannel): boolean =>
+  channel.error !== undefined || channel.exit?.signal != null || (channel.exit?.code ?? 0) > 128
+
+const isStrange = ({ input }: LaunchFacts, library: string): boolean => {
+  const isOpen = /libmpi\.so\.(?:20|40|80)/.test(library)
+  return input.implementation.launcher === 'hydra' ? isOpen : /libmpi\.so\.12|libmpich|libmpi_abi/.test(library)
+}
+
+function rankFailed(facts: LaunchFacts, rank: Rank): GangflowError {
+  const { code, signal, trouble } = rank.end!
+  const how = trouble ?? (signal ? `was ended by ${signal}` : `exited with code ${code}`)
+  const abort = abortIn(facts)
+  const others = facts.ranks.failed.filter((other) => other !== rank && isOwn(other)).map(({ rank }) => rank)
+  return blamed(
+    facts,
+    {
+      code: 'E_MPI_RANK',
+      what: `rank ${rank.rank} on node ${rank.node} (${rank.host}) ${trouble ? `failed: ${how}` : how}${abort}`,
+      fix: `see its last lines, or the log of ${facts.settings.launcher}`,
+      node: rank.node,
+      host: rank.host,
+      rank: rank.rank,
+      details: { exitCode: code, signal, lastLines: linesOf(facts, rank), ...(others.length > 0 ? { others } : {}) },
+    },
+    {
+      kind: 'process',
+      node: rank.node,
+      host: rank.host,
+      rank: rank.rank,
+      process: `rank${rank.rank}`,
+      pid: rank.pid,
+      ...(code === null ? {} : { exitCode: code }),
+      ...(signal === null ? {} : { signal }),
+      lastLines: linesOf(facts, rank),
+    },
+  )
+}
+
+/** What the launcher says of an MPI_Abort, which ends ranks by signals. */
+function abortIn({ end }: LaunchFacts): string {
+  const text = `${end.result.stderr}\n${end.result.stdout}`
+  const open = /MPI_ABORT was invoked on rank (\d+)[\s\S]{0,200}?with errorcode (\d+)/.exec(text)
+  const hydra = /MPI_Abort\(comm=\w+, (\d+)\) - process (\d+)/.exec(text)
+  const [rank, code] = open ? [open[1], open[2]] : hydra ? [hydra[2], hydra[1]] : []
+  return rank === undefined ? '' : `; rank ${rank} called MPI_Abort with ${code}`
+}
+
+function daemonLost(facts: LaunchFacts, { channel }: LostChannel): GangflowError {
+  const { host } = facts.gang.roster.entries[channel.node]!
+  const how =
+    channel.error ?? (channel.exit?.signal ? `ended by ${channel.exit.signal}` : `exit code ${channel.exit?.code}`)
+  return blamed(
+    facts,
+    {
+      code: 'E_MPI_DAEMON',
+      what: `the daemon of ${facts.plan.implementation} on node ${channel.node} (${host}) was lost: ${how}`,
+      fix: `see the log of ${facts.settings.launcher}; its command was ${channel.command.slice(0, 200)}`,
+      node: channel.node,
+      host,
+      details: { exit: channel.exit ?? null, lastLines: lastLines(facts.end.result) },
+    },
+    {
+      kind: 'process',
+      node: channel.node,
+      host,
+      process: 'mpi-daemon',
+      ...(channel.exit?.code == null ? {} : { exitCode: channel.exit.code }),
+      ...(channel.exit?.signal ? { signal: channel.exit.signal } : {}),
+      lastLines: lastLines(facts.end.result),
+    },
+  )
+}
+
+function launcherFailed(facts: LaunchFacts): GangflowError {
+  const { gang, settings, end } = facts
+  const { exitCode, signal } = end.result
+  const { host } = gang.roster.entries[gang.nodeIndex]!
+  return blamed(
+    facts,
+    {
+      code: 'E_MPI_LAUNCHER',
+      what: `${settings.launcher} ${signal ? `was ended by ${signal}` : `failed with exit code ${exitCode}`}`,
+      fix: `its last lines say why; all it said is in the log of ${settings.launcher}`,
+      node: gang.nodeIndex,
+      host,
+      details: { exitCode, signal, lastLines: lastLines(end.result) },
+    },
+    {
+      kind: 'process',
+      node: gang.nodeIndex,
+      host,
+      process: settings.launcher,
+      ...(exitCode === null ? {} : { exitCode }),
+      ...(signal === null ? {} : { signal }),
+      lastLines: lastLines(end.result),
+    },
+  )
+}
+
+function otherMpi(facts: LaunchFacts, rank: Rank): GangflowError {
+  return blamedBody(facts, {
+    code: 'E_MPI_WORLD',
+    what: `the program uses another MPI (${rank.library}) than ${facts.settings.launcher}, which is ${facts.plan.implementation}: each rank would be alone`,
+    fix: 'build or install the program with the MPI that launches it, or name the right installation by `home`',
+    node: rank.node,
+    host: rank.host,
+    rank: rank.rank,
+  })
+}
+
+function wrongWorld(facts: LaunchFacts): GangflowError {
+  const { ranks, plan, settings, end } = facts
+  const ended = ranks.all.filter(({ end }) => end).length
+  const sizes = [...new Set(ranks.all.map(({ size }) => size))]
+  return blamedBody(facts, {
+    code: 'E_MPI_WORLD',
+    what: `${settings.launcher} ended with exit code ${end.result.exitCode}, but of ${plan.np} ranks ${ranks.all.length} have begun and ${ended} have ended${sizes.some((size) => size !== plan.np) ? `, in worlds of ${sizes.join(', ')}` : ''}`,
+    fix: `see the log of ${settings.launcher}: a daemon may have been lost, or its options made another number of ranks`,
+    details: { lastLines: lastLines(end.result) },
+  })
+}
+
+function late(facts: LaunchFacts): GangflowError {
+  const { settings, ranks, plan } = facts
+  const open = ranks.all.filter(({ end }) => !end).map(({ rank }) => rank)
+  const missing = plan.np - ranks.all.length
+  return blamedBody(facts, {
+    code: 'E_MPI_TIMEOUT',
+    what: `the ranks of ${settings.program[0]} ran longer than ${settings.timeoutMs} ms: ${
+      missing > 0
+        ? `${missing} have not begun`
+        : `rank ${open.slice(0, 16).join(', ')}${open.length > 16 ? ', …' : ''} had not ended`
+    }`,
+    fix: 'give the call a longer `timeout`, or see the log for what they waited for',
+    details: { running: open },
+  })
+}
+
+type Told = ConstructorParameters<typeof GangflowError>[0]
+
+function blamed({ gang }: LaunchFacts, told: Told, casualty: Casualty): GangflowError {
+  const error = new GangflowError({ ...told, step: gang.step })
+  casualties.set(error, {
+    ...casualty,
+    error: { message: error.what, code: error.code, ...(error.fix ? { fix: error.fix } : {}) },
+  })
+  return error
+}
+
+/** Nobody's process failed: it is told as the step's own error. */
+const blamedBody = ({ gang }: LaunchFacts, told: Told): GangflowError => new GangflowError({ ...told, step: gang.step })
+
+/** What a rank said last; where it said nothing, what the launcher said. */
+const linesOf = ({ end }: LaunchFacts, rank: Rank): readonly string[] =>
+  rank.lastLines.length > 0 ? rank.lastLines : lastLines(end.result)
+
+/** The end of an output, as the verdict shows it: at most 30 lines of 500 characters. */
+function lastLines({ stdout, stderr }: { readonly stdout: string; readonly stderr: string }): string[] {
+  const text = stderr.trim() === '' ? stdout : stderr
+  const lines = text.slice(-65_536).split(/\r?\n/)
+  while (lines.at(-1)?.trim() === '') lines.pop()
+  return lines.slice(-30).map((line) => line.slice(-500))
+}
