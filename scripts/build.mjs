@@ -24,9 +24,17 @@ const rows = {
  */
 const together = { core: ['index', 'plugin'] }
 const alsoShared = { core: "export { startBody } from './composition/body.ts'" }
-/** What a worker of the parallel map runs: a text in `parallel.js`, so that a worker starts without reading a file. */
-const poolWorker = async (folder, { target, define, external }) => {
-  const entryPoints = [join(folder, 'src/parallel-map/worker/entry.ts')]
+/** What the worker threads of an entry run: a text in that entry, so that they start without reading a file. */
+const threads = {
+  core: { entry: 'parallel', source: 'src/parallel-map/worker/entry.ts', define: '__POOL_WORKER__' },
+  'plugin-tfjs': {
+    entry: 'collectives',
+    source: 'src/collectives/worker/entry.ts',
+    define: '__COLLECTIVES_WORKER__',
+  },
+}
+const threadText = async (folder, source, { target, define, external }) => {
+  const entryPoints = [join(folder, source)]
   const flags = { bundle: true, format: 'cjs', platform: 'node', minify: true, write: false }
   const { outputFiles } = await build({ ...flags, entryPoints, target, define, external })
   return outputFiles[0].text
@@ -162,8 +170,9 @@ for (const name of readdirSync('packages')) {
   const listed = rows[name] ?? [all]
   const forgotten = all.filter((entry) => !listed.flat().includes(entry))
   for (const row of [...listed, ...(forgotten.length > 0 ? [forgotten] : [])]) {
-    const define = row.includes('parallel')
-      ? { __POOL_WORKER__: JSON.stringify(await poolWorker(folder, options)) }
+    const thread = threads[name]
+    const define = row.includes(thread?.entry)
+      ? { [thread.define]: JSON.stringify(await threadText(folder, thread.source, options)) }
       : {}
     await build({
       ...options,

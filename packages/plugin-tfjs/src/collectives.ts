@@ -1,3 +1,5 @@
+/** Collectives over the bodies of a gang, or over any processes. */
+export { connect } from './collectives/connect.js'
 export type {
   BufferKind,
   BufferOf,
@@ -13,4 +15,5 @@ export type {
   Reduction,
   Values,
 } from './collectives/contract.js'
+export { collectives, type GangCollectivesOptions } from './collectives/gang.js'
 export { partOf } from './collectives/split.js'

@@ -11,5 +11,6 @@ export const collectiveCodes = {
   E_TF_SECRET: "who answers at a rank's address does not hold the gang's secret",
   E_TF_VERSION: 'the ranks have different versions of this package',
   E_TF_OPTIONS: 'an option of `connect` is wrong',
+  E_TF_WORKER: 'the thread of the collectives failed',
   E_TF_MEMORY: 'there is not enough memory for what the collectives exchange',
 } as const

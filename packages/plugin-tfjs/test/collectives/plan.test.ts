@@ -19,7 +19,8 @@ function ring(shape: CallShape, size: number, start: (rank: number, at: number) 
   const wires: Cell[][] = work.map(() => [])
   const plans = work.map((_, rank) => ringOf(shape, rank, size))
   const left = plans.map(({ incoming }) => [...incoming])
-  plans.forEach(({ first }, rank) => wires[rank]!.push(...work[rank]!.slice(first.at, first.at + first.bytes)))
+  for (const [rank, { first }] of plans.entries())
+    wires[rank]!.push(...work[rank]!.slice(first.at, first.at + first.bytes))
   for (let moved = true; moved; ) {
     moved = false
     for (let rank = 0; rank < size; rank++) {
