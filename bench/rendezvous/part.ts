@@ -13,6 +13,7 @@ import { openDatastore } from '../../packages/core/src/datastore/open.js'
 import { coreVersion } from '../../packages/core/src/errors/version.js'
 import type { Json } from '../../packages/core/src/flow/values.js'
 import { Collectives, type Part } from '../../packages/core/src/gang/agent/collectives.js'
+import { DataLink } from '../../packages/core/src/gang/agent/data-link.js'
 import { OwnerLink } from '../../packages/core/src/gang/agent/owner-link.js'
 import { peerRefusal } from '../../packages/core/src/gang/agent/peer-refusal.js'
 import { Peers } from '../../packages/core/src/gang/agent/peers.js'
@@ -27,6 +28,7 @@ import { openEpoch } from '../../packages/core/src/gang/owner/open-epoch.js'
 import { takeIn } from '../../packages/core/src/gang/owner/take-in.js'
 import { openWay } from '../../packages/core/src/gang/owner/way.js'
 import type { Formation, Joining, ProbeOrder } from '../../packages/core/src/gang/protocol.js'
+import { launcherRendezvous } from '../../packages/core/src/gang/rendezvous/by-launcher.js'
 import { defaultTimeouts } from '../../packages/core/src/gang/timeouts.js'
 import { sshTransport } from '../../packages/core/src/gang/transport/ssh.js'
 import { openMesh } from '../../packages/core/src/ssh/mesh.js'
@@ -124,7 +126,7 @@ async function be(memberId: string, { rendezvous, secret }: Told): Promise<void>
   const met = deferred<void>()
   const owner: OwnerLink = new OwnerLink({
     transport,
-    rendezvous,
+    rendezvous: launcherRendezvous(rendezvous),
     key,
     memberId,
     startMs: long,
@@ -167,11 +169,17 @@ async function be(memberId: string, { rendezvous, secret }: Told): Promise<void>
     })
   }
   await turn()
-  const lease = await owner.open()
-  const signal = AbortSignal.timeout(long)
-  const { stream } = await transport.connect(rendezvous, { signal })
-  await answer(stream, key, { member: memberId, purpose: 'data', epoch: 0 }, signal)
-  new Peer(stream, { name: 'data' })
+  await owner.open()
+  const data = new DataLink({
+    leaseMs: long,
+    dial: async (limitMs) => {
+      const signal = AbortSignal.timeout(limitMs)
+      const { stream } = await transport.connect(rendezvous, { signal })
+      await answer(stream, key, { member: memberId, purpose: 'data', epoch: 0 }, signal)
+      return new Peer(stream, { name: 'data' })
+    },
+  })
+  await data.open(long)
   const self: Joining = {
     memberId,
     pid: process.pid,
@@ -183,7 +191,7 @@ async function be(memberId: string, { rendezvous, secret }: Told): Promise<void>
     listens: listener.address,
     version: coreVersion,
   }
-  await lease.call('join', self as unknown as Json, { timeoutMs: long })
+  await owner.call('join', self as unknown as Json, long, 'the owner')
   left()
   await met.promise
   owner.report({ kind: 'done', ageMs: 0, completion: { artifacts: {} } })

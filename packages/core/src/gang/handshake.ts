@@ -68,11 +68,22 @@ export async function challenge(
   return hello
 }
 
-/** The side that dials: answers the challenge and has the other side prove itself. Rejects with the refusal's facts. */
+/**
+ * The side that dials: answers the challenge and has the other side prove itself. Rejects with the refusal's facts, and
+ * ends the connection then: half open, it would count as this member's.
+ */
 export async function answer(stream: Duplex, key: Uint8Array, hello: Hello, signal: AbortSignal): Promise<void> {
+  try {
+    await prove(stream, key, hello, signal)
+  } catch (error) {
+    stream.destroy()
+    throw error
+  }
+}
+
+async function prove(stream: Duplex, key: Uint8Array, hello: Hello, signal: AbortSignal): Promise<void> {
   const first = await readJsonLine(stream, LIMIT, signal)
   if (first['gangflow'] !== GANG_PROTOCOL || typeof first['nonce'] !== 'string') {
-    stream.destroy()
     throw new GangflowError({
       code: 'E_GANG_PROTOCOL',
       what: `the other side speaks protocol ${String(first['gangflow'])} of gangs, this one ${GANG_PROTOCOL}`,
@@ -84,7 +95,6 @@ export async function answer(stream: Duplex, key: Uint8Array, hello: Hello, sign
   writeJsonLine(stream, { gangflow: GANG_PROTOCOL, ...hello, nonce, mac: sign(key, 'client', ...parts) })
   const reply = await readJsonLine(stream, LIMIT, signal)
   if (reply['ok'] === true && sameDigest(sign(key, 'server', ...parts), reply['mac'])) return
-  stream.destroy()
   if (reply['ok'] === false && typeof reply['error'] === 'object' && reply['error'] !== null)
     throw new GangflowError(reply['error'] as ErrorFacts)
   throw new GangflowError({

@@ -1,16 +1,19 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import ssh2, { type Client } from 'ssh2'
+import ssh2, { type Client, type PublicKeyAuthMethod } from 'ssh2'
 import { messageOf } from '../errors/base.js'
 import { placeOf } from './address.js'
 import { algorithms } from './algorithms.js'
 import type { Candidate } from './contract.js'
 import type { SshKey } from './keys.js'
+import { parsedKey } from './parsed-key.js'
 
 /** Milliseconds until the next address is tried beside the one that has not answered (RFC 8305). */
 const STAGGER_MS = 250
 /** More for one that has answered TCP: in a rush its handshake takes long, and others would double the rush. */
 const ANSWERED_MS = 3_000
+/** More for one whose SSH has said a word: it may be that this side waits in its line. */
+const SPOKE_MS = 30_000
 /** Between tries at an address whose host turned the connection away before its greeting, as in a flood. */
 const FIRST_RETRY_MS = 40
 const LAST_RETRY_MS = 1_000
@@ -39,9 +42,10 @@ export interface DialOptions {
   readonly signal: AbortSignal
   /** Where it answered last: refused there, it is dead, and no other address is waited for. */
   readonly last?: Candidate | undefined
-  /** Its TCP answers. */
-  readonly answered?: () => void
 }
+
+/** What was heard of an address: that its TCP answers, or a first word of its SSH. */
+type Heard = 'nothing' | 'tcp' | 'word'
 
 /** A connection that has authenticated, and the address at which. */
 export interface Dialled {
@@ -67,19 +71,19 @@ export async function dial(candidates: readonly Candidate[], options: DialOption
   const signal = AbortSignal.any([options.signal, over.signal])
   const tried: Tried[] = []
   const attempts: Promise<Dialled>[] = []
-  let answered = false
+  let heard: Heard = 'nothing'
   for (const [index, candidate] of candidates.entries()) {
     // Its turn comes when the one before it has failed, or is late.
     const before = attempts[index - 1]?.then(
       () => {},
       () => {},
     )
-    const attempt = Promise.race([before, turn(index, signal, () => answered)]).then(() => {
+    const attempt = Promise.race([before, turn(index, signal, () => heard)]).then(() => {
       signal.throwIfAborted()
-      const tell = () => {
-        answered = true
+      const tell = (what: Heard) => {
+        if (heard !== 'word') heard = what
       }
-      return persist(candidate, { ...options, signal, answered: tell })
+      return persist(candidate, { ...options, signal }, tell)
     })
     attempts.push(attempt)
     attempt.then(
@@ -106,18 +110,19 @@ export async function dial(candidates: readonly Candidate[], options: DialOption
   }
 }
 
-async function turn(index: number, signal: AbortSignal, answered: () => boolean): Promise<void> {
+async function turn(index: number, signal: AbortSignal, heard: () => Heard): Promise<void> {
   const wait = (ms: number) => sleep(ms, undefined, { signal }).catch(() => {})
   if (index > 0) await wait(index * STAGGER_MS)
-  if (index > 0 && answered()) await wait(ANSWERED_MS)
+  if (index > 0 && heard() !== 'nothing') await wait(ANSWERED_MS)
+  if (index > 0 && heard() === 'word') await wait(SPOKE_MS)
 }
 
 /** Tries one address again while it only turns connections away unheard. */
-async function persist(candidate: Candidate, options: DialOptions): Promise<Dialled> {
+async function persist(candidate: Candidate, options: DialOptions, tell: (heard: Heard) => void): Promise<Dialled> {
   let wait = FIRST_RETRY_MS
   for (let tries = 1; ; tries += 1) {
     try {
-      return await once(candidate, options)
+      return await once(candidate, options, tell)
     } catch (error) {
       if (!(error instanceof TurnedAway) || tries === TRIES) throw error
       await sleep(wait * (0.5 + Math.random()), undefined, { signal: options.signal })
@@ -130,8 +135,9 @@ class TurnedAway extends Error {}
 class WrongHost extends Error {}
 class NotLetIn extends Error {}
 
-function once(candidate: Candidate, options: DialOptions): Promise<Dialled> {
-  const { memberId, client: key, ident, host, signal, answered } = options
+function once(candidate: Candidate, options: DialOptions, tell: (heard: Heard) => void): Promise<Dialled> {
+  const { memberId, client: key, ident, host, signal } = options
+  const byKey: PublicKeyAuthMethod[] = [{ type: 'publickey', username: memberId, key: parsedKey(key) }]
   return new Promise((resolve, reject) => {
     const socket = connect({ ...candidate, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_MS })
     const client = new ssh2.Client()
@@ -151,11 +157,11 @@ function once(candidate: Candidate, options: DialOptions): Promise<Dialled> {
     let connected = false
     socket.once('connect', () => {
       connected = true
-      answered?.()
+      tell('tcp')
+      socket.once('data', () => tell('word'))
       client.connect({
         sock: socket,
         username: memberId,
-        privateKey: key.privateKey,
         ident,
         algorithms,
         hostVerifier: (blob: Buffer) => {
@@ -163,7 +169,7 @@ function once(candidate: Candidate, options: DialOptions): Promise<Dialled> {
           wrong = !proved
           return proved
         },
-        authHandler: ['publickey'],
+        authHandler: byKey,
         readyTimeout: 0,
         keepaliveInterval: 0,
       })

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
 import type { DeriveKey } from './contract.js'
 
 /** An ed25519 key as OpenSSH has it. */
@@ -11,6 +11,7 @@ export interface SshKey {
   readonly privateKey: string
   /** The 64 bytes of an ed25519 signature. */
   sign(data: Uint8Array): Buffer
+  verify(data: Uint8Array, signature: Uint8Array): boolean
 }
 
 const TYPE = 'ssh-ed25519'
@@ -27,13 +28,15 @@ export const hostKey = (derive: DeriveKey, memberId: string): SshKey =>
 /** The key of 32 bytes, always the same. Our own encoder: the generator of ssh2 strips leading zeros (ssh2 #1390). */
 export function keyOfSeed(seed: Uint8Array, comment: string): SshKey {
   const secret: KeyObject = createPrivateKey({ key: Buffer.concat([PKCS8, seed]), format: 'der', type: 'pkcs8' })
-  const raw = Buffer.from(createPublicKey(secret).export({ format: 'jwk' }).x!, 'base64url')
+  const shown = createPublicKey(secret)
+  const raw = Buffer.from(shown.export({ format: 'jwk' }).x!, 'base64url')
   const blob = Buffer.concat([text(TYPE), text(raw)])
   return {
     blob,
     line: `${TYPE} ${blob.toString('base64')}`,
     privateKey: container(blob, raw, seed, comment),
     sign: (data) => sign(null, data, secret),
+    verify: (data, signature) => verify(null, data, shown, signature),
   }
 }
 

@@ -7,6 +7,7 @@ import { Admission, type AdmissionLimits } from './admission.js'
 import { algorithms, IDENT } from './algorithms.js'
 import type { SshKey } from './keys.js'
 import { heardKnock } from './knock.js'
+import { parsedKey } from './parsed-key.js'
 import { type Services, serveConnection } from './serve-connection.js'
 
 /** Milliseconds after which the kernel asks whether a silent host is still there; a stopped process does not matter. */
@@ -39,7 +40,8 @@ export class MeshServer {
     this.#knock = options.knock
     // ssh2 would take a stopped client for dead after 45 s; whether a host lives is asked of TCP.
     ;(ssh2.Server as unknown as { KEEPALIVE_CLIENT_INTERVAL: number }).KEEPALIVE_CLIENT_INTERVAL = 0
-    this.#ssh = new ssh2.Server({ hostKeys: [options.host.privateKey], algorithms, ident: IDENT }, (connection) =>
+    const hostKeys = [{ key: parsedKey(options.host) as unknown as string }]
+    this.#ssh = new ssh2.Server({ hostKeys, algorithms, ident: IDENT }, (connection) =>
       this.#greet(connection, options.services),
     )
     this.#ssh.on('error', () => {})
@@ -98,7 +100,7 @@ export class MeshServer {
     socket.once('close', () => this.#sockets.delete(socket))
     this.#admission.enter(socket)
     const isMember = await heardKnock(socket, this.#knock, SILENCE_MS)
-    if (isMember !== undefined && this.#admission.admit(socket, isMember)) this.#ssh.injectSocket(socket)
+    if (isMember !== undefined && (await this.#admission.admit(socket, isMember))) this.#ssh.injectSocket(socket)
   }
 
   #greet(connection: Connection, services: Services): void {
@@ -122,9 +124,7 @@ export class MeshServer {
     if (attempt.method !== 'publickey' || attempt.key.algo !== 'ssh-ed25519') return false
     const { blob } = this.#client
     if (attempt.key.data.length !== blob.length || !timingSafeEqual(attempt.key.data, blob)) return false
-    if (!attempt.signature) return true
-    const key = ssh2.utils.parseKey(this.#client.line)
-    return !(key instanceof Error) && key.verify(attempt.blob!, attempt.signature) === true
+    return !attempt.signature || this.#client.verify(attempt.blob!, attempt.signature)
   }
 }
 

@@ -8,7 +8,7 @@ import type { Failure } from '../../src/gang/protocol.js'
 const LEASE = 500
 
 /** A vigil over an owner that answers each beat as long as `answers` holds. */
-function watch(more: { told?: Loss; failure?: Failure; launcherMs?: number } = {}) {
+function watch(more: { told?: Loss; failure?: Failure; launcherMs?: number; joinMs?: number } = {}) {
   const state = { answers: true }
   const owner = {
     heardAt: performance.now(),
@@ -25,8 +25,10 @@ function watch(more: { told?: Loss; failure?: Failure; launcherMs?: number } = {
     owner: owner as unknown as OwnerLink,
     leaseMs: LEASE,
     launcherMs: more.launcherMs ?? 60_000,
+    joinMs: more.joinMs ?? 60_000,
     patience: 1,
-    pulses: () => pulses as unknown as Pulses,
+    // Before the epoch opens a member knows no neighbours.
+    pulses: () => (more.joinMs === undefined ? (pulses as unknown as Pulses) : undefined),
     failure: () => more.failure,
     lost: (loss) => losses.push(loss),
   })
@@ -84,5 +86,16 @@ describe('a member whose owner says nothing', () => {
     state.answers = false
     await sleep(LEASE * 2)
     expect(losses[0]).toEqual(told)
+  })
+})
+
+describe('a member whose epoch has not opened', () => {
+  it('waits for a silent launcher as long as a join may take, not as long as for a paused one', async () => {
+    const { state, losses } = watch({ joinMs: LEASE * 2 })
+    state.answers = false
+    await sleep(LEASE * 1.5)
+    expect(losses).toEqual([])
+    await sleep(LEASE)
+    expect(losses[0]).toMatchObject({ kind: 'cut-off', why: expect.stringMatching(/waited for the launcher to open/) })
   })
 })

@@ -50,7 +50,7 @@ export async function comeUp(
     liveBytesPerSecond: 512 << 10,
   })
   starting.catch(() => {})
-  const [lease, data, listener, raw, datastore] = await Promise.all([
+  const [, data, listener, raw, datastore] = await Promise.all([
     owner.open(),
     openData(state, owner, tools.transport),
     tools.transport.listen(`agent-${member.memberId}`),
@@ -68,10 +68,8 @@ export async function comeUp(
   state.parts = { ...state.parts, host, shell }
   // Before the first of the others can know of this one.
   if (state.boot.transport === 'ssh') await shell.serve()
-  const work = await lease.call<Work & Json>('join', joiningOf(state, listener.address) as unknown as Json, {
-    timeoutMs: timeouts.join,
-    waitsFor: 'the launcher to take this member in',
-  })
+  const self = joiningOf(state, listener.address) as unknown as Json
+  const work = await owner.call<Work>('join', self, timeouts.join, 'the launcher to take this member in')
   const parts: Parts = { keeper, datastore, host, work, listener, raw, data, live, shell }
   state.parts = parts
   return parts

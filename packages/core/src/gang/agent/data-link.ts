@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Peer } from '../../body/peer.js'
 import { GangflowError } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
+import { persist } from './persist.js'
 
 /** Milliseconds between two tries to reach the owner again. */
 const AGAIN_MS = 100
@@ -32,7 +33,7 @@ export class DataLink {
   }
 
   async open(limitMs: number): Promise<void> {
-    this.#peer = await this.#options.dial(limitMs)
+    this.#peer = await persist(this.#options.dial, limitMs)
   }
 
   tell(event: string, data: unknown = null): void {

@@ -80,6 +80,7 @@ class MemberAgent {
       owner: this.#owner,
       leaseMs: boot.timeouts.lease,
       launcherMs: boot.timeouts.launcher,
+      joinMs: boot.timeouts.join,
       // On one machine nobody is cut off: who says nothing is stopped, or wants for a processor.
       patience: boot.transport === 'unix' ? 2 : 1,
       pulses: () => this.#state.formed?.pulses,

@@ -59,7 +59,10 @@ export async function writeOrphanVerdict(datastore: Datastore, orphan: Orphan): 
 
 function verdictOf({ address, place, roster, loss, stopped }: Orphan): Verdict {
   const size = roster?.entries.length ?? 0
-  const during = `while step '${address.step}' ran${size > 0 ? ` on ${size} members` : ''}; they were stopped`
+  const during = roster
+    ? `while step '${address.step}' ran on ${size} members; they were stopped`
+    : `before step '${address.step}' could begin`
+  const me = place.node < 0 ? `member ${place.memberId}` : `node ${place.node}`
   if (loss.failure) {
     const first = { ...loss.failure, at: 0 }
     const author = place.node === 0 ? 'control' : 'member'
@@ -82,10 +85,10 @@ function verdictOf({ address, place, roster, loss, stopped }: Orphan): Verdict {
   return {
     ...common,
     code: cutOff ? 'E_GANG_CUT_OFF' : 'E_GANG_MEMBER_SILENT',
-    summary: `${cutOff ? `node ${place.node} (${place.host}): ` : ''}${loss.why}, ${during}`,
+    summary: `${cutOff ? `${me} (${place.host}): ` : ''}${loss.why}, ${during}`,
     fix: 'see whether the hosts are up and reach each other, then start again with `gangflow resume`: finished tasks are kept',
     first: cutOff
-      ? { kind: 'member', node: place.node, host: place.host, memberId: place.memberId }
+      ? { kind: 'member', ...(place.node < 0 ? {} : { node: place.node }), host: place.host, memberId: place.memberId }
       : { kind: 'agent', node: loss.node!, ...(entry ? { host: entry.host, memberId: entry.memberId } : {}) },
     author,
   }

@@ -7,6 +7,7 @@ import { answer } from '../handshake.js'
 import type { Report } from '../protocol.js'
 import type { Rendezvous } from '../rendezvous/contract.js'
 import { OwnerClock } from './clock.js'
+import { isFinal, persist } from './persist.js'
 
 export interface OwnerLinkOptions {
   readonly transport: Transport
@@ -47,7 +48,7 @@ export class OwnerLink {
   }
 
   open(): Promise<Peer> {
-    return this.#dial(this.#options.startMs)
+    return persist((leftMs) => this.#dial(leftMs), this.#options.startMs)
   }
 
   /** A sign of life, which the owner answers. */
@@ -63,6 +64,21 @@ export class OwnerLink {
     const kept = { ...report, seq, epoch: this.epoch, ...(ownerAt === undefined ? {} : { ownerAt }) } as unknown as Json
     this.#reports.push(kept)
     this.#peer?.event('report', kept)
+  }
+
+  /** Calls the owner; again over a new connection where the old one broke, as long as there is an owner and time. */
+  async call<R>(method: string, params: Json, limitMs: number, waitsFor: string): Promise<R> {
+    const deadline = performance.now() + limitMs
+    for (;;) {
+      const timeoutMs = Math.max(1, deadline - performance.now())
+      try {
+        return (await this.#peer!.call(method, params, { timeoutMs, waitsFor })) as R
+      } catch (error) {
+        if (!GangflowError.is(error) || error.code !== 'E_PEER_CLOSED' || this.#closed) throw error
+        if (performance.now() >= deadline) throw error
+        await pause(AGAIN_MS)
+      }
+    }
   }
 
   async flushed(): Promise<void> {
@@ -110,7 +126,7 @@ export class OwnerLink {
         const code = GangflowError.is(error) ? error.code : ''
         if (code === 'E_GANG_REFUSED') return this.#lose('has ended')
         // It answered, and takes this member no more.
-        if (final.has(code)) return this.#lose(`does not take this member back: ${messageOf(error)}`, true)
+        if (isFinal(code)) return this.#lose(`does not take this member back: ${messageOf(error)}`, true)
         if (performance.now() >= deadline) return this.#lose('cannot be reached any more')
       }
     }
@@ -122,6 +138,3 @@ export class OwnerLink {
     this.#options.lost(why, ownerLives)
   }
 }
-
-/** Refusals that no further try changes; a duplicate is one until the owner has seen the old connection's end. */
-const final: ReadonlySet<string> = new Set(['E_GANG_EPOCH', 'E_GANG_STRANGER', 'E_GANG_LATE', 'E_GANG_SECRET'])

@@ -21,8 +21,9 @@ export interface Loss {
 export interface VigilOptions {
   readonly owner: OwnerLink
   readonly leaseMs: number
-  /** Milliseconds of silence of an owner that is merely paused. */
+  /** Milliseconds of silence of an owner that is merely paused, and of one that has not opened the epoch yet. */
   readonly launcherMs: number
+  readonly joinMs: number
   /** See `Signs.patience`. */
   readonly patience: number
   pulses(): Pulses | undefined
@@ -77,7 +78,7 @@ export class Vigil {
 
   /** Judges what is known now. */
   look(): void {
-    const { owner, leaseMs, launcherMs, patience, pulses, failure, lost } = this.#options
+    const { owner, leaseMs, launcherMs, joinMs, patience, pulses, failure, lost } = this.#options
     const now = performance.now()
     const silence = now - owner.heardAt
     const seconds = (ms: number) => Math.round(ms / 100) / 10
@@ -116,6 +117,10 @@ export class Vigil {
         const why = `nothing was heard of the launcher and of node ${nodes} for ${seconds(silence)} s`
         lost({ kind: 'cut-off', why, ...(read.lost.length === 1 ? { node: read.lost[0]! } : {}) })
       }
+    } else if (pulses() === undefined && silence > Math.min(joinMs, launcherMs)) {
+      // It knows nobody yet whom it could ask whether it is the one that is cut off.
+      const why = `this member waited for the launcher to open the epoch, and heard nothing of it for ${seconds(silence)} s`
+      lost({ kind: 'cut-off', why })
     } else if (silence > launcherMs) {
       lost({ kind: 'owner', why: `the launcher said nothing for ${Math.round(launcherMs / 1000)} s` })
     }

@@ -7,6 +7,7 @@ import type { Work } from '../protocol.js'
 import type { OwnedGang } from './gang.js'
 import { OwnedMember } from './members.js'
 import { hostRendezvous } from './rendezvous.js'
+import { whileRunning } from './while-running.js'
 
 /** Makes the backend's members the gang's, and opens the rendezvous for exactly these. */
 export function takeIn(
@@ -79,7 +80,7 @@ function awaitReturn(gang: OwnedGang, member: OwnedMember): void {
   const { settle, lease } = gang.timeouts
   // A new connection between hosts takes some round trips; the end of an agent there is heard of in another way.
   const patience = gang.attempt.backend.transport === 'ssh' ? Math.max(settle, lease / 2) : settle
-  setTimeout(() => {
+  whileRunning(patience, () => {
     if (member.connected || member.gone) return
     gang.lose(member, {
       at: performance.now() - patience,
@@ -87,7 +88,7 @@ function awaitReturn(gang: OwnedGang, member: OwnedMember): void {
       summary: `the connection to node ${member.node} (${member.host}) broke and did not come back`,
       fix: 'see whether the host is reachable',
     })
-  }, patience)
+  })
 }
 
 function workOf({ attempt, package: packed }: OwnedGang): Work {
