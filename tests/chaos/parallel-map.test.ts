@@ -49,10 +49,20 @@ async function perform({ index, act }: Item): Promise<number> {
   return index * 2
 }
 
+const acts = ['give', 'throw', 'die', 'wait', 'spin', 'nest', 'hang'] as const
+const codeOf = ({ index, act }: Item): number => index * acts.length + acts.indexOf(act)
+
+/** The same for an item that is a number: such ones lie in shared memory, and workers claim them by themselves. */
+function performCode(code: number): number | Promise<number> {
+  const item = { index: Math.floor(code / acts.length), act: acts[code % acts.length]! }
+  // Without a promise, results lie in shared memory too.
+  return item.act === 'give' ? item.index * 2 : perform(item)
+}
+
 const deadly = new Set<Act>(['throw', 'die', 'hang'])
 
-function itemsOf(random: () => number): Item[] {
-  const size = Math.floor(random() ** 4 * 250)
+function itemsOf(random: () => number, most: number): Item[] {
+  const size = Math.floor(random() ** 4 * most)
   // Most runs have none of those that cost a worker.
   const dies = random() < 0.05 ? 0.03 : 0
   const hangs = random() < 0.01 ? 0.02 : 0
@@ -68,7 +78,8 @@ function itemsOf(random: () => number): Item[] {
 
 async function oneRun(pool: WorkerPool<undefined>, seed: number): Promise<string> {
   const random = randomOf(seed)
-  const items = itemsOf(random)
+  const coded = random() < 0.5
+  const items = itemsOf(random, coded ? 1000 : 250)
   const collect = random() < 0.4
   const concurrency = random() < 0.3 ? 4 : 1
   const form = (['map', 'iter', 'unordered'] as const)[Math.floor(random() * 3)]!
@@ -81,12 +92,14 @@ async function oneRun(pool: WorkerPool<undefined>, seed: number): Promise<string
     ...(items.some(({ act }) => act === 'hang') && { timeout: 300 }),
     ...(signal && { signal }),
   }
-  const input = random() < 0.3 ? stream(items) : items
+  const given = coded ? items.map(codeOf) : items
+  const input = (random() < 0.3 ? stream<unknown>(given) : given) as readonly Item[]
+  const fn = (coded ? performCode : perform) as typeof perform
   const results: unknown[] = []
   try {
-    if (form === 'map') results.push(...(await pool.map(input, perform, options)))
+    if (form === 'map') results.push(...(await pool.map(input, fn, options)))
     else {
-      for await (const result of pool[form](input, perform, options)) {
+      for await (const result of pool[form](input, fn, options)) {
         results.push(result)
         if (results.length - 1 === leaves) return 'left'
       }
@@ -126,9 +139,9 @@ function expectFailure({ act, index }: Item, error: unknown): void {
   expect((codes as Partial<Record<Act, string[]>>)[act] ?? []).toContain((error as ItemError).code)
 }
 
-async function* stream(items: readonly Item[]): AsyncGenerator<Item> {
-  for (const item of items) {
-    if (item.index % 50 === 49) await new Promise((resolve) => setTimeout(resolve, 1))
+async function* stream<T>(items: readonly T[]): AsyncGenerator<T> {
+  for (const [index, item] of items.entries()) {
+    if (index % 50 === 49) await new Promise((resolve) => setTimeout(resolve, 1))
     yield item
   }
 }

@@ -21,7 +21,8 @@ export async function mapAll(
 ): Promise<unknown[]> {
   const settings = mapSettings(options)
   return await new Promise<unknown[]>((resolve, reject) => {
-    const sink = new ListSink(settings.collect, (error) => (error ? reject(error.error) : resolve(sink.results)))
+    const total = Array.isArray(items) || ArrayBuffer.isView(items) ? (items as unknown[]).length : undefined
+    const sink = new ListSink(settings.collect, total, (error) => (error ? reject(error.error) : resolve(sink.results)))
     begin(crew, items, fn, settings, options, new Sizing(settings.batch), sink).catch(reject)
   })
 }
@@ -108,6 +109,7 @@ async function begin(
     program,
     writes,
     called,
+    shares: crew.options.isolation === 'thread' && sink instanceof ListSink,
     timeout: settings.timeout,
     options: { lanes: settings.concurrency, collect: settings.collect, moveResults: settings.moveResults },
   }

@@ -10,6 +10,7 @@ export type Packed =
   | { readonly k: 'none'; readonly n: number }
   | { readonly k: 'numbers'; readonly d: Float64Array }
   | { readonly k: 'vectors'; readonly d: Float64Array; readonly width: number }
+  | { readonly k: 'texts'; readonly t: string; readonly lengths: Uint8Array }
   | { readonly k: 'columns'; readonly n: number; readonly keys: readonly string[]; readonly columns: readonly Packed[] }
   | { readonly k: 'views'; readonly v: readonly (View | { readonly whole: unknown })[] }
   | { readonly k: 'values'; readonly v: readonly unknown[] }
@@ -25,6 +26,8 @@ interface View {
 }
 
 const widest = 64
+/** A longer part of a text is to V8 no copy but a view, which would keep the whole text alive. */
+const longestText = 12
 /** Below this, packing costs more than it saves. */
 const leastRows = 8
 /** Moving a buffer costs what copying about so many bytes does. */
@@ -37,11 +40,12 @@ const leastCopied = 1 << 16
  */
 type Keeps = (buffer: ArrayBufferLike) => boolean
 
-/** Packs values as `none` (all undefined), numbers, vectors of one width, records of one shape, or as they are. */
+/** Packs values as `none` (all undefined), numbers, short texts, vectors of one width, records of one shape, or as they are. */
 export function pack(values: readonly unknown[], keeps: Keeps = () => false): Packed {
   const first = values[0]
   if (first === undefined) return packNone(values)
   if (values.length >= leastRows && typeof first === 'number') return packNumbers(values) ?? { k: 'values', v: values }
+  if (values.length >= leastRows && typeof first === 'string') return packTexts(values) ?? { k: 'values', v: values }
   if (values.length >= leastRows && typeof first === 'object' && first !== null) {
     if (Array.isArray(first)) return packVectors(values, first.length) ?? { k: 'values', v: values }
     if (isRecord(first)) return packRecords(values, Object.keys(first)) ?? { k: 'values', v: values }
@@ -56,6 +60,8 @@ export function unpack(packed: Packed): readonly unknown[] {
       return new Array(packed.n).fill(undefined)
     case 'numbers':
       return numbersOf(packed.d)
+    case 'texts':
+      return textsOf(packed.t, packed.lengths)
     case 'vectors':
       return vectorsOf(packed.d, packed.width)
     case 'columns':
@@ -85,6 +91,18 @@ function packNumbers(values: readonly unknown[]): Packed | undefined {
     data[index] = value
   }
   return { k: 'numbers', d: data }
+}
+
+function packTexts(values: readonly unknown[]): Packed | undefined {
+  const lengths = new Uint8Array(values.length)
+  let t = ''
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index]
+    if (typeof value !== 'string' || value.length > longestText) return undefined
+    lengths[index] = value.length
+    t += value
+  }
+  return { k: 'texts', t, lengths }
 }
 
 function packVectors(values: readonly unknown[], width: number): Packed | undefined {
@@ -162,6 +180,16 @@ function vectorsOf(data: Float64Array, width: number): number[][] {
     rows[row] = vector
   }
   return rows
+}
+
+function textsOf(all: string, lengths: Uint8Array): string[] {
+  const texts = new Array<string>(lengths.length)
+  for (let index = 0, at = 0; index < lengths.length; index++) {
+    const end = at + lengths[index]!
+    texts[index] = all.slice(at, end)
+    at = end
+  }
+  return texts
 }
 
 function numbersOf(data: Float64Array): number[] {

@@ -1,14 +1,19 @@
 import type { Packed } from './codec.js'
+import type { ViewType } from './views.js'
 
 /**
  * What passes between the pool and a worker. The `board` is a word array that both sides see (threads only): it tells
  * which item each lane holds, so that a dead worker's item is known, and lets the pool take work back at once.
  */
 
-/** Words of the board. After the lanes' first word come two words a lane: batch, and position in it plus one. */
+/**
+ * Words of the board: the newest batch that was begun or taken back, the one that is to be given back, and the end of
+ * the claimed range of a segment. Then come two words a lane: batch, and position in it plus one.
+ */
 export const claimed = 0
 export const yielding = 1
-export const firstLane = 2
+export const rangeEnd = 2
+export const firstLane = 3
 export const laneWords = 2
 export const mostLanes = 256
 export const boardBytes = (firstLane + laneWords * mostLanes) * 4
@@ -99,8 +104,33 @@ export interface FunctionNode {
 export type ToWorker =
   | { readonly k: 'init'; readonly program: Program | undefined }
   | { readonly k: 'program'; readonly job: number; readonly program: Program; readonly options: RunOptions }
-  | { readonly k: 'run'; readonly job: number; readonly batch: number; readonly first: number; readonly items: Packed }
+  | {
+      readonly k: 'run'
+      readonly job: number
+      readonly batch: number
+      readonly first: number
+      readonly items: Packed | SharedItems
+    }
   | { readonly k: 'drop'; readonly job: number }
+
+/**
+ * Numbers in shared memory, of which each worker that gets them claims ranges until none are left. By its parts: as a
+ * view over more than 4 GiB it would arrive with a wrong length.
+ */
+export interface SharedItems {
+  readonly k: 'shared'
+  readonly type: ViewType
+  readonly buffer: SharedArrayBuffer
+  readonly at: number
+  readonly length: number
+  /** One word: the first position that nobody has claimed. */
+  readonly cursor: SharedArrayBuffer
+  /** A number for each item, where its result is one. It may be the memory of the items: each is read before. */
+  readonly results: SharedArrayBuffer
+  /** Items claimed at once; measured where undefined. */
+  readonly batch: number | undefined
+  readonly workers: number
+}
 
 export interface RunOptions {
   readonly lanes: number
@@ -116,7 +146,7 @@ export type FromWorker =
   | { readonly k: 'broken'; readonly job: number; readonly error: WireError }
   | Done
 
-/** What a worker has of a batch; the last one of a batch says how many of its items it gives back, from the end. */
+/** What a worker has of a batch; the last one of a batch says which of its items it gives back. */
 export interface Done {
   readonly k: 'done'
   readonly batch: number
@@ -124,8 +154,12 @@ export interface Done {
   readonly at: number | readonly number[]
   readonly values: Packed
   readonly errors: readonly (readonly [position: number, error: WireError])[]
+  /** Of a segment: begins and ends of ranges whose results lie in its shared memory. */
+  readonly stored?: readonly number[]
   readonly end: boolean
   readonly rest: number
+  /** Position of the first item that is given back. */
+  readonly restAt: number
   /** Milliseconds that the worker was at it. */
   readonly spent: number
 }

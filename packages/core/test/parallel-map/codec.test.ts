@@ -12,6 +12,7 @@ const leaf = fc.oneof(fc.double(), fc.string(), fc.boolean(), fc.constant(null),
 const row = fc.oneof(
   fc.array(fc.double(), { maxLength: 40 }),
   fc.array(leaf, { maxLength: 40 }),
+  fc.array(fc.string({ maxLength: 14, unit: 'binary' }), { maxLength: 40 }),
   fc.array(fc.tuple(fc.double(), fc.double(), fc.integer()), { maxLength: 40 }),
   fc.array(fc.record({ id: fc.integer(), name: fc.string(), at: fc.tuple(fc.double(), fc.double()) }), {
     maxLength: 40,
@@ -47,11 +48,10 @@ describe('how rows of values travel', () => {
       'columns',
     ])
     expect(pack(rows.map(({ at }) => at)).k).toBe('vectors')
-    expect([isCloned(pack(rows.map(({ id }) => id))), isCloned(pack(rows)), isCloned(pack([{}]))]).toEqual([
-      false,
-      true,
-      true,
-    ])
+    const names = rows.map(({ id }) => `name ${id}`)
+    expect([pack(names).k, pack([...names, 'one that is longer']).k]).toEqual(['texts', 'values'])
+    const mixed = rows.map((row) => ({ ...row, more: null }))
+    expect([isCloned(pack(rows)), isCloned(pack(mixed)), isCloned(pack([{}]))]).toEqual([false, true, true])
     const part = new Float64Array(1000).subarray(3, 5)
     const [view] = travelled([part]) as [Float64Array]
     expect([view.length, view.buffer.byteLength]).toEqual([2, 16])

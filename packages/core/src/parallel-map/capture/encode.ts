@@ -21,6 +21,7 @@ export class Encoder {
   readonly #nodes: Node[] = []
   readonly #seen = new Map<unknown, number>()
   readonly #writes = new Set<string>()
+  readonly #missed: string[] = []
   #root: unknown
   /** Of the function whose names are being read. */
   #file: string | undefined
@@ -32,11 +33,18 @@ export class Encoder {
     readonly isolation: 'thread' | 'process',
   ) {}
 
-  program(fn: unknown): { program: Program; writes: string[] } {
+  /** `isAlone`: it leads to nothing else; `missed` are names that no scope has, so that they are the language's. */
+  program(fn: unknown): { program: Program; writes: string[]; isAlone: boolean; missed: string[] } {
     this.#root = fn
     const name = (fn as { name?: string }).name || 'the function'
     const ref = this.#value(fn, name) as { n: number }
-    return { program: { nodes: this.#nodes, root: ref.n }, writes: [...this.#writes] }
+    const [only] = this.#nodes
+    return {
+      program: { nodes: this.#nodes, root: ref.n },
+      writes: [...this.#writes],
+      isAlone: this.#nodes.length === 1 && only?.k === 'function' && only.names.length + only.props.length === 0,
+      missed: this.#missed,
+    }
   }
 
   /** `path` names the value in errors. */
@@ -154,6 +162,7 @@ export class Encoder {
             'it belongs to the function around',
             'copy what you need of it into a variable',
           )
+        this.#missed.push(name)
         continue
       }
       const value = (scope as Record<string, unknown>)[name]

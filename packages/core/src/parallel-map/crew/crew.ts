@@ -79,6 +79,7 @@ export class Crew {
     for (const member of staying.slice(size)) {
       member.leaving = true
       this.#reclaim(member, () => true)
+      this.askBack(member, 0)
       this.#letGo(member)
     }
     this.pump()
@@ -154,9 +155,11 @@ export class Crew {
 
   #giveNext(member: Member): boolean {
     const jobs = [...this.jobs]
+    const idle = member.flying.size === 0
+    const last = idle || [...member.flying.values()].every(({ asked }) => asked)
     for (let step = 0; step < jobs.length; step++) {
       const job = jobs[(this.#turn + step) % jobs.length]!
-      const chunk = job.take(this.#size, member.flying.size === 0)
+      const chunk = job.take(this.#size, { idle, last })
       if (chunk === undefined) {
         // An iterator says only when asked that nothing more comes.
         this.settle(job)
@@ -170,6 +173,10 @@ export class Crew {
   }
 
   #send(member: Member, job: Job, chunk: Chunk): void {
+    if (chunk.segment) {
+      member.send(job, chunk, chunk.segment.shared(job.sizing.fixed, this.#size))
+      return
+    }
     try {
       const packed = pack(chunk.items, isMarked)
       const lost = isCloned(packed) ? chunk.items.findIndex((item) => unsendable(item) !== undefined) : -1
@@ -212,9 +219,11 @@ export class Crew {
     if (running === undefined || running.asked) return
     const held = member.handle.held().filter(({ batch }) => batch === running.number)
     const begun = held.length === 0 ? 0 : Math.max(...held.map(({ position }) => position)) + 1
-    const left = running.chunk.items.length - begun
+    const { items, segment } = running.chunk
+    // Of a segment that others can claim of too, only what this one has claimed is its own.
+    const left = (segment?.isClaimed ? member.handle.claimedTo() : items.length) - begun
     const aged = performance.now() - running.sentAt
-    if (left === 0 || (aged < 5 && left * (running.job.sizing.cost ?? worth) < worth)) return
+    if (left <= 0 || (aged < 5 && left * (running.job.sizing.cost ?? worth) < worth)) return
     running.asked = true
     member.handle.askBack(running.number)
   }
@@ -222,8 +231,8 @@ export class Crew {
   #reclaim(member: Member, of: (flying: Flying) => boolean): boolean {
     const back = member.takeBack(of)
     for (const flying of back) {
-      flying.job.again(flying.chunk)
-      flying.job.landed()
+      if (!flying.chunk.segment) flying.job.again(flying.chunk)
+      flying.job.landed(flying.chunk)
       this.settle(flying.job)
     }
     return back.length > 0
@@ -274,7 +283,7 @@ export class Crew {
     for (const flying of member.flying.values()) {
       if (flying.job !== job) continue
       member.flying.delete(flying.number)
-      job.landed()
+      job.landed(flying.chunk)
     }
     this.stop(job, notRebuilt(cause))
   }
@@ -286,11 +295,10 @@ export class Crew {
     const { job, chunk } = flying
     takeResults(flying, done)
     if (done.end) {
-      const begun = chunk.items.length - done.rest
-      job.sizing.measured(begun, done.spent)
+      job.sizing.measured(flying.count, done.spent)
       member.flying.delete(done.batch)
-      job.again({ first: chunk.first + begun, items: chunk.items.slice(begun) })
-      job.landed()
+      job.again(flying.handBack(done.restAt, done.rest))
+      job.landed(chunk)
     }
     this.settle(job)
     this.#letGo(member)
@@ -312,10 +320,7 @@ export class Crew {
       this.#watch.stopping(job)
       for (const member of this.members) {
         if (![...member.flying.values()].some((flying) => flying.job === job)) continue
-        for (const flying of member.takeBack((one) => one.job === job)) {
-          void flying
-          job.landed()
-        }
+        for (const { chunk } of member.takeBack((one) => one.job === job)) job.landed(chunk)
         for (const flying of member.flying.values()) if (flying.job === job) member.handle.askBack(flying.number)
       }
     }
@@ -351,7 +356,7 @@ export class Crew {
       const { job } = flying
       for (const { index, error } of loss.failed) job.itemFailed(index, error)
       for (const chunk of loss.again) job.again(chunk)
-      job.landed()
+      job.landed(flying.chunk)
       this.settle(job)
     }
     member.flying.clear()

@@ -4,8 +4,8 @@ import type { Chunk } from '../job/source.js'
 /** A batch that was sent to a worker, and what of it has come back. */
 export class Flying {
   asked = false
-  /** Milliseconds of the worker that were counted already. */
-  counted = 0
+  /** Items that have a result. */
+  count = 0
   readonly #settled = new Set<number>()
   #upTo = 0
 
@@ -19,20 +19,36 @@ export class Flying {
   ) {}
 
   settle(position: number): void {
-    if (position === this.#upTo) this.#upTo++
+    const { segment } = this.chunk
+    this.count++
+    if (segment) segment.settle(position, position + 1)
+    else if (position === this.#upTo) this.#upTo++
     else this.#settled.add(position)
   }
 
   /** So many from a position on. */
   settleRun(from: number, count: number): void {
-    if (from === this.#upTo) this.#upTo += count
-    else for (let at = 0; at < count; at++) this.settle(from + at)
+    const { segment } = this.chunk
+    if (!segment && from !== this.#upTo) {
+      for (let at = 0; at < count; at++) this.settle(from + at)
+      return
+    }
+    this.count += count
+    if (segment) segment.settle(from, from + count)
+    else this.#upTo += count
   }
 
-  /** Runs of positions that have no result yet and are not among `but`, as chunks. */
+  /**
+   * Runs of positions that have no result yet and are not among `but`, as chunks. Of a segment, `but` are no more its
+   * concern; what else is lost of it shows when all have left it.
+   */
   unsettled(but: ReadonlySet<number>): Chunk[] {
     const chunks: Chunk[] = []
-    const { first, items } = this.chunk
+    const { first, items, segment } = this.chunk
+    if (segment) {
+      for (const position of but) segment.settle(position, position + 1)
+      return chunks
+    }
     let begin = -1
     for (let position = this.#upTo; position <= items.length; position++) {
       const open = position < items.length && !this.isSettled(position) && !but.has(position)
@@ -45,7 +61,16 @@ export class Flying {
     return chunks
   }
 
+  /** Items that the worker had and has not begun. */
+  handBack(from: number, count: number): Chunk {
+    const { first, items, segment } = this.chunk
+    if (count > 0) segment?.settle(from, from + count)
+    return { first: first + from, items: items.slice(from, from + count) }
+  }
+
   isSettled(position: number): boolean {
+    const { segment } = this.chunk
+    if (segment) return segment.isSettled(position)
     return position < this.#upTo || this.#settled.has(position)
   }
 }

@@ -25,6 +25,8 @@ export interface WorkerHandle {
   /** Asks for the end of a batch's items that were not begun. */
   askBack(batch: number): void
   held(): readonly Held[]
+  /** The end of the range of a segment that it claimed last. */
+  claimedTo(): number
   /** Bytes that it uses by itself; undefined for a thread, which shares this process's. */
   memory(): number | undefined
   /** Ends it at once, whatever it does; resolves when it is gone. */

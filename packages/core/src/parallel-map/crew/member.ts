@@ -2,7 +2,7 @@ import { buffersOfPacked, type Packed } from '../codec.js'
 import type { Job } from '../job/job.js'
 import type { Chunk } from '../job/source.js'
 import { buffersToMove, isMoved } from '../move.js'
-import type { Program } from '../protocol.js'
+import type { Program, SharedItems } from '../protocol.js'
 import { Flying } from './flying.js'
 import type { Held, WorkerHandle } from './handle.js'
 
@@ -35,20 +35,20 @@ export class Member {
   }
 
   /** Sends a chunk; throws where an item cannot be cloned, with nothing sent. */
-  send(job: Job, chunk: Chunk, packed: Packed): void {
+  send(job: Job, chunk: Chunk, packed: Packed | SharedItems): void {
     if (!this.#programs.has(job.id)) {
       this.handle.post({ k: 'program', job: job.id, program: job.spec.program, options: job.spec.options }, [])
       this.#programs.add(job.id)
     }
-    const moved = isMoved(chunk.items)
+    const moved = packed.k !== 'shared' && isMoved(chunk.items)
     const batch = this.#batch + 1
     this.handle.post(
       { k: 'run', job: job.id, batch, first: chunk.first, items: packed },
-      moved ? [...buffersOfPacked(packed), ...buffersToMove(chunk.items, false)] : buffersOfPacked(packed),
+      packed.k === 'shared' ? [] : [...buffersOfPacked(packed), ...(moved ? buffersToMove(chunk.items, false) : [])],
     )
     this.#batch = batch
     this.flying.set(batch, new Flying(batch, job, chunk, moved, performance.now()))
-    job.sent()
+    job.sent(chunk)
   }
 
   drop(job: Job): void {

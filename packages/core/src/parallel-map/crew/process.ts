@@ -49,6 +49,7 @@ export function startProcess({ worker, heap }: HandleOptions, events: WorkerEven
     takeBack: () => false,
     askBack: () => {},
     held: () => [...lanes.values()],
+    claimedTo: () => 0,
     memory: () => residentBytes(child.pid),
     kill: () => {
       child.kill('SIGKILL')

@@ -8,6 +8,7 @@ export function takeResults(flying: Flying, done: Done): void {
   const { job, chunk } = flying
   const values = readable(done.values)
   const failed = new Map(done.errors)
+  if (done.stored) takeStored(flying, done.stored)
   if (typeof done.at === 'number' && failed.size === 0) {
     flying.settleRun(done.at, values.length)
     job.values(chunk.first + done.at, values)
@@ -22,5 +23,16 @@ export function takeResults(flying: Flying, done: Done): void {
     flying.settle(position)
     const index = chunk.first + position
     job.itemFailed(index, itemErrorOf(wire, index, chunk.items[position], job.spec.writes))
+  }
+}
+
+/** Results that a worker left in the segment's memory. */
+function takeStored(flying: Flying, stored: readonly number[]): void {
+  const { job, chunk } = flying
+  const { results } = chunk.segment!
+  for (let at = 0; at < stored.length; at += 2) {
+    const [from, to] = [stored[at]!, stored[at + 1]!]
+    flying.settleRun(from, to - from)
+    job.values(chunk.first + from, results.subarray(from, to))
   }
 }

@@ -7,6 +7,7 @@ import {
   firstLane,
   laneWords,
   mostLanes,
+  rangeEnd,
   type WorkerStart,
   yielding,
 } from '../protocol.js'
@@ -46,6 +47,7 @@ export function startThread({ worker, heap }: HandleOptions, events: WorkerEvent
     takeBack: (batch) => Atomics.compareExchange(board, claimed, batch - 1, batch) === batch - 1,
     askBack: (batch) => Atomics.store(board, yielding, batch),
     held,
+    claimedTo: () => board[rangeEnd]!,
     memory: () => undefined,
     kill: async () => {
       ended ??= thread.terminate()

@@ -1,5 +1,6 @@
 import type { ItemError } from '../item-error.js'
 import type { Program, RunOptions } from '../protocol.js'
+import type { Segment } from './segment.js'
 import { sizeOf } from './size-of.js'
 import type { Sizing } from './sizing.js'
 import type { Chunk, Source } from './source.js'
@@ -17,6 +18,8 @@ export interface Sink {
 
 /** What a map is, beside its items. */
 export interface JobSpec {
+  /** Workers may claim numbers in shared memory: they are threads, and all results are wanted. */
+  readonly shares: boolean
   readonly program: Program
   readonly options: RunOptions
   /** Milliseconds. */
@@ -36,6 +39,8 @@ let jobs = 0
 export class Job {
   readonly id = ++jobs
   readonly #again: Chunk[] = []
+  /** Those of which something has no result yet; the last one may have what nobody claimed. */
+  readonly #segments: Segment[] = []
   #flying = 0
   #settled = 0
   #taken = 0
@@ -61,20 +66,34 @@ export class Job {
     return this.#settled
   }
 
-  /** Items to send now, or undefined. What a worker gave back goes first; `idle`: the worker has nothing else. */
-  take(workers: number, idle: boolean): Chunk | undefined {
+  /**
+   * Items to send now, or undefined. What a worker gave back goes first; `idle`: the worker has nothing else, or (`last`)
+   * nothing that it will go on with.
+   */
+  take(workers: number, { idle, last }: { idle: boolean; last: boolean }): Chunk | undefined {
     if (this.stopped) return undefined
     const { total } = this.source
     const left = total === undefined ? undefined : total - this.#settled
     const want = this.sizing.next(left, workers)
     const at = this.#again.findLastIndex(({ alone }) => idle || !alone)
     if (at !== -1) return this.#cut(this.#again.splice(at, 1)[0]!, want)
+    const segment = this.#segment()
+    // A worker that has something to do joins when that is done.
+    if (segment) return last ? { first: segment.first, items: segment.items, segment } : undefined
     const room = this.sink.room(this.#taken)
     if (room <= 0) return undefined
     const chunk = this.source.take(Math.min(room, want))
     if (chunk === undefined) return undefined
     this.#taken += chunk.items.length
     return this.#cut(chunk, want)
+  }
+
+  #segment(): Segment | undefined {
+    const last = this.#segments.at(-1)
+    if (last && !last.isClaimed) return last
+    const next = this.spec.shares ? this.source.segment?.() : undefined
+    if (next) this.#segments.push(next)
+    return next
   }
 
   /** Keeps the first `want` items of a chunk, and no more than its bytes allow; the rest is for the next. */
@@ -100,13 +119,19 @@ export class Job {
     this.#again.splice(at === -1 ? this.#again.length : at, 0, chunk)
   }
 
-  sent(): void {
+  sent({ segment }: Chunk): void {
     this.#flying++
+    segment?.join()
   }
 
   /** A batch has come to its end, in whatever way. */
-  landed(): void {
+  landed({ segment }: Chunk): void {
     this.#flying--
+    segment?.leave()
+    if (segment?.isEmpty && segment.isClaimed) {
+      this.#segments.splice(this.#segments.indexOf(segment), 1)
+      for (const chunk of segment.lost()) this.again(chunk)
+    }
     this.check()
   }
 
@@ -135,7 +160,7 @@ export class Job {
 
   check(): void {
     if (this.#over || this.#flying > 0) return
-    if (!this.stopped && !(this.source.ended && this.#again.length === 0)) return
+    if (!this.stopped && !(this.source.ended && this.#again.length + this.#segments.length === 0)) return
     this.#over = true
     this.sink.end(this.#failure)
   }

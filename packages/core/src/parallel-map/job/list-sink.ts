@@ -1,13 +1,19 @@
 import type { ItemError } from '../item-error.js'
 import type { Sink } from './job.js'
 
+/** Above this V8 makes an array sparse that is given its length at once. */
+const mostAtOnce = 1 << 24
+
 /** All results in one array, in the order of the items. */
 export class ListSink implements Sink {
-  readonly results: unknown[] = []
+  readonly results: unknown[]
   readonly #collect: boolean
   readonly #ended: (error: { error: unknown } | undefined) => void
+  #length = 0
 
-  constructor(collect: boolean, ended: (error: { error: unknown } | undefined) => void) {
+  /** `total`: how many results there will be, where that is known. */
+  constructor(collect: boolean, total: number | undefined, ended: (error: { error: unknown } | undefined) => void) {
+    this.results = total !== undefined && total <= mostAtOnce ? new Array(total) : []
     this.#collect = collect
     this.#ended = ended
   }
@@ -17,28 +23,31 @@ export class ListSink implements Sink {
   }
 
   values(first: number, values: ArrayLike<unknown>): void {
-    for (let at = 0; at < values.length; at++) {
-      const value = values[at]
-      this.#put(first + at, this.#collect ? { status: 'fulfilled', value } : value)
-    }
+    this.#reach(first, first + values.length)
+    const { results } = this
+    if (this.#collect) {
+      for (let at = 0; at < values.length; at++) results[first + at] = { status: 'fulfilled', value: values[at] }
+    } else if (values instanceof Float64Array) {
+      // A loop of its own: V8 then knows what comes in and makes no object of a number.
+      for (let at = 0; at < values.length; at++) results[first + at] = values[at]
+    } else for (let at = 0; at < values.length; at++) results[first + at] = values[at]
   }
 
   failure(index: number, reason: ItemError): void {
-    if (this.#collect) this.#put(index, { status: 'rejected', reason })
+    if (!this.#collect) return
+    this.#reach(index, index + 1)
+    this.results[index] = { status: 'rejected', reason }
   }
 
   end(error: { error: unknown } | undefined): void {
+    // The input may have become shorter meanwhile.
+    this.results.length = this.#length
     this.#ended(error)
   }
 
   /** Later ones may come first: the gap is filled so that the array never turns into a sparse one. */
-  #put(index: number, value: unknown): void {
-    const { results } = this
-    if (results.length === index) {
-      results.push(value)
-      return
-    }
-    while (results.length < index) results.push(undefined)
-    results[index] = value
+  #reach(from: number, to: number): void {
+    while (this.results.length < from) this.results.push(undefined)
+    if (to > this.#length) this.#length = to
   }
 }

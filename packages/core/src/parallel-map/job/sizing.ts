@@ -8,13 +8,11 @@ const least = 0.5
 
 /** How many items to send at once, from what items have cost so far. */
 export class Sizing {
-  readonly #fixed: number | undefined
   #cost: number | undefined
   #last = 1
 
-  constructor(fixed: number | undefined) {
-    this.#fixed = fixed
-  }
+  /** `fixed`: not measured. */
+  constructor(readonly fixed: number | undefined) {}
 
   /** Milliseconds that an item takes in its worker, as measured; undefined before the first came back. */
   get cost(): number | undefined {
@@ -31,7 +29,7 @@ export class Sizing {
 
   /** `left`: items still to be sent, where known. */
   next(left: number | undefined, workers: number): number {
-    if (this.#fixed !== undefined) return this.#fixed
+    if (this.fixed !== undefined) return this.fixed
     if (this.#cost === undefined) return 1
     const share = left === undefined ? largest : Math.ceil(left / (2 * workers))
     const even = Math.max(share, Math.ceil(least / this.#cost))

@@ -1,5 +1,6 @@
 import { GangflowError } from '../../errors/base.js'
 import type { Items } from '../contract.js'
+import { type Segment, segmentOf } from './segment.js'
 
 /** Items taken from the input together, with the index of the first. */
 export interface Chunk {
@@ -7,6 +8,8 @@ export interface Chunk {
   readonly items: readonly unknown[]
   /** Its one item was beside others when their worker died: only by itself does it show whether it was the one. */
   readonly alone?: boolean
+  /** They are in shared memory, and whoever gets them claims of them what it can do. */
+  readonly segment?: Segment
 }
 
 /** Where a map's items come from. */
@@ -17,6 +20,8 @@ export interface Source {
   readonly ended: boolean
   /** At most `most` items; undefined where there are none now: at the end, or until `wake` is called. */
   take(most: number): Chunk | undefined
+  /** The next items in shared memory, where they are numbers that are all there. */
+  segment?(): Segment | undefined
   /** No more is taken: tells the input so. */
   close(): void
 }
@@ -58,6 +63,8 @@ function sizeOf(items: unknown): number | undefined {
 class ListSource implements Source {
   #next = 0
   #closed = false
+  /** Not all of it are numbers. */
+  #isMixed = false
 
   constructor(readonly list: readonly unknown[]) {}
 
@@ -74,6 +81,14 @@ class ListSource implements Source {
     const first = this.#next
     this.#next = Math.min(this.list.length, first + most)
     return { first, items: this.list.slice(first, this.#next) }
+  }
+
+  segment(): Segment | undefined {
+    if (this.ended || this.#isMixed) return undefined
+    const segment = segmentOf(this.list, this.#next)
+    if (segment) this.#next += segment.items.length
+    else this.#isMixed = true
+    return segment
   }
 
   close(): void {

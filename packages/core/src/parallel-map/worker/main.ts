@@ -1,7 +1,8 @@
 import type { FromWorker, ToWorker } from '../protocol.js'
+import type { Runnable } from './batch.js'
 import type { Link } from './link.js'
 import { type OwnFunctions, rebuild } from './rebuild.js'
-import { BatchRunner, type Runnable } from './run-batch.js'
+import { BatchRunner } from './run-batch.js'
 import { isRefusal } from './seal.js'
 import { toWire } from './wire-error.js'
 
@@ -59,7 +60,7 @@ export class WorkerMain {
       const fn = (await rebuild(program, this.#own)) as Runnable['fn']
       const frozen = program.nodes.some((node) => node.k === 'tree' || ('frozen' in node && node.frozen))
       const kindOf: Runnable['kindOf'] = (thrown) => (frozen && isRefusal(thrown) ? 'readonly' : 'thrown')
-      this.#programs.set(job, { fn, options, working: 0, kindOf })
+      this.#programs.set(job, { fn, options, pace: { cost: undefined }, working: 0, kindOf })
     } catch (error) {
       this.#say({ k: 'broken', job, error: toWire(error) })
     }

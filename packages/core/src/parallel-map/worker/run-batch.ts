@@ -1,21 +1,7 @@
-import { buffersOfPacked, isCloned, type Packed, pack, readable } from '../codec.js'
-import { buffersToMove, isMarked } from '../move.js'
-import { claimed, type Done, type RunOptions, type ToWorker, type WireError, yielding } from '../protocol.js'
-import { unsendable } from '../sendable.js'
+import { claimed, type ToWorker, yielding } from '../protocol.js'
+import { Batch, type Runnable } from './batch.js'
+import { Claims, Row } from './feed.js'
 import type { Link } from './link.js'
-import { toWire } from './wire-error.js'
-
-export interface Runnable {
-  readonly fn: (item: unknown, index: number, context: unknown) => unknown
-  readonly options: RunOptions
-  /** Items of it that are in work here. */
-  working: number
-  /** Knows the refusal of a frozen capture. */
-  readonly kindOf: (thrown: unknown) => WireError['kind']
-}
-
-/** Without a board, a worker gives back by itself what a batch of this many milliseconds still holds. */
-const longest = 25
 
 /** Runs batches over a number of lanes: an async function may have several items in work. */
 export class BatchRunner {
@@ -38,7 +24,9 @@ export class BatchRunner {
     // The batch is the pool's to take back until an item of it can begin.
     if (!this.#mayBegin(runnable)) return this.#whenFree(() => this.run(runnable, message))
     if (board && Atomics.compareExchange(board, claimed, batch - 1, batch) !== batch - 1) return
-    return this.#loop(new Batch(this.#link, runnable, batch, message.first, readable(message.items)), runnable)
+    const { items } = message
+    const feed = items.k === 'shared' ? new Claims(items, board!, runnable.pace) : new Row(items)
+    return this.#loop(new Batch(this.#link, runnable, batch, message.first, feed), runnable)
   }
 
   /** A batch of a function that could not be made here: it counts, so that the next one is taken for what it is. */
@@ -60,14 +48,17 @@ export class BatchRunner {
     const { board } = this.#link
     const { fn, options } = runnable
     const context = this.#context()
-    while (batch.next < batch.items.length && !batch.closed) {
-      if (batch.next > 0 && (board ? Atomics.load(board, yielding) === batch.number : batch.late())) break
+    const { feed, number, first } = batch
+    while (!batch.closed) {
+      if (batch.begun && (board ? Atomics.load(board, yielding) === number : batch.late())) break
       if (!this.#mayBegin(runnable)) return this.#whenFree(() => this.#loop(batch, runnable))
+      const position = feed.next()
+      if (position === -1) break
+      batch.begun = true
       const lane = this.#free[this.#free.length - 1]!
-      const position = batch.next++
-      this.#link.mark(lane, batch.number, position + 1)
+      this.#link.mark(lane, number, position + 1)
       try {
-        const result = fn(batch.items[position], batch.first + position, context)
+        const result = fn(feed.items[position], first + position, context)
         if (isThenable(result)) {
           this.#free.pop()
           this.#follow(batch, lane, position, result)
@@ -110,124 +101,6 @@ export class BatchRunner {
         settle()
       },
     )
-  }
-}
-
-/** One batch in a worker: what of it is done, and what was said of that. */
-class Batch {
-  next = 0
-  working = 0
-  readonly #begun = performance.now()
-  #values: unknown[] = []
-  #positions: number[] | undefined
-  #from = 0
-  #errors: [number, WireError][] = []
-  closed = false
-  #ended = false
-  #flushing = false
-
-  constructor(
-    readonly link: Link,
-    readonly runnable: Runnable,
-    readonly number: number,
-    readonly first: number,
-    readonly items: ArrayLike<unknown>,
-  ) {}
-
-  late(): boolean {
-    return performance.now() - this.#begun > longest
-  }
-
-  keep(position: number, value: unknown): void {
-    this.#values.push(value)
-    if (this.#positions) this.#positions.push(position)
-  }
-
-  fail(position: number, thrown: unknown): void {
-    this.#errors.push([position, toWire(thrown, this.runnable.kindOf(thrown))])
-    if (this.runnable.options.collect) this.keep(position, undefined)
-    // One failure ends the map: nothing more of this batch is begun.
-    else this.closed = true
-  }
-
-  /** From the first promise on, results come in any order. */
-  follow(): void {
-    this.working++
-    if (this.#positions) return
-    if (this.#values.length > 0) this.#post(false)
-    this.#positions = []
-  }
-
-  settled(): void {
-    this.working--
-    if (this.closed && this.working === 0) this.close()
-    else if (!this.#flushing) {
-      this.#flushing = true
-      setImmediate(() => {
-        this.#flushing = false
-        if (!this.#ended && this.#values.length + this.#errors.length > 0) this.#post(false)
-      })
-    }
-  }
-
-  /** No further item of it is begun here; says so once those in work have ended. */
-  close(): void {
-    this.closed = true
-    if (this.working > 0 || this.#ended) return
-    this.#ended = true
-    this.#post(true)
-  }
-
-  #post(end: boolean): void {
-    const at = this.#positions ?? this.#from
-    const values = this.#values
-    const done = (packed: Packed): Done => ({
-      k: 'done',
-      batch: this.number,
-      at,
-      values: packed,
-      errors: this.#errors,
-      end,
-      rest: end ? this.items.length - this.next : 0,
-      spent: performance.now() - this.#begun,
-    })
-    const refuse = (index: number, error: unknown): void => {
-      const position = this.#positions ? this.#positions[index]! : this.#from + index
-      this.#errors.push([position, toWire(error, 'result')])
-      values[index] = undefined
-    }
-    const keeps = this.runnable.options.moveResults ? () => true : isMarked
-    let packed = pack(values, keeps)
-    try {
-      if (isCloned(packed) && this.#refuseLossy(refuse)) packed = pack(values, keeps)
-      const moved = buffersToMove(values, this.runnable.options.moveResults)
-      this.link.post(done(packed), [...buffersOfPacked(packed), ...moved])
-    } catch {
-      for (let index = 0; index < values.length; index++) {
-        try {
-          structuredClone(values[index])
-        } catch (error) {
-          refuse(index, error)
-        }
-      }
-      this.link.post(done({ k: 'values', v: values }), [])
-    }
-    this.#from += values.length
-    this.#values = []
-    this.#errors = []
-    if (this.#positions) this.#positions = []
-  }
-
-  /** What cloning would change without a word is refused by name. */
-  #refuseLossy(refuse: (index: number, error: unknown) => void): boolean {
-    let any = false
-    for (const [index, value] of this.#values.entries()) {
-      const found = unsendable(value)
-      if (found === undefined) continue
-      refuse(index, new TypeError(found))
-      any = true
-    }
-    return any
   }
 }
 
