@@ -92,10 +92,10 @@ for (const name of readdirSync('packages')) {
   }
   if (!existsSync(join(folder, 'src'))) continue
   // Core starts entries of its own by path (agent, body); what a plugin does not export is no entry.
-  const exported = JSON.stringify(manifest.exports)
+  const exported = JSON.stringify([manifest.exports, manifest.bin ?? {}])
   const entryPoints = readdirSync(join(folder, 'src'))
     .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
-    .filter((file) => manifest.bin || exported.includes(`/dist/${file.replace(/\.ts$/, '.js')}"`))
+    .filter((file) => name === 'core' || exported.includes(`/dist/${file.replace(/\.ts$/, '.js')}"`))
     .map((file) => join(folder, 'src', file))
   if (entryPoints.length === 0) continue
   for (const file of existsSync(join(folder, 'dist')) ? readdirSync(join(folder, 'dist')) : []) {

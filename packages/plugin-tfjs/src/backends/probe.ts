@@ -41,8 +41,12 @@ const limit = 120_000
  * Looks whether a backend loads and computes, in a process of its own: what crashes there crashes no step. What loaded
  * once from the same files under the same Node is not tried again. Errors: `E_TF_MISSING`, `E_TF_COPIES`.
  */
-export async function probe(folder: string, name: BackendName, signal?: AbortSignal): Promise<Finding> {
-  const { tfjs, backend, version } = findPackages(folder, name)
+export async function probe(
+  folder: string,
+  name: BackendName,
+  signal?: AbortSignal,
+  { tfjs, backend, version } = findPackages(folder, name),
+): Promise<Finding> {
   if (backend === undefined)
     return { name, loads: false, about: `${backends[name].package} is not installed`, broken: false, version }
   const own = `${name} ${versionOf(backend)}`

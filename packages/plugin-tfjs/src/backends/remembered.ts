@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { cacheFolder } from '../cache.js'
+import { cacheFolder } from './cache.js'
 import type { BackendName } from './names.js'
 import { packageOf } from './packages.js'
 
