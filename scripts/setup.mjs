@@ -32,6 +32,12 @@ const groups = [
     without: 'gangs run without the keeper',
   },
   {
+    what: "a C++ compiler for tfjs-node's addon",
+    there: () => has('g++'),
+    packages: ['g++'],
+    without: 'tests of the TensorFlow.js plugin fail',
+  },
+  {
     what: 'OpenSSH and what else the test hosts are made of',
     there: () =>
       ['sshd', 'ssh', 'ip', 'rsync', 'pdsh', 'faketime', 'unshare', 'nsenter', 'setpriv'].every(
@@ -57,10 +63,18 @@ for (const { what, there, packages, without } of groups) {
 console.log('building')
 execFileSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' })
 // npm links a bin only where its file exists at the install: here it comes with the build.
-const bin = 'node_modules/.bin/gangflow'
-rmSync(bin, { force: true })
-symlinkSync('../@gangflow/core/dist/cli.cjs', bin)
-chmodSync('packages/core/dist/cli.cjs', 0o755)
+const bins = { gangflow: 'core/dist/cli.cjs', 'gangflow-tfjs-node': 'plugin-tfjs/dist/tfjs-node.js' }
+for (const [name, file] of Object.entries(bins)) {
+  const bin = `node_modules/.bin/${name}`
+  rmSync(bin, { force: true })
+  symlinkSync(`../@gangflow/${file}`, bin)
+  chmodSync(`packages/${file}`, 0o755)
+}
+// Where npm could not bring tfjs-node; `npm ci` takes away what this put there, and from the cache it is there at once.
+if (process.platform === 'linux' && !run(process.execPath, [`packages/${bins['gangflow-tfjs-node']}`])) {
+  if (process.env.CI) fail('tfjs-node could be neither fetched nor built', 'npx gangflow-tfjs-node')
+  console.warn('this machine has not tfjs-node: tests of the TensorFlow.js plugin fail\n  fix: npx gangflow-tfjs-node')
+}
 
 /** Installs Debian packages without starting any daemon that comes with them; true when they are there. */
 function install(packages) {
