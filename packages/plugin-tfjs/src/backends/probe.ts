@@ -16,7 +16,7 @@ export interface Finding {
 }
 
 /** Loads a backend by its files, computes with it, and ends with 0; else its last line says why not. */
-const script = `
+export const probeScript = `
 const util = require('node:util')
 util.isNullOrUndefined ??= (value) => value === null || value === undefined
 const [tfjs, backend, registered] = process.argv.slice(1)
@@ -60,11 +60,14 @@ export async function probe(
   return loads
 }
 
-/** Runs the script; says why it failed, or undefined. */
+/** Runs the script on a backend; says why it failed, or undefined. */
 function attempt(folder: string, args: readonly string[], signal?: AbortSignal): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     const options = { cwd: folder, timeout: limit, killSignal: 'SIGKILL' as const, ...(signal ? { signal } : {}) }
-    const child = spawn(process.execPath, ['-e', script, ...args], { ...options, stdio: ['ignore', 'ignore', 'pipe'] })
+    const child = spawn(process.execPath, ['-e', probeScript, ...args], {
+      ...options,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
     let said = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       said = (said + text).slice(-4096)
