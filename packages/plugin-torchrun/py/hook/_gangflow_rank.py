@@ -34,6 +34,7 @@ def install(config):
     try:
         _write_errors()
         _report_faults()
+        _await_gloo_at_exit()
         import_torch_faster()
         if config.get("timeout"):
             _limit_process_groups(float(config["timeout"]))
@@ -121,6 +122,43 @@ def _report_faults():
 
     if not faulthandler.is_enabled():
         faulthandler.enable(all_threads=True)
+
+
+def _await_gloo_at_exit():
+    """Lets gloo's threads come to rest before Python is torn down, for a second at most.
+
+    A collective is done for its caller before its thread has let go of the tensors. Preempted in between, the thread
+    asks for the GIL of a Python that is gone, which before Python 3.14 ends the process with SIGABRT.
+    """
+    import atexit
+
+    # Registered first, so that it runs last, when the script's own handlers have used the process group.
+    atexit.register(_await_threads, "pt_gloo_runloop", 1.0)
+
+
+def _await_threads(name, seconds):
+    import time
+
+    deadline = time.monotonic() + seconds
+    while _runnable(name) and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+def _runnable(name):
+    """Whether any thread of that name has work: it runs, or would if it had a core."""
+    try:
+        threads = os.listdir("/proc/self/task")
+    except OSError:
+        return False
+    for thread in threads:
+        try:
+            with open("/proc/self/task/%s/stat" % thread) as file:
+                head, _, rest = file.read().rpartition(")")
+        except OSError:
+            continue
+        if head.endswith("(" + name) and rest.split(None, 1)[0] == "R":
+            return True
+    return False
 
 
 def import_torch_faster():
