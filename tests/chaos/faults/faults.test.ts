@@ -31,21 +31,25 @@ const runs = (id: string, place: Place, phase: Phase, ci: readonly string[] = []
 }
 
 for (const place of ['local', 'ssh'] as const) {
-  describe(`on ${place} members`, () => {
-    for (const fault of faults.filter(({ places }) => places.includes(place))) {
-      for (const phase of fault.phases.filter((one) => runs(fault.id, place, one, fault.ci))) {
-        it(`${fault.what} (${phase})`, async () => {
-          const own = fault.network && (await startHosts({ count: 2, network: fault.network }))
-          const where = { place, phase, hosts: own ?? hosts, file: project.file }
-          const outcome = await perform(fault, where).finally(() => own?.down())
-          if (record) appendFileSync(record, `${JSON.stringify(outcome)}\n`)
-        })
-      }
-    }
+  const those = faults
+    .filter(({ places }) => places.includes(place))
+    .flatMap((fault) => fault.phases.map((phase) => ({ fault, phase })))
+    .filter(({ fault, phase }) => runs(fault.id, place, phase, fault.ci))
+  describe.runIf(those.length > 0)(`on ${place} members`, () => {
+    it.each(those.map((one) => [`${one.fault.what} (${one.phase})`, one] as const))(
+      '%s',
+      async (_, { fault, phase }) => {
+        const own = fault.network && (await startHosts({ count: 2, network: fault.network }))
+        const where = { place, phase, hosts: own ?? hosts, file: project.file }
+        const outcome = await perform(fault, where).finally(() => own?.down())
+        if (record) appendFileSync(record, `${JSON.stringify(outcome)}\n`)
+      },
+    )
   })
 }
 
-const pairs = drawPairs(Number(process.env['FAULT_SEED'] ?? 1), Number(process.env['FAULT_PAIRS'] ?? 3))
+const number = (name: string, otherwise: number) => Number(process.env[name] ?? otherwise)
+const pairs = drawPairs(number('FAULT_SEED', 1), number('FAULT_PAIRS', 3), number('FAULT_FROM', 0))
 describe.runIf(pairs.length > 0)('two faults at once', () => {
   it.each(pairs.map((pair) => [pair.name, pair] as const))('%s', async (_, pair) => {
     await performPair(pair, { hosts, file: project.file })

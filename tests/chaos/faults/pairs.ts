@@ -45,18 +45,19 @@ export interface Pair {
   readonly gapMs: number
 }
 
-/** So many pairs of a seed; the same seed gives the same. */
-export function drawPairs(seed: number, count: number): Pair[] {
+/** So many pairs of a seed, from one of them on; the same seed gives the same. */
+export function drawPairs(seed: number, count: number, from = 0): Pair[] {
   const next = random(seed)
   const pick = <T>(list: readonly T[]): T => list[Math.floor(next() * list.length)]!
-  return Array.from({ length: count }, (_, index) => {
+  const drawn = Array.from({ length: from + count }, (_, index) => {
     const place: Place = next() < 0.5 ? 'local' : 'ssh'
     const names = Object.keys(harms).filter((name) => place === 'ssh' || !onHosts.includes(name))
-    const drawn = [0, 1].map(() => ({ name: pick(names), node: Math.floor(next() * 2) }))
+    const both = [0, 1].map(() => ({ name: pick(names), node: Math.floor(next() * 2) }))
     const gapMs = Math.floor(next() * 1_000)
-    const text = drawn.map(({ name, node }) => (/launcher/.test(name) ? name : `${name} ${node}`)).join(', ')
-    return { name: `${seed}.${index} ${place}: ${text} after ${gapMs} ms`, place, harms: drawn, gapMs }
+    const text = both.map(({ name, node }) => (/launcher/.test(name) ? name : `${name} ${node}`)).join(', ')
+    return { name: `${seed}.${index} ${place}: ${text} after ${gapMs} ms`, place, harms: both, gapMs }
   })
+  return drawn.slice(from)
 }
 
 /** Does two things to one gang; whatever they are, it ends, and nothing is left. */

@@ -1,4 +1,5 @@
-// `npm run faults [-- ID … | --pairs N [--seed S]]`: does every fault in every phase, and writes the table of what came of it.
+// `npm run faults [-- ID … | --pairs N [--seed S] [--from K]]`: does every fault in every phase, and writes the table of
+// what came of it; or N pairs of a seed, from its K-th (default: 0).
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,7 +11,7 @@ import { rowsOf, withTable } from './table.js'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { pairs: { type: 'string' }, seed: { type: 'string' } },
+  options: { pairs: { type: 'string' }, seed: { type: 'string' }, from: { type: 'string' } },
 })
 const folder = mkdtempSync(join(tmpdir(), 'gangflow-faults-'))
 const record = join(folder, 'outcomes.jsonl')
@@ -23,6 +24,7 @@ const { status } = spawnSync('npx', ['vitest', 'run', 'tests/chaos/faults'], {
     FAULTS_RECORD: record,
     FAULT_PAIRS: values.pairs ?? '0',
     FAULT_SEED: values.seed ?? '1',
+    FAULT_FROM: values.from ?? '0',
   },
 })
 if (existsSync(record)) {
