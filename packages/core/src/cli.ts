@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadCompiled } from './body/load-shared.js'
 import { compiledFolder } from './cli/compiled-folder.js'
+import { leaveAnyway } from './cli/leave.js'
 
 // The text of --help and --version is made at build, so that asking costs little more than starting Node.
 const words = process.argv.slice(2)
@@ -14,6 +15,7 @@ else {
   const { main } = loadCompiled(__dirname, 'cli-main', compiledFolder(), label) as typeof import('./cli/main.js')
   void main(words).then((code) => {
     if (code !== undefined) process.exitCode = code
+    leaveAnyway()
   })
 }
 

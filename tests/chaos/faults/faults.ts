@@ -35,6 +35,8 @@ export interface Fault {
   readonly size?: number
   /** Hosts that have such addresses alone. */
   readonly network?: 'ipv6'
+  /** The datastore lies on a disk that hangs, which has so many seconds. */
+  readonly hangs?: number
   /** Parts a host from the launcher. */
   readonly cuts?: boolean
   /** The node that is stopped before it has joined, for good. */
@@ -323,6 +325,18 @@ export const faults: readonly Fault[] = [
     expected: { ...infrastructure, bound: { leases: 0, ms: 4_000 }, kind: 'body', node: T },
     inject: (_, hosts) => hosts[T]!.fillDisk(8 << 10),
     heal: (_, hosts) => hosts[T]!.freeDisk(),
+  },
+  {
+    id: 'datastore-hangs',
+    what: 'the disk of the datastore hangs (4 s are waited for it here) while the step ends its work',
+    places: both,
+    phases: ['body'],
+    ci: ['local body'],
+    works: 1,
+    hangs: 4,
+    timeouts: { launcher: 4_000 },
+    expected: { ...infrastructure, bound: { leases: 0, ms: 8_000 }, kind: 'body', codes: ['E_DATASTORE_TIMEOUT'] },
+    inject: () => {},
   },
   {
     id: 'never-joins',

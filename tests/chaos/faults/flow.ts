@@ -26,6 +26,7 @@ const phases = defineStepDecorator({
 
 export default class Faults extends FlowSpec {
   readonly size = Number(process.env['SIZE'] ?? 2)
+  out = new Uint8Array()
 
   @step start() {
     this.next(this.multi, { numParallel: this.size })
@@ -54,6 +55,7 @@ export default class Faults extends FlowSpec {
       // One clock decides, or one of them would call one more.
       for (let on = true; on; on = await p.broadcast(performance.now() < until)) await sleep(200)
       console.log('THROUGH')
+      this.out = new Uint8Array(1 << 20).fill(node)
     }
     await rank.stop()
     this.next(this.join)

@@ -23,6 +23,10 @@ export interface SceneOptions {
   readonly works?: number
   /** What its step does; default: it waits in the phase, or works. */
   readonly mode?: 'writes'
+  /** Where the datastore lies; default: beside the flow. */
+  readonly datastore?: string
+  /** Further variables of the launcher. */
+  readonly env?: Readonly<Record<string, string>>
   /** Milliseconds, `GangTimeouts`. */
   readonly timeouts?: Readonly<Record<string, number>>
 }
@@ -64,13 +68,13 @@ export class Scene {
     const { place, phase, size, hosts, works } = options
     this.timeouts = { lease: place === 'local' ? 2_000 : 3_000, linger: 5_000, join: 30_000, ...options.timeouts }
     const mode = options.mode ?? (works === undefined ? phase : `work:${works}`)
-    const datastore = join(file, '..', 'store')
+    const datastore = options.datastore ?? join(file, '..', 'store')
     const argv = ['run', file, '--json', '--datastore', datastore, '--env', `MODE=${mode}`, '--env', `SIZE=${size}`]
     if (hosts) argv.push('--hosts', hosts.names.slice(0, size).join(','), '--ssh-config', hosts.config)
     const spaces = new Set((hosts?.hosts ?? []).flatMap(({ state }) => spaceOf(state.init.pid) ?? []))
     const before = keysNow()
     this.child = spawn(process.execPath, [join(core, 'dist', 'cli.cjs'), ...argv], {
-      env: { ...process.env, GANGFLOW_GANG_TIMEOUTS: JSON.stringify(this.timeouts) },
+      env: { ...process.env, ...options.env, GANGFLOW_GANG_TIMEOUTS: JSON.stringify(this.timeouts) },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.processes = new RunProcesses(this.child.pid!, spaces, before)
@@ -163,6 +167,16 @@ export class Scene {
     const keeper = all.find(({ pid }) => pid === body.parent)!
     const rank = child(keeper, ({ words }) => words.some((word) => word.endsWith('escape.py')))
     return { agent: all.find(({ pid }) => pid === keeper.parent)!, keeper, body, ...(rank ? { rank } : {}) }
+  }
+
+  /** The launcher's exit code, null where a signal ended it; rejects when it takes longer. */
+  async end(limitMs: number): Promise<number | null> {
+    const late = new AbortController()
+    const over = sleep(limitMs).then(() => {
+      if (!late.signal.aborted) throw new Error(`the launcher has not ended within ${limitMs} ms\n${this.said()}`)
+      return null
+    })
+    return await Promise.race([this.exited, over]).finally(() => late.abort())
   }
 
   /** Milliseconds from now until no process of the user is left; rejects after the limit. */

@@ -1,5 +1,5 @@
 import { commandLine } from '../runtime/command.js'
-import type { Engine, ResumeOptions, RunHandle, RunOptions } from '../runtime/contract.js'
+import type { Engine, ResumeOptions, RunHandle, RunOptions, RunResult } from '../runtime/contract.js'
 import { startHandle } from '../runtime/control.js'
 import { executeRun } from '../runtime/run.js'
 import { runContainer } from './container.js'
@@ -17,10 +17,18 @@ function launch(verb: 'run' | 'resume', file: string, options: RunOptions & Resu
   return startHandle(about, async (control) => {
     const settings = await readSettings(file, options, verb === 'resume')
     const container = runContainer(settings)
+    let result: RunResult | undefined
     try {
-      return await executeRun(await container.resolve(tokens.services), settings.request, control)
+      result = await executeRun(await container.resolve(tokens.services), settings.request, control)
+      return result
     } finally {
-      await container.resolve(tokens.datastore).close()
+      // That all of it has reached the disk matters to a run that is done; another one has its own account.
+      await container
+        .resolve(tokens.datastore)
+        .close()
+        .catch((error: unknown) => {
+          if (result?.status === 'done') throw error
+        })
       await container.dispose()
     }
   })

@@ -48,8 +48,8 @@ export interface Datastore {
   hasBlob(hash: string): Promise<boolean>
   /** True when the blob is there whole; its age then counts anew, as after a put. False: put it. */
   keepBlob(ref: BlobRef): Promise<boolean>
-  /** Verified against the hash. */
-  getBlob(hash: string, options?: { signal?: AbortSignal }): Promise<Uint8Array>
+  /** Verified against the hash. `progress` is called now and then while bytes come. */
+  getBlob(hash: string, options?: { signal?: AbortSignal; progress?: () => void }): Promise<Uint8Array>
   /** Verified when read to its end. */
   streamBlob(hash: string, options?: { signal?: AbortSignal }): AsyncIterable<Uint8Array>
   /** Synchronous, for lazy artifacts. */

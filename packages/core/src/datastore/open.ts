@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { GangflowError } from '../errors/base.js'
 import type { Datastore } from './contract.js'
 import { type DirectoryOptions, openDirectory } from './directory/store.js'
+import { patient, silenceOf } from './patient.js'
 import { openRelay } from './relay/body-store.js'
 
 export type OpenOptions = DirectoryOptions
@@ -10,7 +11,8 @@ export type OpenOptions = DirectoryOptions
 /**
  * Opens a datastore: `dir:/abs/path`, a plain path (relative to the working directory), or what `Datastore.location`
  * gave; `relay:/abs/path.sock`, what another process of this host serves there. Nothing is made before the first write.
- * Throws E_DATASTORE_SHARED for a directory that others may write.
+ * Throws E_DATASTORE_SHARED for a directory that others may write. What the disk does not get on with for 120 s (seconds in
+ * `GANGFLOW_DATASTORE_TIMEOUT`) fails with E_DATASTORE_TIMEOUT.
  */
 export async function openDatastore(location: string, options: OpenOptions = {}): Promise<Datastore> {
   return openDatastoreSync(location, options)
@@ -20,7 +22,7 @@ export async function openDatastore(location: string, options: OpenOptions = {})
 export function openDatastoreSync(location: string, options: OpenOptions = {}): Datastore {
   if (location.startsWith('relay:/')) return openRelay(location.slice('relay:'.length))
   const { path, ...flags } = parseLocation(location)
-  return openDirectory(path, { ...flags, ...options })
+  return patient(openDirectory(path, { ...flags, ...options }), silenceOf())
 }
 
 /** `.gangflow/` beside the package.json nearest to the flow file (or directory), else beside the file. */

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { BodyEvent } from '../body/contract.js'
 import type { Assignment } from '../body/protocol.js'
 import { type AttemptAddress, type AttemptFailedRecord, type DoneRecord, keys } from '../datastore/records.js'
-import type { ErrorFacts } from '../errors/base.js'
+import { type ErrorFacts, GangflowError } from '../errors/base.js'
 import type { Verdict } from '../errors/verdict.js'
 import type { StepDescription } from '../flow/description.js'
 import type { Lease } from './admission.js'
@@ -32,9 +32,15 @@ export interface AttemptRequest {
 }
 
 export type AttemptOutcome =
-  /** `ranMs`: without the start of its process, where that is known. */
+  /** `unkept`: the datastore did not take the account. `ranMs`: without the start of its process, where that is known. */
   | { readonly ok: true; readonly done: DoneRecord; readonly ranMs?: number }
-  | { readonly ok: false; readonly verdict: Verdict; readonly error?: ErrorFacts; readonly startedAt: number }
+  | {
+      readonly ok: false
+      readonly verdict: Verdict
+      readonly error?: ErrorFacts
+      readonly startedAt: number
+      readonly unkept?: true
+    }
 
 /** Runs one attempt to its committed end: its DoneRecord, or its AttemptFailedRecord. Rejects when storing fails. */
 export async function runAttempt(context: RunContext, request: AttemptRequest): Promise<AttemptOutcome> {
@@ -65,14 +71,21 @@ export async function runAttempt(context: RunContext, request: AttemptRequest): 
       ? await runBody(context, request, assignment, startedAt)
       : await runMembers(context, request, assignment, task.gangSize, startedAt)
   request.free()
-  await Promise.all([started, request.recorded])
   if (outcome.ok) {
+    await Promise.all([started, request.recorded])
     const fresh = await datastore.createRecord(keys.done(address), json(outcome.done))
     // A gang's control has committed it itself.
     if (!fresh && task.gangSize === undefined) throw owned(record.flow, record.run)
   } else {
     const failed: AttemptFailedRecord = { attempt, endedAt: Date.now(), verdict: outcome.verdict }
-    await datastore.createRecord(keys.attemptFailed(address), json(failed))
+    try {
+      await Promise.all([started, request.recorded])
+      await datastore.createRecord(keys.attemptFailed(address), json(failed))
+    } catch (error) {
+      // A datastore that hangs is why it failed, most likely: what is known of that is told all the same.
+      if (!GangflowError.is(error) || error.code !== 'E_DATASTORE_TIMEOUT') throw error
+      return { ...outcome, unkept: true }
+    }
   }
   return outcome
 }

@@ -13,6 +13,7 @@ import type { Plan, PlannedTask } from './plan.js'
 import { prepareNext } from './prepare.js'
 import { counted, type FailedAttempts, retryDelay } from './retry.js'
 import { json, owned } from './run-record.js'
+import { unlessHung } from './unless-hung.js'
 import { withVerdict } from './verdict.js'
 
 /** How a run's tasks ended, before it is written down. */
@@ -65,7 +66,7 @@ export class RunLoop {
     this.pump()
     try {
       const end = await settled
-      await Promise.all(this.logs)
+      await unlessHung(end, Promise.all(this.logs))
       return end
     } finally {
       signal.removeEventListener('abort', onStop)
@@ -200,8 +201,8 @@ export class RunLoop {
     const { control } = this.context
     if (this.stopping && outcome.verdict.cause === 'cancelled')
       return void control.emit({ type: 'task-cancelled', ...id })
-    // Nothing can be started below a keeper that is gone: another attempt would only hide the cause.
-    const over = this.stopping !== undefined || outcome.verdict.code === 'E_KEEPER_LOST'
+    // Nothing can be started below a keeper that is gone, or kept in a datastore that hangs: it would only hide the cause.
+    const over = this.stopping !== undefined || outcome.verdict.code === 'E_KEEPER_LOST' || outcome.unkept === true
     const failed = counted(waiting.failed, outcome.verdict.cause)
     const delay = over ? undefined : retryDelay(step.retry, failed, outcome.verdict.cause)
     if (delay !== undefined) {

@@ -25,6 +25,7 @@ import type { ResumePlan } from './reuse.js'
 import { newRunId } from './run-id.js'
 import { claimRun, createRun, endRun } from './run-record.js'
 import { keepSeen } from './seen.js'
+import { unlessHung } from './unless-hung.js'
 import { withVerdict } from './verdict.js'
 
 /** What a run is made with: each made once, for one run, by `composition/`. */
@@ -64,6 +65,7 @@ export async function executeRun(services: RunServices, request: RunRequest, con
   keeping.catch(() => {})
   let host: BodyHost | undefined
   let exists = false
+  let end: RunEnd | undefined
   try {
     const compiled = await services.compile({ file: request.file, signal: control.signal })
     checkFlow(compiled.description, request)
@@ -71,12 +73,12 @@ export async function executeRun(services: RunServices, request: RunRequest, con
     host = await services.startHost(keeper, wished)
     const ready = await begin(services, request, { compiled, keeper, host, control, wished })
     exists = true
-    const end = await perform(ready.context, request, ready.resume, services.save)
+    end = await perform(ready.context, request, ready.resume, services.save)
     return await conclude(ready.context, end, startedAt)
   } catch (error) {
     throw control.signal.aborted && !exists ? givenUp(control.signal, error) : error
   } finally {
-    await host?.close().catch(() => {})
+    if (host) await unlessHung(end, host.close()).catch(() => {})
     await keeping.then((keeper) => keeper.close({ graceMs: 0 })).catch(() => {})
   }
 }
@@ -191,8 +193,8 @@ async function conclude(context: RunContext, performed: RunEnd, startedAt: numbe
     () => performed,
     (error: unknown): RunEnd => ({ ...performed, status: 'failed', error: performed.error ?? faultFacts(error) }),
   )
-  await rm(context.temp, { recursive: true, force: true }).catch(() => {})
-  if (record.origin) await recoverOrigin(datastore, flow, record.origin.run).catch(() => {})
+  await unlessHung(end, rm(context.temp, { recursive: true, force: true })).catch(() => {})
+  if (record.origin) await unlessHung(end, recoverOrigin(datastore, flow, record.origin.run)).catch(() => {})
   const durationMs = performance.now() - startedAt
   const result: RunResult = { flow, run, status: end.status, durationMs, ...(end.error ? { error: end.error } : {}) }
   control.emit({ type: 'run-ended', result })

@@ -81,7 +81,7 @@ export class DirectoryBlobs {
     }
   }
 
-  async get(hash: string, { signal }: Abort = {}): Promise<Uint8Array> {
+  async get(hash: string, { signal, progress }: Abort & { progress?: () => void } = {}): Promise<Uint8Array> {
     const path = this.paths.blob(hash)
     const file = await this.#open(hash, path)
     try {
@@ -94,6 +94,7 @@ export class DirectoryBlobs {
         if (bytesRead === 0) break
         sum.update(bytes.subarray(offset, offset + bytesRead))
         offset += bytesRead
+        progress?.()
       }
       verify(sum, hash, path)
       return bytes

@@ -1,7 +1,6 @@
-import { closeSync, constants, fsync, mkdirSync, openSync } from 'node:fs'
+import { constants, mkdirSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { promisify } from 'node:util'
 import { isAbsent } from '../failures.js'
 import { type Disk, diskBelow, type Files } from './files.js'
 
@@ -36,6 +35,11 @@ export class Durability {
   /** True where fsync of a file brings its name to the disk too. */
   get namesFollow(): boolean {
     return this.#below().journaled
+  }
+
+  /** True where nobody waits for another machine. */
+  get near(): boolean {
+    return this.#below().near
   }
 
   #below(): Disk {
@@ -153,8 +157,8 @@ export class Durability {
     this.#directories.clear()
     try {
       // Contents before names: a name never outlives its bytes after a power cut.
-      await Promise.all(files.map(syncPath))
-      await Promise.all(directories.map(syncPath))
+      await Promise.all(files.map((path) => syncPath(this.files, path)))
+      await Promise.all(directories.map((path) => syncPath(this.files, path)))
     } catch (error) {
       for (const file of files) this.#files.add(file)
       for (const directory of directories) this.#directories.add(directory)
@@ -163,23 +167,13 @@ export class Durability {
   }
 }
 
-const fsyncAsync = promisify(fsync)
-
-async function syncPath(path: string): Promise<void> {
-  let file: number
+async function syncPath(files: Files, path: string): Promise<void> {
   try {
-    file = openSync(path, 'r')
+    await files.sync(path)
   } catch (error) {
     if (isAbsent(error)) return // replaced or deleted since
-    throw error
-  }
-  try {
-    await fsyncAsync(file)
-  } catch (error) {
     // Some network and FUSE file systems cannot sync a directory.
     const code = (error as NodeJS.ErrnoException).code
     if (code !== 'EINVAL' && code !== 'ENOTSUP' && code !== 'EISDIR') throw error
-  } finally {
-    closeSync(file)
   }
 }

@@ -20,6 +20,8 @@ export interface Files {
   unlink(path: string): Maybe<void>
   stat(path: string): Maybe<fs.Stats>
   touch(path: string): Maybe<void>
+  /** Waits until a file or directory is on disk. */
+  sync(path: string): Promise<void>
   /** With its parents; the first that had to be made. */
   mkdir(path: string, mode: number): Maybe<string | undefined>
 }
@@ -46,6 +48,14 @@ const local: Files = {
     const now = new Date()
     fs.utimesSync(path, now, now)
   },
+  async sync(path) {
+    const file = fs.openSync(path, 'r')
+    try {
+      await fsync(file)
+    } finally {
+      fs.closeSync(file)
+    }
+  },
   mkdir: (path, mode) => fs.mkdirSync(path, { recursive: true, mode }),
 }
 
@@ -68,6 +78,14 @@ const remote: Files = {
     const now = new Date()
     await async.utimes(path, now, now)
   },
+  async sync(path) {
+    const file = await async.open(path, 'r')
+    try {
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  },
   mkdir: (path, mode) => async.mkdir(path, { recursive: true, mode }),
 }
 
@@ -84,6 +102,8 @@ export interface Disk {
    * fsync of their own.
    */
   readonly journaled: boolean
+  /** False where a call may take seconds, or never come back: a network file system, or what is not known. */
+  readonly near: boolean
 }
 
 /** What the disk below a path is like; the path need not be there yet. */
@@ -93,9 +113,10 @@ export function diskBelow(path: string): Disk {
       // Where the type is a signed number, the highest bit is set.
       const type = process.platform === 'linux' ? fs.statfsSync(at).type >>> 0 : 0
       const known = journaled.has(type)
-      return { files: known || otherLocal.has(type) ? local : remote, journaled: known }
+      const near = known || otherLocal.has(type)
+      return { files: near ? local : remote, journaled: known, near }
     } catch (error) {
-      if (!isAbsent(error) || dirname(at) === at) return { files: remote, journaled: false }
+      if (!isAbsent(error) || dirname(at) === at) return { files: remote, journaled: false, near: false }
     }
   }
 }

@@ -1,9 +1,10 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import type { Json } from '../../flow/values.js'
 import type { BlobReader, BlobRef, Datastore, PutBlobOptions, StoredBlob, WriteOptions } from '../contract.js'
 import { isTaken, storeFailure } from '../failures.js'
 import { DirectoryBlobs } from './blobs.js'
 import { Durability } from './durable.js'
+import { isNear, nearScratch } from './near-scratch.js'
 import { checkedSegments, StorePaths } from './paths.js'
 import { DirectoryRecords } from './records.js'
 import { tidy } from './tidy.js'
@@ -29,7 +30,7 @@ class DirectoryStore implements Datastore {
   readonly #disk: Durability
   readonly #blobs: DirectoryBlobs
   readonly #records: DirectoryRecords
-  #made = false
+  #made: boolean
 
   constructor(root: string, shared: boolean, sync: boolean) {
     const flags = [shared ? 'shared' : '', sync ? '' : 'nosync'].filter(Boolean).join(',')
@@ -39,6 +40,9 @@ class DirectoryStore implements Datastore {
     this.#disk = new Durability(this.#paths.temp, modes, sync)
     this.#blobs = new DirectoryBlobs(this.#paths, this.#disk)
     this.#records = new DirectoryRecords(this.#paths, this.#disk)
+    // Asked while the disk answers: later these calls, which wait as it does, are not needed any more.
+    this.#made = existsSync(this.#ignore)
+    void this.#disk.near
   }
 
   putBlob(data: Uint8Array | AsyncIterable<Uint8Array>, options?: PutBlobOptions): Promise<BlobRef> {
@@ -50,7 +54,7 @@ class DirectoryStore implements Datastore {
   keepBlob(ref: BlobRef): Promise<boolean> {
     return this.#blobs.keep(ref)
   }
-  getBlob(hash: string, options?: { signal?: AbortSignal }): Promise<Uint8Array> {
+  getBlob(hash: string, options?: { signal?: AbortSignal; progress?: () => void }): Promise<Uint8Array> {
     return this.#blobs.get(hash, options)
   }
   streamBlob(hash: string, options?: { signal?: AbortSignal }): AsyncIterable<Uint8Array> {
@@ -101,9 +105,12 @@ class DirectoryStore implements Datastore {
 
   scratch(...segments: string[]): string {
     this.#make()
-    const path = [this.#paths.scratch, ...segments.flatMap(checkedSegments)].join('/')
+    const names = segments.flatMap(checkedSegments)
+    const near = isNear(names[0]) && !this.#disk.near && nearScratch(this.#paths.root)
+    const path = [near || this.#paths.scratch, ...names].join('/')
     try {
-      this.#disk.makeDirectorySync(path)
+      if (near) mkdirSync(path, { recursive: true, mode: 0o700 })
+      else this.#disk.makeDirectorySync(path)
     } catch (error) {
       throw storeFailure(error, 'making a scratch directory', path)
     }
@@ -123,14 +130,17 @@ class DirectoryStore implements Datastore {
     return await operation()
   }
 
+  get #ignore(): string {
+    return `${this.#paths.root}/.gitignore`
+  }
+
   /** Makes the directory at the first write, with a .gitignore that keeps all of it out of the person's repository. */
   #make(): void {
     if (this.#made) return
-    const ignore = `${this.#paths.root}/.gitignore`
     try {
-      if (!existsSync(ignore)) {
+      if (!existsSync(this.#ignore)) {
         this.#disk.makeDirectorySync(this.#paths.root)
-        writeFileSync(ignore, '*\n', { flag: 'wx' })
+        writeFileSync(this.#ignore, '*\n', { flag: 'wx' })
       }
     } catch (error) {
       if (!isTaken(error)) throw storeFailure(error, 'making the directory', this.#paths.root)

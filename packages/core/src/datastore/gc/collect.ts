@@ -87,9 +87,13 @@ async function clearScratch(
 ): Promise<void> {
   const root = store.scratch()
   for (const { flow, run } of doomed) {
-    for (const path of [`tmp/${flow}/${run}`, `spool/${flow}/${run}`, `spool/${run}`]) {
-      await rm(join(root, path), { recursive: true, force: true })
-    }
+    // Each may lie on a disk of its own.
+    for (const path of [
+      store.scratch('tmp', flow, run),
+      store.scratch('spool', flow, run),
+      store.scratch('spool', run),
+    ])
+      await rm(path, { recursive: true, force: true })
   }
   const used = new Set<string>()
   for (const { flow, run } of kept) {

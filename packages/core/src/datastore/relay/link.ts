@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { Json } from '../../flow/values.js'
+import { Patience, type Wait } from '../patience.js'
 import { RelayConnection } from './connection.js'
 import { errorFromWire, noAnswer, otherProtocol, relayLost } from './failures.js'
-import { Patience, type Wait } from './patience.js'
 import { type Op, type Params, PIECE, RELAY_PROTOCOL, type RelayFrame } from './wire.js'
 
 /** Milliseconds that one dialling and greeting may take. */

@@ -2,14 +2,12 @@ import { isDeepStrictEqual } from 'node:util'
 import { GangflowError } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
 import type { BlobRef, Datastore, WriteOptions } from '../contract.js'
+import type { Patience, Wait } from '../patience.js'
+import { SLOWEST_DISK } from '../patient.js'
 import { noAnswer, outOfScope, strangeFrame } from './failures.js'
-import type { Patience, Wait } from './patience.js'
 import type { RelayScope } from './scope.js'
 import type { Download, Upload } from './transfers.js'
 import type { Ask, Op } from './wire.js'
-
-/** Bytes that a disk writes in a millisecond at least. */
-const SLOWEST_DISK = 16 << 10
 
 /** What who serves the bodies of a host shares with them: files. */
 export interface HostSide {

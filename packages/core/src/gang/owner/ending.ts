@@ -96,9 +96,15 @@ export async function commitVerdict(
     if (created) return byControl
   }
   const byOwner = composeVerdict({ ...facts, author: 'launcher' })
-  if (await datastore.createRecord(key, record(byOwner))) return byOwner
-  const found = (await datastore.readRecord(key)) as unknown as { verdict: Verdict } | undefined
-  return found?.verdict ?? byOwner
+  try {
+    if (await datastore.createRecord(key, record(byOwner))) return byOwner
+    const found = (await datastore.readRecord(key)) as unknown as { verdict: Verdict } | undefined
+    return found?.verdict ?? byOwner
+  } catch (error) {
+    // Whoever waits for the account gets it, also where it cannot be kept.
+    const lost = `this account in the datastore: ${messageOf(error).split('\n')[0]}`
+    return { ...byOwner, missing: [...(byOwner.missing ?? []), lost] }
+  }
 }
 
 /**
@@ -142,9 +148,18 @@ export async function dismiss(gang: OwnedGang): Promise<string[]> {
         // It could not end by itself: from outside, below.
       }
       await reap(member)
-      await recoverLogs(gang, member).catch((error: unknown) => {
-        complaints.push(`the logs of node ${member.node}: ${messageOf(error)}`)
-      })
+      const told = (why: string) => complaints.push(`the logs of node ${member.node}: ${why}`)
+      let done = false
+      const recovered = recoverLogs(gang, member).then(
+        () => (done = true),
+        (error: unknown) => {
+          done = true
+          told(messageOf(error))
+        },
+      )
+      // A datastore that hangs holds whatever reads the spools too.
+      await within(recovered, linger)
+      if (!done) told(`they were not stored within ${linger / 1000} s`)
       gang.state(member, 'gone')
     }),
   )

@@ -76,8 +76,9 @@ export async function fail(gang: OwnedGang, stop?: Stopped): Promise<GangOutcome
   const { request } = gang.attempt
   const { judgement, stopped, endedAfterMs } = stop ?? (await stopGang(gang))
   await gang.arbiter.end(gang.epoch, undefined).catch((error: unknown) => {
-    // Its members have ended it before: then the account is there, and is the one that counts.
-    if (!GangflowError.is(error) || error.code !== 'E_GANG_FENCED') throw error
+    // Its members have ended it before: then the account is there, and is the one that counts. Where the datastore does
+    // not answer nobody else is told anything by it either.
+    if (!GangflowError.is(error) || !['E_GANG_FENCED', 'E_DATASTORE_TIMEOUT'].includes(error.code)) throw error
   })
   const missing = await bringLastOutput(gang)
   const verdict = await commitVerdict(gang, {
