@@ -73,11 +73,12 @@ export class Engine implements InLinkOwner, ControlOwner {
     this.failure = facts
     this.queue.length = 0
     this.active = undefined
+    // First of all: whoever hears of it here may end this thread at once.
+    if (tell) this.tell({ type: 'fail', by: this.start.rank, facts })
+    this.cutData()
     this.post({ type: 'failed', facts })
     Atomics.store(this.state, FAILED, 1)
     this.ring()
-    if (tell) this.tell({ type: 'fail', by: this.start.rank, facts })
-    this.cutData()
   }
 
   abandon(sequence: number, why: string): void {

@@ -90,6 +90,7 @@ export class Links {
     } else {
       const control = new Control(from, 'right', socket, engine)
       socket.on('data', (chunk) => control.take(chunk))
+      socket.resume()
       engine.controls.push(control)
     }
     this.settle()
