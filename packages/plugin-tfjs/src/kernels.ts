@@ -3,14 +3,22 @@ import type { NamedAttrMap, NamedTensorInfoMap, TensorInfo } from '@tensorflow/t
 import type { Tf } from './backends/tf.js'
 import { batchMatMul } from './kernels/batch-mat-mul.js'
 import { conv2DBackpropFilter } from './kernels/conv2d-backprop-filter.js'
+import { conv2DBackpropInput } from './kernels/conv2d-backprop-input.js'
 import { depthwiseBackpropFilter, depthwiseBackpropInput } from './kernels/depthwise.js'
 import { Machine, type WasmBackend } from './kernels/machine.js'
 import { unsortedSegmentSum } from './kernels/unsorted-segment-sum.js'
 
-type Kernel = (machine: Machine, inputs: NamedTensorInfoMap, attrs: NamedAttrMap) => TensorInfo
+/** `stock` is the backend's own of that name, where it has one. */
+type Kernel = (
+  machine: Machine,
+  inputs: NamedTensorInfoMap,
+  attrs: NamedAttrMap,
+  stock: (inputs: NamedTensorInfoMap) => TensorInfo,
+) => TensorInfo
 
 const kernels: Record<string, Kernel> = {
   Conv2DBackpropFilter: conv2DBackpropFilter as unknown as Kernel,
+  Conv2DBackpropInput: conv2DBackpropInput as unknown as Kernel,
   DepthwiseConv2dNativeBackpropFilter: depthwiseBackpropFilter as unknown as Kernel,
   DepthwiseConv2dNativeBackpropInput: depthwiseBackpropInput as unknown as Kernel,
   UnsortedSegmentSum: unsortedSegmentSum as unknown as Kernel,
@@ -39,10 +47,14 @@ export function registerKernels(tf: Tf): void {
     const config = {
       kernelName,
       backendName: 'wasm',
+      ...(present?.setupFunc ? { setupFunc: present.setupFunc } : {}),
       kernelFunc: (call: { inputs: NamedTensorInfoMap; backend: unknown; attrs?: NamedAttrMap }) => {
         const machine = new Machine(tf, call.backend as WasmBackend)
         try {
-          return kernel(machine, call.inputs, call.attrs ?? {})
+          const plain = { transposeA: false, transposeB: false }
+          const stock = (inputs: NamedTensorInfoMap) =>
+            present?.kernelFunc({ inputs, backend: call.backend as object, attrs: plain }) as TensorInfo
+          return kernel(machine, call.inputs, call.attrs ?? {}, stock)
         } finally {
           machine.end()
         }

@@ -1,4 +1,5 @@
 import type { Conv2DBackpropFilterAttrs, TensorInfo } from '@tensorflow/tfjs'
+import { type Four, lastChannels } from './channels.js'
 import type { Machine } from './machine.js'
 import { Windows } from './windows.js'
 
@@ -6,16 +7,13 @@ import { Windows } from './windows.js'
 export function conv2DBackpropFilter(
   machine: Machine,
   inputs: { x: TensorInfo; dy: TensorInfo },
-  { strides, pad, dataFormat, dimRoundingMode, filterShape }: Conv2DBackpropFilterAttrs,
+  attrs: Conv2DBackpropFilterAttrs,
 ): TensorInfo {
-  const { computeConv2DInfo, convertConv2DDataFormat } = machine.tf.backend_util
-  const first = convertConv2DDataFormat(dataFormat) === 'channelsFirst'
-  // A padding for each side is given in the order of the data's dimensions.
-  const padding = first && typeof pad === 'object' ? ([pad[0], pad[2], pad[3], pad[1]] as typeof pad) : pad
-  const last = (x: TensorInfo) => (first ? machine.run('Transpose', { x }, { perm: [0, 2, 3, 1] }) : x)
+  const { strides, dimRoundingMode, filterShape } = attrs
+  const { last, pad } = lastChannels(machine, attrs)
   const [x, dy] = [machine.asFloats(last(inputs.x)), machine.asFloats(last(inputs.dy))]
-  const shape = x.shape as [number, number, number, number]
-  const info = computeConv2DInfo(shape, filterShape, strides, 1, padding, dimRoundingMode)
+  const { computeConv2DInfo } = machine.tf.backend_util
+  const info = computeConv2DInfo(x.shape as Four, filterShape, strides, 1, pad, dimRoundingMode)
   const dW = machine.zeros(filterShape)
   if (x.shape.includes(0) || dy.shape.includes(0)) return dW
   const { filterHeight, filterWidth, inChannels, outHeight, outWidth, outChannels } = info

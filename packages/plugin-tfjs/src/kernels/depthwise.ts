@@ -1,9 +1,9 @@
 import type { DepthwiseConv2dNativeBackpropFilterAttrs, TensorInfo } from '@tensorflow/tfjs'
+import type { Four } from './channels.js'
 import type { Machine } from './machine.js'
 import type { Kind } from './tiles.js'
 import { Windows } from './windows.js'
 
-type Four = [number, number, number, number]
 type Attrs = Omit<DepthwiseConv2dNativeBackpropFilterAttrs, 'filterShape'>
 
 /** For each place of the filter, the sum over all windows of what lies there by `dy`, channel by channel. */

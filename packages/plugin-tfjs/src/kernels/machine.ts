@@ -16,7 +16,14 @@ export interface WasmBackend {
   disposeData(id: DataId): boolean
 }
 
-type Functions = Record<string, (...args: number[]) => void>
+type Tile = (...args: number[]) => void
+
+interface Functions {
+  /** By width, then by rows. */
+  readonly tiles: Record<Kind, readonly (readonly Tile[])[]>
+  readonly segments: Tile
+  readonly turn: Tile
+}
 
 /** Where a tile's operands lie, in floats: `by` are the strides of the three loops, outermost first. */
 export interface Operand {
@@ -69,6 +76,13 @@ export class Machine {
     return made
   }
 
+  /** A tensor of whatever lies there, until the kernel's end. */
+  temporary(shape: readonly number[]): TensorInfo {
+    const made = this.backend.makeOutput(shape, 'float32')
+    this.#made.push(made)
+    return made
+  }
+
   /** What another kernel of the backend gives, until the kernel's end. */
   run(kernel: string, inputs: Record<string, TensorInfo>, attrs: Record<string, unknown>): TensorInfo {
     const made = this.tf.getKernel(kernel, 'wasm').kernelFunc({
@@ -80,13 +94,21 @@ export class Machine {
     return made
   }
 
+  /** What was made for this kernel alone is its result; what it was made of is not. */
+  keep(made: TensorInfo, instead: TensorInfo): TensorInfo {
+    this.#made = this.#made.filter((other) => other !== made)
+    this.#made.push(instead)
+    return made
+  }
+
   /** The tensor as floats. */
   asFloats(x: TensorInfo): TensorInfo {
     return x.dtype === 'float32' ? x : this.run('Cast', { x }, { dtype: 'float32' })
   }
 
-  call(name: string, ...args: number[]): void {
-    this.#functions[name]?.(...args)
+  /** Adds rows of `x` to rows of `out`: src/kernels/tiles.ts. */
+  segments(ids: number, count: number, x: number, out: number, segments: number, row: number): void {
+    this.#functions.segments(ids, count, x, out, segments, Math.floor(row / 4), row % 4)
   }
 
   /**
@@ -101,23 +123,39 @@ export class Machine {
   ): void {
     if (counts.includes(0)) return
     const along = kind === 'outer' ? 0 : 4
+    const [a0, a1, a2] = [a.by[0] * 4, a.by[1] * 4, a.by[2] * 4]
+    const [b0, b1, b2] = [b.by[0] * 4, b.by[1] * 4, b.by[2] * 4]
+    const [aRow, cRow] = [a.row * 4, c.row * 4]
+    const [n0, n1, n2] = counts
     for (let n = 0; n < columns; ) {
-      const { floats = 1 } = widths.find((width) => width.floats <= columns - n) ?? {}
+      const left = columns - n
+      const width = left >= 8 ? 0 : left >= 4 ? 1 : 2
+      const ofWidth = this.#functions.tiles[kind][width] as readonly Tile[]
+      const bAt = b.at + n * 4
       for (let m = 0; m < rows; m += tallest) {
-        const name = tileName(kind, Math.min(tallest, rows - m), floats)
-        const [a0, a1, a2] = a.by
-        const [b0, b1, b2] = b.by
-        const aAt = a.at + m * a.row * 4 + n * along
-        const cAt = c.at + (m * c.row + n) * 4
-        this.call(
-          name,
-          ...[aAt, a.row * 4, a0 * 4, a1 * 4, a2 * 4],
-          ...[b.at + n * 4, b0 * 4, b1 * 4, b2 * 4],
-          ...[cAt, c.row * 4, ...counts],
-        )
+        const tile = ofWidth[Math.min(tallest, rows - m) - 1] as Tile
+        const aAt = a.at + m * aRow + n * along
+        const cAt = c.at + m * cRow + n * 4
+        tile(aAt, aRow, a0, a1, a2, bAt, b0, b1, b2, cAt, cRow, n0, n1, n2)
       }
-      n += floats
+      n += (widths[width] as (typeof widths)[number]).floats
     }
+  }
+
+  /** Writes the matrix at `x`, rows by columns, to `out`, columns by rows. */
+  turn(x: number, rows: number, columns: number, out: number): void {
+    const [wholeRows, wholeColumns] = [rows - (rows % 4), columns - (columns % 4)]
+    const near = 32
+    for (let i = 0; i < wholeRows; i += near) {
+      const times = Math.min(near, wholeRows - i) / 4
+      for (let j = 0; j < wholeColumns; j += 4)
+        this.#functions.turn(x + (i * columns + j) * 4, columns * 4, out + (j * rows + i) * 4, rows * 4, times)
+    }
+    const floats = this.floats()
+    const one = (i: number, j: number) => {
+      floats[out / 4 + j * rows + i] = floats[x / 4 + i * columns + j] as number
+    }
+    for (let i = 0; i < rows; i++) for (let j = i < wholeRows ? wholeColumns : 0; j < columns; j++) one(i, j)
   }
 
   /** Gives back what the kernel took. */
@@ -141,7 +179,14 @@ function compiled({ wasm }: WasmBackend): Functions {
   const known = instances.get(memory)
   if (known) return known
   module ??= new WebAssembly.Module(assemble(functions()))
-  const made = new WebAssembly.Instance(module, { env: { memory } }).exports as Functions
+  const found = new WebAssembly.Instance(module, { env: { memory } }).exports as Record<string, Tile>
+  const ofKind = (kind: Kind) =>
+    widths.map(({ floats }) => Array.from({ length: tallest }, (_, m) => found[tileName(kind, m + 1, floats)] as Tile))
+  const made: Functions = {
+    tiles: { outer: ofKind('outer'), each: ofKind('each'), spread: ofKind('spread') },
+    segments: found['segments'] as Tile,
+    turn: found['turn'] as Tile,
+  }
   instances.set(memory, made)
   return made
 }

@@ -10,6 +10,7 @@ import {
   type Lanes,
   repeat,
   set,
+  shuffle,
   when,
 } from './wasm-code.js'
 
@@ -121,6 +122,29 @@ const segments = func('segments', ['ids', 'count', 'x', 'out', 'number', 'vector
   ]
 })
 
+/** Turns four columns of x into four rows of `out`, four rows of x at a time, so many times. */
+const turn = func('turn', ['x', 'xRow', 'out', 'outRow', 'times'], (p, locals) => {
+  const [from, to, i] = [locals.i32(), locals.i32(), locals.i32()]
+  const four = () => Array.from({ length: 4 }, () => locals.of(f32x4)) as [number, number, number, number]
+  const [a, b, c, d] = four()
+  const [ab, abAfter, cd, cdAfter] = four()
+  const down = (row: number, by: number) => i32.add(get(row), get(by))
+  const low = [0, 1, 4, 5]
+  const high = [2, 3, 6, 7]
+  const rows = [shuffle(get(ab), get(cd), low), shuffle(get(ab), get(cd), high)]
+  const rowsAfter = [shuffle(get(abAfter), get(cdAfter), low), shuffle(get(abAfter), get(cdAfter), high)]
+  return repeat(i, get(p.times), [
+    set(from, get(p.x)),
+    [a, b, c, d].map((row) => [set(row, f32x4.load(get(from))), set(from, down(from, p.xRow))]),
+    set(p.x, get(from)),
+    [set(ab, shuffle(get(a), get(b), [0, 4, 1, 5])), set(abAfter, shuffle(get(a), get(b), [2, 6, 3, 7]))],
+    [set(cd, shuffle(get(c), get(d), [0, 4, 1, 5])), set(cdAfter, shuffle(get(c), get(d), [2, 6, 3, 7]))],
+    set(to, get(p.out)),
+    [...rows, ...rowsAfter].map((row) => [f32x4.store(get(to), row), set(to, down(to, p.outRow))]),
+    advance(p.out, i32.const(16)),
+  ])
+})
+
 const kinds: readonly Kind[] = ['outer', 'each', 'spread']
 
 /** Every function of the kernels. */
@@ -129,4 +153,5 @@ export const functions = (): Func[] => [
     widths.flatMap((width) => Array.from({ length: tallest }, (_, m) => tile(kind, m + 1, width))),
   ),
   segments,
+  turn,
 ]

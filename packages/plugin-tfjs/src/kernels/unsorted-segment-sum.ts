@@ -21,8 +21,7 @@ export function unsortedSegmentSum(
   const sums = machine.zeros([numSegments, ...rest])
   if (count === 0 || row === 0 || numSegments === 0) return sums
   const ids = whole(machine, inputs.segmentIds, count)
-  const [vectors, floats] = [Math.floor(row / 4), row % 4]
-  machine.call('segments', ids, count, machine.at(x), machine.at(sums), numSegments, vectors, floats)
+  machine.segments(ids, count, machine.at(x), machine.at(sums), numSegments, row)
   return sums
 }
 

@@ -75,6 +75,14 @@ export const f32x4: Lanes = {
   mul: (a, b) => [a, b, ...simd(0xe6, 0x01)],
 }
 
+/** Lanes of two vectors beside each other, numbered 0 to 3 and 4 to 7. */
+export const shuffle = (a: Code, b: Code, lanes: readonly number[]): Code => [
+  a,
+  b,
+  ...simd(13),
+  lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => lane * 4 + byte)),
+]
+
 /** Runs the body as often as `count` says, at least once; the counter is counted down. */
 export const repeat = (counter: number, count: Code, body: Code): Code => [
   set(counter, count),

@@ -33,14 +33,19 @@ function draw(random: Random, { depthwise, dilate }: { depthwise: boolean; dilat
   }
 }
 
-describe('Conv2DBackpropFilter', () => {
+describe.each(['Conv2DBackpropFilter', 'Conv2DBackpropInput'])('%s', (kernel) => {
+  const call = (random: Random, x: number[], filter: Four, dy: number[]) =>
+    kernel.endsWith('Input')
+      ? { inputs: { dy: values(random, dy), filter: values(random, filter) }, shape: { inputShape: x } }
+      : { inputs: { x: values(random, x), dy: values(random, dy) }, shape: { filterShape: filter } }
+
   it('is what cpu gives, over drawn shapes', async () => {
     const random = seeded(1)
     for (let round = 0; round < 120; round++) {
       const { x, filter, dy, attrs } = draw(random, { depthwise: false, dilate: false })
-      const inputs = { x: values(random, x), dy: values(random, dy) }
-      const all = { ...attrs, dataFormat: 'NHWC', filterShape: filter }
-      await alike(JSON.stringify({ x, ...all }), 'Conv2DBackpropFilter', inputs, all)
+      const { inputs, shape } = call(random, x, filter, dy)
+      const all = { ...attrs, dataFormat: 'NHWC', ...shape }
+      await alike(JSON.stringify({ x, filter, ...all }), kernel, inputs, all)
       tf.dispose(inputs)
     }
   })
@@ -50,15 +55,24 @@ describe('Conv2DBackpropFilter', () => {
     for (let round = 0; round < 20; round++) {
       const { x, filter, dy, attrs } = draw(random, { depthwise: false, dilate: false })
       const turn = ([n, h, w, c]: number[]) => [n, c, h, w] as Four
-      const inputs = { x: values(random, turn(x)), dy: values(random, turn(dy)) }
+      const { inputs, shape } = call(random, turn(x), filter, turn(dy))
       const sides = attrs.pad as number[][] | string
       const pad = Array.isArray(sides) ? [sides[0], sides[3], sides[1], sides[2]] : sides
-      const all = { ...attrs, pad, dataFormat: 'NCHW', filterShape: filter }
-      await alike(JSON.stringify({ x, ...all }), 'Conv2DBackpropFilter', inputs, all)
+      const all = { ...attrs, pad, dataFormat: 'NCHW', ...shape }
+      await alike(JSON.stringify({ x, filter, ...all }), kernel, inputs, all)
       tf.dispose(inputs)
     }
   })
 
+  it('of no images is zero, or nothing', async () => {
+    const { inputs, shape } = call(seeded(4), [0, 5, 5, 2], [3, 3, 2, 4], [0, 3, 3, 4])
+    const attrs = { strides: [1, 1], pad: 'valid', dataFormat: 'NHWC', ...shape }
+    const { data } = await on('wasm', kernel, inputs, attrs)
+    expect(data).toEqual(Array(kernel.endsWith('Input') ? 0 : 72).fill(0))
+  })
+})
+
+describe('Conv2DBackpropFilter', () => {
   it('sums over many positions without losing precision, in parts', async () => {
     const random = seeded(3)
     const inputs = { x: values(random, [9, 40, 40, 3]), dy: values(random, [9, 40, 40, 5]) }
@@ -68,13 +82,6 @@ describe('Conv2DBackpropFilter', () => {
     const wide = { x: values(random, [1, 9, 500, 16]), dy: values(random, [1, 9, 500, 2]) }
     await alike('wide rows', 'Conv2DBackpropFilter', wide, { ...attrs, filterShape: [3, 3, 16, 2] })
     tf.dispose(wide)
-  })
-
-  it('of no images is zero', async () => {
-    const inputs = { x: tf.zeros([0, 5, 5, 2]), dy: tf.zeros([0, 3, 3, 4]) }
-    const attrs = { strides: [1, 1], pad: 'valid', dataFormat: 'NHWC', filterShape: [3, 3, 2, 4] }
-    const { data } = await on('wasm', 'Conv2DBackpropFilter', inputs, attrs)
-    expect(data).toEqual(Array(72).fill(0))
   })
 
   it('takes integers as cpu does', async () => {

@@ -15,6 +15,7 @@ function build(random: Random): tf.Sequential {
       layers.conv2d({ filters: 8, kernelSize: 3, padding: 'same', activation: 'tanh' }),
       layers.depthwiseConv2d({ kernelSize: 3, strides: 2, padding: 'same', depthMultiplier: 2, activation: 'tanh' }),
       layers.separableConv2d({ filters: 7, kernelSize: 2, activation: 'tanh' }),
+      layers.conv2dTranspose({ filters: 5, kernelSize: 3, strides: 2, activation: 'tanh' }),
       layers.flatten(),
       layers.dense({ units: 5, activation: 'softmax' }),
     ],
