@@ -25,6 +25,8 @@ export interface Plan {
   readonly transport?: TransportKind
   readonly timeouts?: object
   readonly timeoutMs?: number
+  /** Children of a member in the gang's tree; else by its size. */
+  readonly fanOut?: number
   readonly gpus?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   /** Values that the step is given. */
@@ -172,6 +174,7 @@ const outcome = await runGang({
   env: plan.env ?? {},
   signal: stop.signal,
   ...(plan.timeouts ? { timeouts: plan.timeouts } : {}),
+  ...(plan.fanOut === undefined ? {} : { fanOut: plan.fanOut }),
   emit: (event) => say({ event, at: performance.now() - began }),
 })
 say({ outcome, tookMs: performance.now() - began })

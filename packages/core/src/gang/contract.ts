@@ -182,6 +182,8 @@ export interface GangAttempt {
   /** The node whose body stops for a debugger. */
   readonly inspect?: number
   readonly timeouts?: Partial<GangTimeouts>
+  /** Children of a member in the tree by which the roster, the stop and collectives travel. Default: 32 above 64 members, else none. */
+  readonly fanOut?: number
   /** Called in order, never after the outcome. */
   emit(event: GangEvent): void
 }

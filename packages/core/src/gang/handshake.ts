@@ -10,9 +10,9 @@ const LIMIT = 16 << 10
 
 /**
  * What a connection is for: `store` carries the datastore's relay (datastore/relay/wire.ts), `stream:` the raw bytes of
- * a channel, the others frames. `pulse`: signs of life between members.
+ * a channel, `roster` the packed formation; the others frames. `pulse`: signs of life between members, and the stop.
  */
-export type Purpose = 'lease' | 'data' | 'store' | 'peer' | 'copy' | 'pulse' | `stream:${string}`
+export type Purpose = 'lease' | 'data' | 'store' | 'peer' | 'copy' | 'pulse' | 'roster' | `stream:${string}`
 
 /** Who dials, as it says and proves. */
 export interface Hello {

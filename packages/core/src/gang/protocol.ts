@@ -7,9 +7,9 @@ import type { GangNeeds } from '../flow/description.js'
 
 /**
  * What agents and the owner say to each other, in the frames of body/frames.ts. On the lease connection (from the
- * agent): call `join` (Joining → Work), events `beat` ({sent}), `report` (Report); (from the owner) events `beat` ({sent,
- * owner}: its clock) and `out` (the member is given up), calls `form`
- * (payload: formation.ts), `probe` (ProbeOrder → ProbeAnswer[]), `delivered` (→ Delivered, where Work has a PackageRef: within a second), `stop` (StopOrder → Account),
+ * agent): calls `join` (Joining → Work) and `roster` ({epoch} → payload: formation.ts), events `beat` ({sent}), `report`
+ * (Report), `account` (Account: it was stopped by way of others); (from the owner) events `beat` ({sent, owner}: its clock)
+ * and `out` (the member is given up), calls `form` (FormOrder; payload: formation.ts, where no parent has it), `probe` (ProbeOrder → ProbeAnswer[]), `delivered` (→ Delivered, where Work has a PackageRef: within a second), `stop` (StopOrder → Account),
  * `renew` ({epoch, round}: that one is over, another will come → complaints), `commit` ({epoch, key, value} → boolean), `finish` (→ Account). On the data connection, numbered and answered: calls `lines`,
  * `progress`, `state`, `drained` ({seq, data}). Peers call each other's services (agent/services.ts).
  */
@@ -72,6 +72,13 @@ export interface Delivered {
   readonly whole: boolean
 }
 
+/** The epoch has opened. */
+export interface FormOrder {
+  readonly epoch: number
+  /** Where the member's parent in the tree is dialled, who hands the formation on; absent where it comes with the order. */
+  readonly parent?: string
+}
+
 /** One epoch, opened by the arbiter. */
 export interface Formation {
   readonly epoch: number
@@ -79,6 +86,8 @@ export interface Formation {
   /** By member id: where peers dial it. */
   readonly listens: Readonly<Record<string, string>>
   readonly inspect?: number
+  /** Children of a member in the tree by which collectives and the stop travel; absent: they do so directly. */
+  readonly fanOut?: number
 }
 
 /** Something that ended or failed by itself, as its own agent tells it. */

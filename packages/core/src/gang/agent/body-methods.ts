@@ -7,6 +7,7 @@ import { describe, type Part } from './collectives.js'
 import type { WireCommand } from './commands.js'
 import type { MemberShell } from './member-shell.js'
 import type { Peers } from './peers.js'
+import { framed, type Outcome, type Relay, type RisingPart } from './relay.js'
 import { sendFile } from './send-file.js'
 import type { RawPort } from './tokens.js'
 import { checkUndo } from './undo.js'
@@ -15,6 +16,8 @@ import type { At } from './whereabouts.js'
 export interface BodyMethodsOptions {
   readonly node: number
   readonly peers: Peers
+  /** In a gang with a tree, on members that are not the control. */
+  readonly relay?: Relay | undefined
   readonly raw: RawPort
   readonly channels: Channels
   readonly cwd: string
@@ -31,7 +34,7 @@ export interface BodyMethodsOptions {
 
 /** What this member's body asks of its agent: `context/` is the other end. */
 export function bodyMethods(options: BodyMethodsOptions): Methods {
-  const { peers, raw, channels, cwd, node } = options
+  const { peers, relay, raw, channels, cwd, node } = options
   const control = () => peers.to(0)
   const nodesOf = new Map<string, number[]>()
   const each = async (id: string, method: string, params: Json) => {
@@ -42,9 +45,11 @@ export function bodyMethods(options: BodyMethodsOptions): Methods {
       const part = params as unknown as Omit<Part, 'node' | 'bytes'>
       options.called(part.seq)
       options.at?.({ calls: part.seq, waits: describe(part) })
-      const reply = await (await control()).callFrame('collective', params, { payload, signal })
+      const reply = relay
+        ? await risen(relay, { ...(params as unknown as RisingPart), node, bytes: payload }, signal)
+        : await (await control()).callFrame('collective', params, { payload, signal })
       options.at?.({ calls: part.seq })
-      return new WithPayload(reply.payload, reply.result)
+      return framed(reply)
     },
     'gang.kv.set': async (params) => (await control()).call('kv.set', params),
     'gang.kv.get': async (params, _payload, { signal }) => (await control()).call('kv.get', params, { signal }),
@@ -105,5 +110,16 @@ export function bodyMethods(options: BodyMethodsOptions): Methods {
     },
     'gang.fail': (params) =>
       options.fail({ ...(params as unknown as Casualty), node: (params as { node?: number }).node ?? node }),
+  }
+}
+
+/** The body's part up the tree; who gives it up waits no more, and no more is waited for. */
+async function risen(relay: Relay, part: RisingPart, signal: AbortSignal): Promise<Outcome> {
+  const withdrawn = () => relay.withdraw(part.seq, part.node)
+  signal.addEventListener('abort', withdrawn, { once: true })
+  try {
+    return await relay.take([part])
+  } finally {
+    signal.removeEventListener('abort', withdrawn)
   }
 }

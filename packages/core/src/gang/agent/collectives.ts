@@ -30,8 +30,8 @@ interface Entry {
 }
 
 /**
- * The collectives of an epoch, matched by order of call, on the control's agent: every member sends its part
- * and gets the result, so N messages each way. A member that calls something else, or whose body has ended, is
+ * The collectives of an epoch, matched by order of call, on the control's agent: every member sends its part, in a
+ * large gang up a tree (relay.ts), and gets the result. A member that calls something else, or whose body has ended, is
  * an error for all who wait, at once.
  */
 export class Collectives {
@@ -45,7 +45,7 @@ export class Collectives {
   }
 
   /** Settles with what this member gets: nothing, one value, or all in node order. */
-  async take(part: Part, signal: AbortSignal): Promise<readonly Value[]> {
+  async take(part: Part, signal?: AbortSignal): Promise<readonly Value[]> {
     const broken = this.#broken.get(part.seq)
     if (broken) throw broken
     const entry = this.#entries.get(part.seq) ?? this.#open(part)
@@ -59,6 +59,7 @@ export class Collectives {
     const gone = [...this.#left].find(([node, calls]) => calls < part.seq && !entry.parts.has(node))
     if (gone) this.#fail(part.seq, entry, leftError(part, gone[0]))
     else if (entry.parts.size === this.#size) this.#complete(part.seq, entry)
+    if (!signal) return entry.done
     const given = () => {
       if (entry.parts.get(part.node) === part) entry.parts.delete(part.node)
     }
@@ -68,6 +69,11 @@ export class Collectives {
     } finally {
       signal.removeEventListener('abort', given)
     }
+  }
+
+  /** A member waits no more. */
+  withdraw(seq: number, node: number): void {
+    this.#entries.get(seq)?.parts.delete(node)
   }
 
   /** A member's body has ended well after `calls` collectives: whoever waits for more from it is told. */

@@ -3,7 +3,8 @@ import { LogSink } from '../../datastore/logs/sink.js'
 import type { Json } from '../../flow/values.js'
 import type { Transport } from '../contract.js'
 import { keepDoor } from '../doorkeeper.js'
-import type { Formation } from '../protocol.js'
+import type { Formation, StopOrder } from '../protocol.js'
+import { FAN_OUT, parentOf, weightOf } from '../tree.js'
 import { Channels } from './channels.js'
 import { Commands } from './commands.js'
 import { gangFacts } from './environment.js'
@@ -13,6 +14,7 @@ import { peerRefusal } from './peer-refusal.js'
 import { Peers } from './peers.js'
 import { Pulses } from './pulses.js'
 import { receiveFile } from './receive-file.js'
+import { Relay } from './relay.js'
 import type { Reports } from './reports.js'
 import { runMemberBody } from './run-body.js'
 import { Services } from './services.js'
@@ -24,21 +26,32 @@ export function form(
   state: MemberState,
   parts: Parts,
   transport: Transport,
-  formation: Formation,
+  { formation, packed }: { readonly formation: Formation; readonly packed: Uint8Array },
   reports: Reports,
-  vigil: { ownerAgeMs(): number; look(): void },
+  vigil: { ownerAgeMs(): number; look(): void; stop(order: StopOrder): void },
 ): void {
   const { boot } = state
   const node = formation.roster.entries.findIndex((entry) => entry.memberId === boot.member.memberId)
   state.place.node = node
   const commands = commandsOf(state, parts, formation)
+  const size = formation.roster.entries.length
+  const { fanOut } = formation
+  const relay: Relay | undefined =
+    fanOut === undefined || node === 0
+      ? undefined
+      : new Relay({
+          weight: weightOf(node, size, fanOut),
+          parent: () => peers.to(parentOf(node, fanOut)),
+          control: () => peers.to(0),
+        })
   const services = new Services(
     commands,
     parts.keeper,
-    formation.roster.entries.length,
+    size,
     boot.timeouts.collective,
     parts.shell,
     (undo) => declareUndo(boot.member.directory, standing(undo, { env: parts.work.env, cwd: state.cwd })),
+    relay,
   )
   const channels = new Channels(parts.raw)
   const peers = new Peers(transport, state.key, boot.member.memberId, formation, (from, event, data) =>
@@ -46,13 +59,15 @@ export function form(
   )
   const pulses = new Pulses({
     node,
-    size: formation.roster.entries.length,
+    size,
+    fanOut: fanOut ?? FAN_OUT,
     leaseMs: boot.timeouts.lease,
     dial: (target) => peers.dial(target, 'pulse', true),
     ownerAgeMs: vigil.ownerAgeMs,
     heard: vigil.look,
+    stop: vigil.stop,
   })
-  const formed: Formed = { formation, commands, peers, channels, pulses, services, incoming: new Set() }
+  const formed: Formed = { formation, packed, relay, commands, peers, channels, pulses, services, incoming: new Set() }
   state.formed = formed
   if (state.seen === 0) admitPeers(state, parts)
   state.seen = formation.epoch
@@ -101,12 +116,13 @@ function admitPeers(state: MemberState, parts: Parts): void {
     admit: (hello) => peerRefusal(state.formed?.formation, state.seen, hello),
     enter: ({ purpose, member }, connection) => {
       const { stream } = connection
-      const { formation, peers, channels, pulses, services, incoming } = state.formed!
+      const { formation, packed, peers, channels, pulses, services, incoming } = state.formed!
       incoming.add(connection)
       stream.once('close', () => incoming.delete(connection))
       const from = formation.roster.entries.findIndex((entry) => entry.memberId === member)
       if (purpose === 'peer') new Peer(stream, { name: `the agent of node ${from}`, methods: services.methods(from) })
       else if (purpose === 'pulse') pulses.accept(from, stream)
+      else if (purpose === 'roster') stream.end(packed)
       else if (purpose === 'copy') {
         const dial = async (node: number) => (await peers.dial(node, 'copy')).stream
         void receiveFile(stream, { node: state.place.node!, cwd: state.cwd, dial })

@@ -2,9 +2,9 @@ import { rmSync } from 'node:fs'
 import { deferred } from '../../body/deferred.js'
 import { GangflowError } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
-import { unpackFormation } from '../formation.js'
-import type { Formation, ProbeOrder, StopOrder, Work } from '../protocol.js'
+import type { Account, FormOrder, ProbeOrder, StopOrder, Work } from '../protocol.js'
 import type { AgentBootstrap } from './bootstrap.js'
+import { bringRoster } from './bring-roster.js'
 import { closeMember } from './close.js'
 import { type AgentTools, comeUp } from './come-up.js'
 import { Delivery, failureOfDelivery } from './delivery.js'
@@ -55,10 +55,10 @@ class MemberAgent {
       startMs: boot.timeouts.join,
       leaseMs: boot.timeouts.lease,
       methods: {
-        form: async (_, packed) => this.#form(await unpackFormation(packed)),
+        form: (order, packed) => this.#form(order as unknown as FormOrder, packed),
         probe: async (params) => (await probePeers(tools.mesh(), params as unknown as ProbeOrder)) as unknown as Json,
         delivered: async () => (await this.#delivery.told()) as unknown as Json,
-        stop: async (params) => (await this.#ending.halt(params as unknown as StopOrder)) as unknown as Json,
+        stop: async (params) => (await this.#halt(params as unknown as StopOrder)) as unknown as Json,
         renew: async (params) => {
           const { epoch, round } = params as { epoch: number; round: number }
           return (await this.#renew(epoch, round)) as unknown as Json
@@ -130,15 +130,36 @@ class MemberAgent {
   }
 
   /** The order may come together with the answer to `join`, and twice. */
-  async #form(formation: Formation): Promise<void> {
-    const parts = await this.#ready.promise
-    if (formation.epoch < this.#state.seen) throw staleOrder(formation.epoch, this.#state.seen)
+  async #form(order: FormOrder, packed: Uint8Array): Promise<void> {
+    const { boot, key } = this.#state
+    const { transport } = this.#tools
+    const { lease, join } = boot.timeouts
+    const [parts, brought] = await Promise.all([
+      this.#ready.promise,
+      bringRoster(order, packed, {
+        transport,
+        key,
+        memberId: boot.member.memberId,
+        leaseMs: lease,
+        ask: (epoch) => this.#owner.payload('roster', { epoch }, join),
+      }),
+    ])
+    const { epoch } = brought.formation
+    if (epoch < this.#state.seen) throw staleOrder(epoch, this.#state.seen)
     if (this.#state.formed || this.#state.stopping) return
-    this.#owner.epoch = formation.epoch
-    form(this.#state, parts, this.#tools.transport, formation, this.#reports, {
+    this.#owner.epoch = epoch
+    form(this.#state, parts, transport, brought, this.#reports, {
       ownerAgeMs: () => performance.now() - this.#owner.heardAt,
       look: () => this.#vigil.look(),
+      stop: (stop) => void this.#halt(stop).then((account) => this.#owner.tell('account', account as unknown as Json)),
     })
+  }
+
+  /** By the owner's order or by one that came down the tree: who is below need not wait for the owner. */
+  #halt(order: StopOrder): Promise<Account> {
+    const { formed, stopping } = this.#state
+    if (!stopping && formed?.formation.fanOut !== undefined) formed.pulses.stop(order)
+    return this.#ending.halt(order)
   }
 
   /** Others were lost and this member goes on in the next epoch: what runs here ends, and nothing of it is seen there. */

@@ -68,11 +68,25 @@ export class OwnerLink {
 
   /** Calls the owner; again over a new connection where the old one broke, as long as there is an owner and time. */
   async call<R>(method: string, params: Json, limitMs: number, waitsFor: string): Promise<R> {
+    return (await this.#frame(method, params, limitMs, waitsFor)).result as R
+  }
+
+  /** The bytes of an answer. */
+  async payload(method: string, params: Json, limitMs: number): Promise<Uint8Array> {
+    return (await this.#frame(method, params, limitMs, 'the launcher')).payload
+  }
+
+  /** Tells the owner, if there is a way; nothing depends on it. */
+  tell(event: string, data: Json): void {
+    this.#peer?.event(event, data)
+  }
+
+  async #frame(method: string, params: Json, limitMs: number, waitsFor: string) {
     const deadline = performance.now() + limitMs
     for (;;) {
       const timeoutMs = Math.max(1, deadline - performance.now())
       try {
-        return (await this.#peer!.call(method, params, { timeoutMs, waitsFor })) as R
+        return await this.#peer!.callFrame(method, params, { timeoutMs, waitsFor })
       } catch (error) {
         if (!GangflowError.is(error) || error.code !== 'E_PEER_CLOSED' || this.#closed) throw error
         if (performance.now() >= deadline) throw error

@@ -19,7 +19,7 @@ export function peerRefusal(formation: Formation | undefined, seen: number, hell
       fix: 'it came too late',
     }
   }
-  if (!/^(?:peer|copy|pulse|stream:.+)$/.test(hello.purpose)) {
+  if (!/^(?:peer|copy|pulse|roster|stream:.+)$/.test(hello.purpose)) {
     return {
       code: 'E_GANG_PROTOCOL',
       what: `an agent takes no '${hello.purpose}' connection`,

@@ -4,17 +4,18 @@ import { Peer } from '../../body/peer.js'
 import { GangflowError } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
 import type { Connection } from '../contract.js'
+import type { StopOrder } from '../protocol.js'
 import type { NeighbourSigns } from '../silence.js'
+import { childrenOf, parentOf } from '../tree.js'
 import type { Loss } from './vigil.js'
 
-/** Members that one member takes signs of life from. */
-const FAN_OUT = 32
 /** Milliseconds after the epoch's opening until the first is sent: the start of a gang has better to do. */
 const DELAY_MS = 1_000
 
 export interface PulsesOptions {
   readonly node: number
   readonly size: number
+  readonly fanOut: number
   readonly leaseMs: number
   /** A connection to a node that shares its way with nothing. */
   dial(node: number): Promise<Connection>
@@ -22,6 +23,8 @@ export interface PulsesOptions {
   ownerAgeMs(): number
   /** A neighbour has said something: it may be news. */
   heard(): void
+  /** The parent says that the gang is to stop. */
+  stop(order: StopOrder): void
 }
 
 interface Neighbour {
@@ -45,13 +48,13 @@ export class Pulses {
 
   constructor(options: PulsesOptions) {
     this.#options = options
-    const { node, size } = options
+    const { node, size, fanOut } = options
     const now = performance.now()
     const expect = (other: number) =>
       this.#neighbours.set(other, { peer: undefined, heardAt: now, ownerAt: 0, gone: false })
-    for (let child = node * FAN_OUT + 1; child < Math.min(size, (node + 1) * FAN_OUT + 1); child += 1) expect(child)
+    for (const child of childrenOf(node, size, fanOut)) expect(child)
     if (node === 0) return
-    const parent = Math.floor((node - 1) / FAN_OUT)
+    const parent = parentOf(node, fanOut)
     expect(parent)
     void this.#keepUp(parent)
   }
@@ -78,6 +81,12 @@ export class Pulses {
   /** This member has lost its gang and ends: its neighbours need not find out by silence. */
   leave(loss: Loss): void {
     for (const { peer } of this.#neighbours.values()) peer?.event('leaving', loss as unknown as Json)
+  }
+
+  /** Hands the order to stop on to those below. */
+  stop(order: StopOrder): void {
+    const { node } = this.#options
+    for (const [other, { peer }] of this.#neighbours) if (other > node) peer?.event('stop', order as unknown as Json)
   }
 
   /** How a neighbour that ends itself lost the gang, where that is as true of this member. */
@@ -128,7 +137,7 @@ export class Pulses {
         else if (event === 'leaving') {
           neighbour.gone = true
           neighbour.loss = data as unknown as Loss
-        }
+        } else if (event === 'stop' && node < this.#options.node) this.#options.stop(data as unknown as StopOrder)
         this.#options.heard()
       },
     })

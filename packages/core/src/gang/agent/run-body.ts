@@ -48,8 +48,9 @@ export function runMemberBody(state: MemberState, parts: Parts, formed: Formed, 
       return
     }
     // Whoever waits for more collectives from this member is told now, not at a deadline.
-    const control = await peers.to(0).catch(() => undefined)
-    control?.call('left', { calls: body.calls }).catch(() => {})
+    const left = [{ node: place.node!, calls: body.calls }]
+    if (formed.relay) formed.relay.leave(left)
+    else (await peers.to(0).catch(() => undefined))?.call('left', { left }).catch(() => {})
     if (state.formed === formed && !state.stopping) reports.done(outcome)
   })
 }
@@ -57,7 +58,7 @@ export function runMemberBody(state: MemberState, parts: Parts, formed: Formed, 
 function methodsOf(
   state: MemberState,
   parts: Parts,
-  { formation, peers, channels }: Formed,
+  { formation, peers, relay, channels }: Formed,
   body: MemberBody,
   reports: Reports,
 ): Methods {
@@ -66,6 +67,7 @@ function methodsOf(
   return bodyMethods({
     node: state.place.node,
     peers,
+    relay,
     raw: parts.raw,
     channels,
     cwd: state.cwd,

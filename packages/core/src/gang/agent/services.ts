@@ -6,6 +6,7 @@ import { Collectives, type Part } from './collectives.js'
 import type { Commands, WireCommand } from './commands.js'
 import { KeyValueStore } from './key-value.js'
 import type { MemberShell } from './member-shell.js'
+import { framed, partsOf, type Relay, type Rising, type RisingPart } from './relay.js'
 
 /** What an agent does for other members' agents (and for its own): the methods of a `peer` connection. */
 export class Services {
@@ -22,6 +23,8 @@ export class Services {
     private readonly collectiveMs: number,
     private readonly shell: Pick<MemberShell, 'address'>,
     private readonly declare: (undo: Undo) => void,
+    /** Of a member that is not the control, in a gang with a tree. */
+    private readonly relay?: Relay,
   ) {
     this.#collectives = new Collectives(size)
   }
@@ -37,15 +40,20 @@ export class Services {
           { ...part, node, bytes: payload, timeoutMs: timeoutMs ?? this.collectiveMs },
           signal,
         )
-        const bytes = values.map((value) => value.bytes)
-        return new WithPayload(
-          bytes.length === 1 ? bytes[0]! : Buffer.concat(bytes),
-          values.map(({ head, bytes }) => ({ head, length: bytes.length })),
-        )
+        return packed(values)
       },
       ssh: () => this.shell.address(),
       undo: (params) => this.declare(params as unknown as Undo),
-      left: (params) => this.#collectives.leave(node, (params as { calls: number }).calls),
+      rise: (params, payload, { signal }) => this.#rise(params as unknown as Rising, payload, signal),
+      withdraw: (params) => {
+        const { seq, node: from } = params as { seq: number; node: number }
+        ;(this.relay ?? this.#collectives).withdraw(seq, from)
+      },
+      left: (params) => {
+        const { left } = params as { left: { node: number; calls: number }[] }
+        if (this.relay) this.relay.leave(left)
+        else for (const one of left) this.#collectives.leave(one.node, one.calls)
+      },
       'kv.set': (params) => {
         const { key, value } = params as { key: string; value: Json }
         this.#store.set(key, value)
@@ -84,8 +92,31 @@ export class Services {
     }
   }
 
+  /** Parts from below in the tree: on to the control, or, on the control, into the collective. */
+  async #rise(rising: Rising, payload: Uint8Array, signal: AbortSignal): Promise<WithPayload | undefined> {
+    const parts = partsOf(rising, payload)
+    if (this.relay) {
+      const outcome = this.relay.take(parts)
+      return rising.wants ? framed(await outcome) : undefined
+    }
+    const whole = (part: RisingPart): Part => ({ ...part, timeoutMs: part.timeoutMs ?? this.collectiveMs })
+    const taken = parts.map((part) => this.#collectives.take(whole(part)))
+    for (const one of taken) one.catch(() => {})
+    if (!rising.wants) return undefined
+    const gone = () => {
+      for (const { seq, node } of parts) this.#collectives.withdraw(seq, node)
+    }
+    signal.addEventListener('abort', gone, { once: true })
+    try {
+      return packed(await taken[0]!)
+    } finally {
+      signal.removeEventListener('abort', gone)
+    }
+  }
+
   /** Gives the ports back. */
   async close(): Promise<void> {
+    this.relay?.close()
     const held = [...this.#ports.values()]
     this.#ports.clear()
     await Promise.allSettled(held.map(async (port) => (await port).release()))
@@ -110,4 +141,12 @@ export class Services {
     })
     return ids
   }
+}
+
+const packed = (values: Awaited<ReturnType<Collectives['take']>>): WithPayload => {
+  const bytes = values.map((value) => value.bytes)
+  return new WithPayload(
+    bytes.length === 1 ? bytes[0]! : Buffer.concat(bytes),
+    values.map(({ head, bytes }) => ({ head, length: bytes.length })),
+  )
 }

@@ -21,6 +21,7 @@ import type { MemberShell } from './member-shell.js'
 import type { MemberStore } from './open-store.js'
 import type { Peers } from './peers.js'
 import type { Pulses } from './pulses.js'
+import type { Relay } from './relay.js'
 import type { Services } from './services.js'
 import type { RawPort } from './tokens.js'
 
@@ -40,6 +41,9 @@ export interface Parts {
 /** What it has besides once the epoch is open. */
 export interface Formed {
   readonly formation: Formation
+  /** As it came: handed on to others in the tree. */
+  readonly packed: Uint8Array
+  readonly relay: Relay | undefined
   readonly commands: Commands
   readonly peers: Peers
   readonly channels: Channels

@@ -6,9 +6,11 @@ import type { Casualty, Verdict } from '../../errors/verdict.js'
 import type { Json } from '../../flow/values.js'
 import { type Judgement, judge } from '../judge.js'
 import type { Account, StopOrder } from '../protocol.js'
+import { toldByOwner } from '../tree.js'
 import { composeVerdict } from '../verdict.js'
 import type { OwnedGang } from './gang.js'
 import type { OwnedMember } from './members.js'
+import { fanOutFor } from './open-epoch.js'
 import { within } from './within.js'
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, Math.max(0, ms)))
@@ -29,7 +31,8 @@ export async function stopGang(gang: OwnedGang): Promise<Stopped> {
   const began = performance.now()
   const { settle, lease, stopGrace } = gang.timeouts
   const order = orderFor(gang)
-  const accounts = Promise.all(gang.ordered.map((member) => stopMember(gang, member, order)))
+  const itself = told(gang)
+  const accounts = Promise.all(gang.ordered.map((member) => stopMember(gang, member, order, itself(member.node))))
   await pause(settle)
   await accounts
   for (const member of gang.ordered) {
@@ -54,8 +57,22 @@ function orderFor(gang: OwnedGang): StopOrder {
   return { why: `${node} failed`, cause: 'infrastructure', graceMs: timeouts.stopGrace }
 }
 
-async function stopMember(gang: OwnedGang, member: OwnedMember, order: StopOrder): Promise<void> {
+/** Whom the owner orders itself; the others have the order from their parents, where these are known to live. */
+function told(gang: OwnedGang): (node: number) => boolean {
+  if (gang.forming || gang.epoch === 0) return () => true
+  const lost = gang.ordered.filter((member) => member.givenUp || member.unable || !member.connected)
+  return toldByOwner(
+    gang.members.size,
+    fanOutFor(gang),
+    lost.map(({ node }) => node),
+  )
+}
+
+async function stopMember(gang: OwnedGang, member: OwnedMember, order: StopOrder, itself: boolean): Promise<void> {
   if (!member.gone) gang.state(member, 'stopping')
+  // Nobody knows whether its parent lives: who has not stopped by then is told by the owner all the same.
+  if (!itself) await within(accountOf(member), gang.timeouts.settle)
+  if (member.account) return
   try {
     const silent = performance.now() - member.heard > gang.timeouts.lease
     if (!member.connected || (silent && member.backed.look?.().state !== 'runs')) throw member.lost('stop')
@@ -68,6 +85,10 @@ async function stopMember(gang: OwnedGang, member: OwnedMember, order: StopOrder
   } catch {
     await reap(member)
   }
+}
+
+async function accountOf(member: OwnedMember): Promise<void> {
+  member.account = await member.accounted.promise
 }
 
 /** Ends from outside whatever is left of a member; its agent's end is then no failure. */

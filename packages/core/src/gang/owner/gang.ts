@@ -31,6 +31,8 @@ export class OwnedGang {
   readonly arbiter: Arbiter
   /** Why it is not formed again, though the step would have it. */
   notAgain: VerdictFacts['notAgain']
+  /** The current epoch's formation, packed. */
+  formation: Uint8Array | undefined
   /** The flow's code, where its hosts are sent it. */
   package: PackageRef | undefined
   stop: StopReason | undefined

@@ -48,6 +48,8 @@ export class OwnedMember {
   /** Number of its last report that was taken. */
   reported = 0
   account: Account | undefined
+  /** What it gave by itself: the order to stop came to it from its parent in the tree. */
+  accounted = deferred<Account>()
   /** Number of the last thing that it told over its data connection. */
   told = 0
   /** Its last line has come. */
@@ -75,6 +77,7 @@ export class OwnedMember {
   renew(): void {
     this.done = undefined
     this.account = undefined
+    this.accounted = deferred()
     this.at = undefined
     this.phase = { name: 'setup', since: performance.now() }
     this.active = performance.now()

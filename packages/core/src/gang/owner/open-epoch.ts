@@ -1,6 +1,8 @@
 import { GangflowError, messageOf } from '../../errors/base.js'
+import type { Json } from '../../flow/values.js'
 import { packFormation } from '../formation.js'
-import type { Formation } from '../protocol.js'
+import type { Formation, FormOrder } from '../protocol.js'
+import { fanOutOf, parentOf, toldByOwner } from '../tree.js'
 import { allDelivered } from './deliver.js'
 import { findWays } from './find-ways.js'
 import type { OwnedGang } from './gang.js'
@@ -14,8 +16,9 @@ export async function openEpoch(gang: OwnedGang): Promise<boolean> {
   if (!delivered || !reachable) return false
   if (!(await decided(gang))) return false
   const formation = formationOf(gang)
-  const packed = await packFormation(formation)
-  await Promise.all(gang.ordered.map((member) => tell(gang, member, formation.epoch, packed)))
+  gang.formation = await packFormation(formation)
+  const itself = toldByOwner(gang.members.size, formation.fanOut)
+  await Promise.all(gang.ordered.map((member) => tell(gang, member, formation, itself(member.node))))
   return true
 }
 
@@ -81,17 +84,29 @@ function formationOf(gang: OwnedGang): Formation {
     const { addresses, link } = way!
     return { node, memberId, host, addresses, ...(link === undefined ? {} : { interface: link }), slots, gpus }
   })
+  const fanOut = fanOutFor(gang)
   return {
     epoch,
+    ...(fanOut === undefined ? {} : { fanOut }),
     roster: { epoch, control: entries[0]!.memberId, entries },
     listens: Object.fromEntries(ordered.map((member) => [member.memberId, member.way!.listens])),
     ...(attempt.inspect === undefined ? {} : { inspect: attempt.inspect }),
   }
 }
 
-async function tell(gang: OwnedGang, member: OwnedMember, epoch: number, packed: Uint8Array): Promise<void> {
+/** How wide the tree of the current epoch is; undefined without one. */
+export const fanOutFor = ({ attempt, members }: OwnedGang): number | undefined =>
+  attempt.fanOut ?? fanOutOf(members.size)
+
+/** With the roster itself, or with the place of the one who hands it on. */
+async function tell(gang: OwnedGang, member: OwnedMember, formation: Formation, itself: boolean): Promise<void> {
+  const { epoch, roster, listens, fanOut } = formation
+  const parent = itself ? undefined : roster.entries[parentOf(member.node, fanOut!)]!.memberId
+  const order: FormOrder = { epoch, ...(parent === undefined ? {} : { parent: listens[parent]! }) }
   try {
-    await member.call('form', null, gang.timeouts.lease * 2, packed)
+    // Each waits for all above it, and may have to ask again: what is lost is noticed in other ways.
+    const limitMs = Math.max(gang.timeouts.lease * 2, gang.timeouts.join)
+    await member.call('form', order as unknown as Json, limitMs, itself ? gang.formation : undefined)
     member.formed = epoch
   } catch (error) {
     const facts = GangflowError.is(error) ? error : undefined

@@ -1,5 +1,5 @@
 import type { BodyState } from '../../body/contract.js'
-import { type Method, Peer } from '../../body/peer.js'
+import { type Method, Peer, WithPayload } from '../../body/peer.js'
 import type { RelayServer } from '../../datastore/relay/server.js'
 import type { ErrorFacts } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
@@ -7,7 +7,7 @@ import type { At } from '../agent/whereabouts.js'
 import type { Listener } from '../contract.js'
 import { keepDoor } from '../doorkeeper.js'
 import type { Hello } from '../handshake.js'
-import type { Joining, LiveLine, Report, Work } from '../protocol.js'
+import type { Account, Joining, LiveLine, Report, Work } from '../protocol.js'
 import type { OwnedMember } from './members.js'
 
 export interface RendezvousOptions {
@@ -19,6 +19,8 @@ export interface RendezvousOptions {
   readonly store?: RelayServer | undefined
   /** 0 until the first epoch is open. */
   epoch(): number
+  /** The current epoch's, packed: for members whose parent in the tree does not hand it on. */
+  formation?(): Uint8Array | undefined
   /** Members of earlier epochs that were given up. */
   readonly former?: ReadonlySet<string>
   joined(member: OwnedMember): void
@@ -110,11 +112,13 @@ function leasePeer(
         options.joined(member)
         return options.work as unknown as Json
       },
+      roster: () => new WithPayload(options.formation?.() ?? new Uint8Array(0)),
     },
     onEvent: (event, data) => {
       member.heard = performance.now()
       if (event === 'beat') answerBeat(member, peer, data)
       else if (event === 'report') options.reported(member, data as unknown as Report)
+      else if (event === 'account') member.accounted.resolve(data as unknown as Account)
     },
   })
   member.attach(peer)

@@ -27,6 +27,7 @@ export function takeIn(
     work: workOf(gang),
     store,
     epoch: () => gang.epoch,
+    formation: () => gang.formation,
     joined: (member) => {
       gang.state(member, 'joined')
       gang.progressed()
