@@ -11,7 +11,7 @@ const TOGETHER = 250
 /** Sizes up to which members look for each other's addresses too: some seven handshakes each, all on this machine. */
 const PROBED = 200
 
-export async function benchRendezvous({ sizes = [10, 50, 200, 500, 1000, 2000], python, say = console.log } = {}) {
+export async function benchRendezvous({ sizes = [10, 100, 500, 2000], python, say = console.log } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'gangflow-bench-'))
   const part = join(folder, 'part.mjs')
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -43,13 +43,15 @@ export async function benchRendezvous({ sizes = [10, 50, 200, 500, 1000, 2000], 
 
 const ms = (value) => `${value.toFixed(value < 10 ? 2 : 0)} ms`
 
-function row({ size, probed, owner, control, members, store }) {
+function row({ size, probed, owner, control, members, stop, store }) {
   const each = (value) => value / size
   const lines = [
     `${size} members: joined ${ms(owner.joined)}, formed ${ms(owner.formed)}${probed ? ' (with addresses looked for)' : ''}, met at a barrier ${ms(owner.met)}`,
     `  CPU a member: owner ${ms(each(owner.cpuMs))}, control ${ms(each(control.cpuMs))}, member itself ${ms(each(members.cpuMs))}`,
     `  at the owner, a member: ${each(owner.messages).toFixed(1)} messages out, ${(each(owner.bytes) / 1024).toFixed(1)} KiB, ${each(owner.connections).toFixed(1)} connections`,
-    `  at the control, a member: ${(each(control.bytes) / 1024).toFixed(1)} KiB, ${each(control.connections).toFixed(1)} connections; members sent ${each(members.messages).toFixed(1)} messages each`,
+    `  at the control: ${control.messages} messages out, ${(control.bytes / 1024).toFixed(0)} KiB, ${control.connections} connections; members sent ${each(members.messages).toFixed(1)} messages each`,
+    `  at rest: owner ${ms(owner.restCpu)} CPU a second for signs of life`,
+    `  stop: ordered at the last member after ${ms(stop.orderedMs)}, all accounts after ${ms(stop.tookMs)}; at the owner ${stop.messages} messages out, ${ms(stop.cpuMs)} CPU`,
   ]
   if (store)
     lines.push(
@@ -72,11 +74,11 @@ async function measure(part, size, probed) {
     return { child, next }
   }
   try {
-    const owner = start('owner', size, probed ? 'probe' : 'no')
+    const owner = start('owner', size)
     const told = `${JSON.stringify(await owner.next())}\n`
     const cuts = [0, 1]
     while (cuts.at(-1) < size) cuts.push(Math.min(size, cuts.at(-1) + TOGETHER))
-    const groups = cuts.slice(1).map((to, at) => start('members', cuts[at], to))
+    const groups = cuts.slice(1).map((to, at) => start('members', cuts[at], to, probed ? 'probe' : 'no'))
     for (const { child } of groups) child.stdin.write(told)
     const [figures, ...each] = await Promise.all([owner.next(), ...groups.map(({ next }) => next())])
     const sum = (name) => each.reduce((total, one) => total + one[name], 0)
@@ -86,6 +88,7 @@ async function measure(part, size, probed) {
       owner: figures,
       control: each[0],
       members: { cpuMs: sum('cpuMs'), messages: sum('messages') },
+      stop: { ...figures.stop, orderedMs: Math.max(...each.map(({ stoppedAt }) => stoppedAt)) - figures.stop.at },
     }
   } finally {
     for (const child of children) child.kill('SIGKILL')

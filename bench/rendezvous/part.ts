@@ -1,6 +1,6 @@
-// A gang's members without their programs: real handshakes of the mesh and of the gang, the real join, formation and
-// barrier, many in a process. `part.mjs owner SIZE PROBE` prints where it listens and, at the end, its figures;
-// `part.mjs members FROM TO` is told that and the secret on stdin, and prints its own.
+// A gang's members without their programs: real handshakes of the mesh and of the gang, the real join, formation, signs of
+// life, barrier and stop, many in a process. `part.mjs owner SIZE PROBE` prints where it listens and, at the end, its
+// figures; `part.mjs members FROM TO PROBE` is told that and the secret on stdin, and prints its own.
 import { subscribe } from 'node:diagnostics_channel'
 import { mkdtempSync, rmSync } from 'node:fs'
 import type { Socket } from 'node:net'
@@ -8,34 +8,40 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { deferred } from '../../packages/core/src/body/deferred.js'
-import { Peer, WithPayload } from '../../packages/core/src/body/peer.js'
+import { Peer } from '../../packages/core/src/body/peer.js'
 import { openDatastore } from '../../packages/core/src/datastore/open.js'
 import { coreVersion } from '../../packages/core/src/errors/version.js'
 import type { Json } from '../../packages/core/src/flow/values.js'
-import { Collectives, type Part } from '../../packages/core/src/gang/agent/collectives.js'
+import { bringRoster } from '../../packages/core/src/gang/agent/bring-roster.js'
 import { DataLink } from '../../packages/core/src/gang/agent/data-link.js'
 import { OwnerLink } from '../../packages/core/src/gang/agent/owner-link.js'
 import { peerRefusal } from '../../packages/core/src/gang/agent/peer-refusal.js'
 import { Peers } from '../../packages/core/src/gang/agent/peers.js'
 import { probePeers } from '../../packages/core/src/gang/agent/probe-peers.js'
+import { Pulses } from '../../packages/core/src/gang/agent/pulses.js'
+import { Relay } from '../../packages/core/src/gang/agent/relay.js'
+import { Services } from '../../packages/core/src/gang/agent/services.js'
 import type { Allocation, GangAttempt, Member } from '../../packages/core/src/gang/contract.js'
 import { keepDoor } from '../../packages/core/src/gang/doorkeeper.js'
-import { unpackFormation } from '../../packages/core/src/gang/formation.js'
 import { answer } from '../../packages/core/src/gang/handshake.js'
 import { deriveKey, drawSecret } from '../../packages/core/src/gang/keys.js'
+import { stopGang } from '../../packages/core/src/gang/owner/ending.js'
 import { OwnedGang } from '../../packages/core/src/gang/owner/gang.js'
 import { openEpoch } from '../../packages/core/src/gang/owner/open-epoch.js'
 import { takeIn } from '../../packages/core/src/gang/owner/take-in.js'
 import { openWay } from '../../packages/core/src/gang/owner/way.js'
-import type { Formation, Joining, ProbeOrder } from '../../packages/core/src/gang/protocol.js'
+import type { Formation, FormOrder, Joining, ProbeOrder, StopOrder } from '../../packages/core/src/gang/protocol.js'
 import { launcherRendezvous } from '../../packages/core/src/gang/rendezvous/by-launcher.js'
 import { defaultTimeouts } from '../../packages/core/src/gang/timeouts.js'
 import { sshTransport } from '../../packages/core/src/gang/transport/ssh.js'
+import { FAN_OUT, parentOf, weightOf } from '../../packages/core/src/gang/tree.js'
 import { openMesh } from '../../packages/core/src/ssh/mesh.js'
 
 const address = { flow: 'Bench', run: '1', step: 'fit', task: '1', attempt: 0 }
 const long = 600_000
 const timeouts = { ...defaultTimeouts, join: long, lease: long / 4 }
+/** Between the barrier and the stop: the ways between members stand a second after the start. */
+const RESTED_MS = 4_000
 const say = (facts: object) => process.stdout.write(`${JSON.stringify(facts)}\n`)
 
 let messages = 0
@@ -53,7 +59,7 @@ const figures = () => {
   return { cpuMs: (user + system) / 1000, messages, connections: taken.length, bytes }
 }
 
-async function own(size: number, probe: boolean): Promise<void> {
+async function own(size: number): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'gf-bench-'))
   const datastore = await openDatastore(folder)
   const secret = drawSecret()
@@ -66,8 +72,7 @@ async function own(size: number, probe: boolean): Promise<void> {
     reap: async () => {},
   })
   const attempt = {
-    // Where members do not look for each other's addresses, the gang takes them for members of one host.
-    backend: { name: 'bench', transport: probe ? 'ssh' : 'unix' },
+    backend: { name: 'bench', transport: 'ssh' },
     request: { address, size, resources: {}, step: { name: 'fit', plugins: [] } },
     compiled: { file: '/f', bundle: '/b', core: '/c' },
     assignment: {},
@@ -89,8 +94,23 @@ async function own(size: number, probe: boolean): Promise<void> {
   const formed = performance.now() - begun
   await gang.until(() => gang.ordered.every(({ done }) => done))
   clearInterval(watch)
-  say({ joined, formed, met: performance.now() - begun, ...figures() })
-  for (const one of gang.ordered) one.lease?.event('over')
+  const met = performance.now() - begun
+  const start = figures()
+  // What it costs that members say once a second that they live.
+  await new Promise((resolve) => setTimeout(resolve, RESTED_MS))
+  const restCpu = (figures().cpuMs - start.cpuMs) / (RESTED_MS / 1000)
+  const before = figures()
+  const at = Date.now()
+  gang.stop = { why: 'it is measured', cause: 'cancelled', graceMs: timeouts.stopGrace }
+  await stopGang(gang)
+  const after = figures()
+  const stop = {
+    at,
+    tookMs: Date.now() - at,
+    messages: after.messages - before.messages,
+    cpuMs: after.cpuMs - before.cpuMs,
+  }
+  say({ joined, formed, met, restCpu, stop, ...start })
   setTimeout(() => {
     rmSync(folder, { recursive: true, force: true })
     process.exit()
@@ -115,8 +135,13 @@ function left(): void {
   queue.shift()?.()
 }
 
-/** One member: lease and data connection, join, formation, one barrier at the control, then it is done. */
-async function be(memberId: string, { rendezvous, secret }: Told): Promise<void> {
+/** Formations that a process of many members keeps once; each still fetches and unpacks its own. */
+const kept = new Map<number, Formation>()
+/** When the order to stop came, to each. */
+const stopped: number[] = []
+
+/** One member: lease and data connection, join, formation, one barrier, and the stop. Settles with the barrier. */
+async function be(memberId: string, { rendezvous, secret }: Told, probe: boolean): Promise<void> {
   const bytes = new Uint8Array(Buffer.from(secret, 'hex'))
   const derive = (label: string) => deriveKey(bytes, address, label)
   const key = derive('join')
@@ -124,6 +149,13 @@ async function be(memberId: string, { rendezvous, secret }: Told): Promise<void>
   const transport = sshTransport(mesh, { bind: ['127.0.0.1'] })
   const listener = await transport.listen(memberId)
   const met = deferred<void>()
+  let pulses: Pulses | undefined
+  const halt = (order: StopOrder) => {
+    pulses?.stop(order)
+    pulses = undefined
+    stopped.push(Date.now())
+    return { stopped: [], complaints: [], killed: [] }
+  }
   const owner: OwnerLink = new OwnerLink({
     transport,
     rendezvous: launcherRendezvous(rendezvous),
@@ -132,41 +164,63 @@ async function be(memberId: string, { rendezvous, secret }: Told): Promise<void>
     startMs: long,
     leaseMs: long / 4,
     methods: {
-      probe: async (params) => (await probePeers(mesh, params as unknown as ProbeOrder)) as unknown as Json,
-      form: (_, packed) => void unpackFormation(packed).then(form).then(met.resolve, met.reject),
+      probe: async (params) =>
+        probe ? ((await probePeers(mesh, params as unknown as ProbeOrder)) as unknown as Json) : [],
+      form: async (order, packed) => {
+        const brought = await bringRoster(order as unknown as FormOrder, packed, {
+          transport,
+          key,
+          memberId,
+          leaseMs: defaultTimeouts.lease,
+          ask: (epoch) => owner.payload('roster', { epoch }, long),
+        })
+        const { epoch } = brought.formation
+        kept.set(epoch, kept.get(epoch) ?? brought.formation)
+        form(kept.get(epoch)!, brought.packed).then(met.resolve, met.reject)
+      },
+      stop: (order) => halt(order as unknown as StopOrder) as unknown as Json,
     },
     lost: () => process.exit(),
   })
-  const form = async (formation: Formation) => {
+  const form = async (formation: Formation, packed: Uint8Array) => {
     owner.epoch = formation.epoch
     const size = formation.roster.entries.length
-    if (formation.roster.control === memberId) serveBarrier(formation)
+    const node = formation.roster.entries.findIndex((one) => one.memberId === memberId)
+    const { fanOut } = formation
     const peers = new Peers(transport, key, memberId, formation, () => {})
-    await turn()
-    const control = await peers.to(0)
-    left()
-    const part = { op: 'barrier', name: '', seq: 1, head: null, timeoutMs: long }
-    await control.call('collective', part, { timeoutMs: long })
-    if (size < 1) throw new Error('a roster of nobody')
-  }
-  const serveBarrier = (formation: Formation) => {
-    const collectives = new Collectives(formation.roster.entries.length)
-    const places = new Map(formation.roster.entries.map((one) => [one.memberId, one.node]))
+    const relay =
+      fanOut === undefined || node === 0
+        ? undefined
+        : new Relay({
+            weight: weightOf(node, size, fanOut),
+            parent: () => peers.to(parentOf(node, fanOut)),
+            control: () => peers.to(0),
+          })
+    const nothing = {} as never
+    const services = new Services(nothing, nothing, size, long, nothing, () => {}, relay)
+    pulses = new Pulses({
+      node,
+      size,
+      fanOut: fanOut ?? FAN_OUT,
+      leaseMs: defaultTimeouts.lease,
+      dial: (target) => peers.dial(target, 'pulse', true),
+      ownerAgeMs: () => performance.now() - owner.heardAt,
+      heard: () => {},
+      stop: (order) => owner.tell('account', halt(order) as unknown as Json),
+    })
     void keepDoor(listener, {
       key,
       admit: (hello) => peerRefusal(formation, formation.epoch, hello),
-      enter: ({ member }, { stream }) =>
-        void new Peer(stream, {
-          name: member,
-          methods: {
-            collective: async (params, payload, { signal }) => {
-              const part = { ...(params as unknown as Part), node: places.get(member)!, bytes: payload }
-              await collectives.take(part, signal)
-              return new WithPayload(new Uint8Array(0), [])
-            },
-          },
-        }),
+      enter: ({ member, purpose }, { stream }) => {
+        const from = formation.roster.entries.findIndex((one) => one.memberId === member)
+        if (purpose === 'roster') stream.end(packed)
+        else if (purpose === 'pulse') pulses?.accept(from, stream)
+        else new Peer(stream, { name: member, methods: services.methods(from) })
+      },
     })
+    const part = { op: 'barrier' as const, name: '', seq: 1, head: null, timeoutMs: long }
+    if (relay) await relay.take([{ ...part, node, bytes: new Uint8Array(0) }])
+    else await (await peers.to(0)).call('collective', part, { timeoutMs: long })
   }
   await turn()
   await owner.open()
@@ -193,18 +247,25 @@ async function be(memberId: string, { rendezvous, secret }: Told): Promise<void>
   }
   await owner.call('join', self as unknown as Json, long, 'the owner')
   left()
+  const beats = setInterval(() => {
+    owner.beat()
+    pulses?.beat()
+  }, defaultTimeouts.lease / 5)
+  beats.unref()
   await met.promise
   owner.report({ kind: 'done', ageMs: 0, completion: { artifacts: {} } })
 }
 
-const [role, first, second] = process.argv.slice(2)
-if (role === 'owner') await own(Number(first), second === 'probe')
+const [role, first, second, probed] = process.argv.slice(2)
+if (role === 'owner') await own(Number(first))
 else {
   for await (const line of createInterface({ input: process.stdin })) {
     const told = JSON.parse(line) as Told
     const ids = Array.from({ length: Number(second) - Number(first) }, (_, at) => `m${Number(first) + at}`)
-    await Promise.all(ids.map((id) => be(id, told)))
-    say(figures())
+    await Promise.all(ids.map((id) => be(id, told, probed === 'probe')))
+    const met = figures()
+    while (stopped.length < ids.length) await new Promise((resolve) => setTimeout(resolve, 20))
+    say({ ...met, stoppedAt: Math.max(...stopped) })
     break
   }
   setInterval(() => {}, long)
