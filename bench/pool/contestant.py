@@ -3,7 +3,8 @@ import importlib
 import sys
 import time
 
-library, name, workers = sys.argv[1], sys.argv[2], int(sys.argv[3])
+# Of the last ones: mpi4py's workers have this file's name before them.
+library, name, workers = sys.argv[-3], sys.argv[-2], int(sys.argv[-1])
 
 
 def identity(x):

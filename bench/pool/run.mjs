@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { baseEnv, median } from '../lib/measure.mjs'
 import { bigSum } from './big-sum.mjs'
-import { nodePeers, pythonPeers } from './peers.mjs'
+import { nodePeers, pythonCommand, pythonPeers } from './peers.mjs'
 
 const here = new URL('.', import.meta.url).pathname
 const ms = (value) => `${value.toFixed(value < 10 ? 2 : 1)} ms`
@@ -13,7 +13,8 @@ const us = (count) => (value) => `${((value * 1000) / count).toFixed(2)} us a ta
 
 /** What each task is, who cannot do it, and how its figure reads. */
 const rows = {
-  start: { title: 'start-up: two workers, and a first item on each', show: ms, without: ['serial'] },
+  // mpiexec starts mpi4py's workers beside it, before the first line of the program.
+  start: { title: 'start-up: two workers, and a first item on each', show: ms, without: ['serial', 'mpi4py'] },
   numbers: { title: '100,000 numbers through a function that gives them back', show: us(100_000) },
   strings: { title: '100,000 strings', show: us(100_000) },
   objects: { title: '100,000 objects of three fields', show: us(100_000) },
@@ -57,7 +58,7 @@ async function measure(task, row, python, peers, rounds, say) {
     ...python.libraries.map((name) => ({
       name: `py ${name}`,
       library: name,
-      argv: [python.path, `${here}contestant.py`],
+      argv: [...pythonCommand(python.path, name, row.workers ?? 2), `${here}contestant.py`],
     })),
   ].filter(
     ({ name, library }) => !row.without?.includes(library ?? name) && (row.only?.includes(library ?? name) ?? true),

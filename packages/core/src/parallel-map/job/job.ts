@@ -1,7 +1,7 @@
 import type { ItemError } from '../item-error.js'
 import type { Program, RunOptions } from '../protocol.js'
 import type { Segment } from './segment.js'
-import { sizeOf } from './size-of.js'
+import { mostBytes, sizeOf } from './size-of.js'
 import type { Sizing } from './sizing.js'
 import type { Chunk, Source } from './source.js'
 
@@ -29,9 +29,6 @@ export interface JobSpec {
   /** Lines of the stack of who began the map. */
   readonly called: string
 }
-
-/** Bytes that a batch may take; a first item may be larger. */
-const mostBytes = 1 << 20
 
 let jobs = 0
 
