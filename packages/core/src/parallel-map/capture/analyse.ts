@@ -1,5 +1,6 @@
 import type { Node as AcornNode, Expression, Program as Tree } from 'acorn'
-import { type Finding, Scopes } from './scopes.js'
+import type { Finding } from './free-names.js'
+import { Scopes } from './scopes.js'
 
 type Parser = typeof import('acorn')
 
@@ -24,7 +25,7 @@ export function analyse(text: string, acorn: Parser): Analysis {
   const fn = functionOf(tree)
   const isClass = fn.type === 'ClassExpression'
   const isArrow = fn.type === 'ArrowFunctionExpression'
-  const finding = new Scopes(text, shift).read(fn as unknown as AcornNode)
+  const finding = new Scopes(fn as unknown as AcornNode, text, shift).read()
   const start = isClass || isArrow ? shift : text.indexOf('(', headEnd(fn, shift)) + shift
   const parent = isClass ? (fn.superClass as AcornNode | null | undefined) : undefined
   const lead = source === text ? 0 : source.indexOf('({') + 2

@@ -4,17 +4,17 @@ import type { Node, Program, Property, Ref } from '../protocol.js'
 import { partsOf } from '../views.js'
 import { type Analysis, analyse, parentName } from './analyse.js'
 import { builtinPlace, isAddedGlobal } from './builtins.js'
-import { flowSelf } from './flow-self.js'
+import { encodeView, refuseSharing } from './encode-view.js'
+import { membersOf } from './flow-members.js'
+import type { FreeName } from './free-names.js'
+import { isAdded, isRequire, refuseElsewhere, refuseNative } from './functions.js'
 import type { Inspection, Sight } from './inspect.js'
 import { judgeObject } from './judge.js'
 import { ownName } from './own.js'
 import type { Packages } from './packages.js'
 import { isPlainTree } from './plain-tree.js'
 import { refuse } from './refuse.js'
-import type { FreeName } from './scopes.js'
-import { checkWrites, readOnly } from './writes.js'
-
-const plainFunctionKeys = new Set(['length', 'name', 'prototype', 'arguments', 'caller'])
+import { checkWrites } from './writes.js'
 
 /** Turns a function and all that it leads to into nodes. */
 export class Encoder {
@@ -82,12 +82,7 @@ export class Encoder {
 
   #function(fn: object, path: string): Node {
     const text = Function.prototype.toString.call(fn)
-    if (/\{\s*\[native code\]\s*\}$/.test(text)) {
-      const bound = (fn as { name?: string }).name?.startsWith('bound ')
-      if (bound)
-        refuse(this.#name(), path, 'it is a bound function, whose parts nobody can see', 'write an arrow that calls it')
-      refuse(this.#name(), path, 'it is native', "load the add-on inside the function or in the pool's `init`")
-    }
+    refuseNative(fn, text, path, this.#name())
     const sight = this.inspection.sight(fn)
     const url = this.inspection.urlOf(sight.script)
     const place = url === undefined ? undefined : this.packages.modulePlace(fn, url)
@@ -99,20 +94,7 @@ export class Encoder {
   #text(fn: object, path: string, text: string, sight: Sight, url: string | undefined): Node {
     const analysis = this.#analyse(text, path)
     const { finding, at } = analysis
-    if (finding.refused !== undefined) {
-      const why =
-        finding.refused === 'import.meta'
-          ? 'compute what you need of it outside, into a variable'
-          : 'write it as a function or class that stands by itself'
-      refuse(this.#name(), path, `it uses ${finding.refused}, which means something only where it was written`, why)
-    }
-    if (finding.ownThis && fn === this.#root)
-      refuse(
-        this.#name(),
-        `\`this\` of ${path}`,
-        'it is called with no `this`',
-        'write an arrow, and pass what it needs by variables',
-      )
+    refuseElsewhere(finding, path, this.#name(), fn === this.#root)
     const before = this.#file
     this.#file = url
     const names = this.#names(finding.free, sight, fn === this.#root ? '' : ` (used by ${path})`)
@@ -129,7 +111,7 @@ export class Encoder {
       column: (at.line === 0 ? Math.max(0, sight.column - at.column) : 0) - analysis.lead,
       names,
       self: finding.self && this.#self(finding.self, text, path),
-      props: this.#props(fn, path, (key) => !plainFunctionKeys.has(key) && !isMethodOf(fn, key, analysis)),
+      props: this.#props(fn, path, (key) => isAdded(fn, key, analysis)),
       prototype: analysis.isClass || analysis.isArrow ? [] : this.#prototypeOf(fn, path),
     }
   }
@@ -209,38 +191,17 @@ export class Encoder {
 
   /** A flow with only those of its members that the arrow uses, and those that its methods use in turn. */
   #self(use: FreeName, text: string, path: string): Ref {
-    const self = flowSelf(text)
-    const fix = 'copy what you need of `this` into a variable before the map'
-    if (self === undefined)
-      refuse(this.#name(), `\`this\` of ${path}`, "an arrow's `this` cannot be seen from outside", fix)
-    const members = new Set<string>()
-    const look = (one: FreeName): void => {
-      if (one.members === undefined)
-        refuse(this.#name(), '`this`', 'the whole flow cannot be sent, only the members that are used', fix)
-      for (const write of one.writes) {
-        if (write.path?.length === 0) throw readOnly(this.#name(), 'this', write.text)
-        checkWrites(this.#name(), 'this', write, self)
-      }
-      for (const member of one.members) {
-        if (members.has(member)) continue
-        members.add(member)
-        const value = (self as Record<string, unknown>)[member]
-        if (typeof value !== 'function' || ownName(value) || builtinPlace(value)) continue
-        const { ownThis } = this.#analyse(Function.prototype.toString.call(value), `this.${member}`).finding
-        if (ownThis) look(ownThis)
-      }
-    }
-    look(use)
-    return this.#members(self, members, 'this')
+    const members = membersOf(use, text, path, this.#name(), (fn, name) => this.#analyse(fn, name).finding.ownThis)
+    return this.#members(members.self, members.names, 'this')
   }
 
   #object(value: object, path: string): Node {
     const parts = partsOf(value)
-    if (parts) return this.#view(value, parts, path)
+    if (parts) return encodeView(value, parts, path, this.isolation, this.#name())
     if (isModuleNamespaceObject(value)) return this.#namespace(value, path)
     const kind = judgeObject(value, path, this.#name())
     if (kind === 'data') return { k: 'data', value }
-    if (kind === 'shared' && this.isolation === 'process') this.#noSharing(path)
+    if (kind === 'shared' && this.isolation === 'process') refuseSharing(path, this.#name())
     if (kind === 'shared') return { k: 'data', value }
     if ((kind === 'array' || kind === 'object') && isPlainTree(value)) return { k: 'tree', value }
     if (kind === 'array')
@@ -286,28 +247,6 @@ export class Encoder {
     return { n: this.#nodes.push({ k: 'prototype', of }) - 1 }
   }
 
-  #view(value: object, parts: NonNullable<ReturnType<typeof partsOf>>, path: string): Node {
-    const { type, buffer, at, length } = parts
-    const kind = Buffer.isBuffer(value) ? 'Buffer' : type
-    if (buffer instanceof SharedArrayBuffer) {
-      if (this.isolation === 'process') this.#noSharing(path)
-      return { k: 'view', type: kind, buffer, at, length }
-    }
-    const bytes = (value as ArrayBufferView).byteLength
-    const copy = this.isolation === 'process' ? new ArrayBuffer(bytes) : new SharedArrayBuffer(bytes)
-    copyBytes(buffer, at, copy)
-    return { k: 'view', type: kind, buffer: copy, at: 0, length }
-  }
-
-  #noSharing(path: string): never {
-    refuse(
-      this.#name(),
-      path,
-      'it is shared memory, which processes do not share',
-      "use isolation: 'thread', or a plain typed array",
-    )
-  }
-
   #props(value: object, path: string, wanted: (key: string) => boolean): Property[] {
     const props: Property[] = []
     for (const key of Reflect.ownKeys(value)) {
@@ -339,23 +278,4 @@ export class Encoder {
   #name(): string {
     return (this.#root as { name?: string }).name || 'the function'
   }
-}
-
-/** What a class' own text makes is not sent beside it; what its static fields hold now is. */
-function isMethodOf(fn: object, key: string, { isClass }: Analysis): boolean {
-  const descriptor = Object.getOwnPropertyDescriptor(fn, key)!
-  return isClass && (!('value' in descriptor) || typeof descriptor.value === 'function')
-}
-
-/** In pieces: no view of bytes may be longer than 4 GiB. */
-function copyBytes(from: ArrayBufferLike, at: number, to: ArrayBufferLike): void {
-  const piece = 2 ** 30
-  for (let done = 0; done < to.byteLength; done += piece) {
-    const length = Math.min(piece, to.byteLength - done)
-    new Uint8Array(to, done, length).set(new Uint8Array(from, at + done, length))
-  }
-}
-
-function isRequire(fn: object): boolean {
-  return (fn as { name?: string }).name === 'require' && 'resolve' in fn && 'cache' in fn
 }

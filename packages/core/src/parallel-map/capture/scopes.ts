@@ -1,33 +1,6 @@
 import type { Node as AcornNode } from 'acorn'
+import { type Finding, type FreeName, FreeNames } from './free-names.js'
 import { type Any, isKnown, isNode, membersIn, namesIn, nest, ownThisOf, pathOf, type Scope } from './tree.js'
-
-/** A free name of a function's text and how it is used. */
-export interface FreeName {
-  /** The names after the dot, where the name is used as `name.member` only; undefined otherwise. */
-  members: Set<string> | undefined
-  /** It is only asked for its type. */
-  typeofOnly: boolean
-  /** The text of the first place that assigns to it. */
-  assigned: string | undefined
-  /** Places that write into it: `name.push(…)`, `name[i] = …`. */
-  readonly writes: Write[]
-}
-
-export interface Write {
-  readonly text: string
-  /** From the name to what is written into; undefined where that is computed. */
-  readonly path: readonly string[] | undefined
-}
-
-export interface Finding {
-  readonly free: ReadonlyMap<string, FreeName>
-  /** How an arrow's own `this` is used; undefined where it is not. */
-  readonly self: FreeName | undefined
-  /** What cannot be made anew elsewhere: `super`, `import.meta`, a private name, `new.target`, `eval`. */
-  readonly refused: string | undefined
-  /** How the `this` that the function is called with is used; undefined where it is not. */
-  readonly ownThis: FreeName | undefined
-}
 
 const mutators = new Set([
   ...['push', 'pop', 'shift', 'unshift', 'splice', 'sort', 'reverse', 'fill', 'copyWithin'],
@@ -36,23 +9,20 @@ const mutators = new Set([
 
 /** Reads which names of a function's tree come from outside of it. */
 export class Scopes {
-  readonly #free = new Map<string, FreeName>()
   readonly #privates: Set<string>[] = []
-  #self: FreeName | undefined
-  #refused: string | undefined
-  #ownThis: FreeName | undefined
+  readonly #names: FreeNames
+  readonly #root: AcornNode
   #homes = 0
-  #root: AcornNode | undefined
 
-  constructor(
-    readonly text: string,
-    readonly offset: number,
-  ) {}
-
-  read(fn: AcornNode): Finding {
+  /** `text` is that of the function and begins at `offset` in the tree. */
+  constructor(fn: AcornNode, text: string, offset: number) {
     this.#root = fn
-    this.#visit(fn as Any, undefined)
-    return { free: this.#free, self: this.#self, refused: this.#refused, ownThis: this.#ownThis }
+    this.#names = new FreeNames(fn, text, offset)
+  }
+
+  read(): Finding {
+    this.#visit(this.#root as Any, undefined)
+    return this.#names
   }
 
   #visit(node: Any, scope: Scope | undefined): void {
@@ -67,10 +37,10 @@ export class Scopes {
         this.#class(node, scope)
         return
       case 'Identifier':
-        this.#use(node['name'] as string, scope, (use) => (use.members = undefined))
+        this.#names.use(node['name'] as string, scope, (use) => (use.members = undefined))
         return
       case 'ThisExpression':
-        this.#this(scope, (use) => (use.members = undefined))
+        this.#names.useThis(scope, (use) => (use.members = undefined))
         return
       case 'MemberExpression':
         this.#member(node, scope)
@@ -89,14 +59,14 @@ export class Scopes {
         this.#call(node, scope)
         return
       case 'MetaProperty':
-        if ((node['meta'] as Any)['name'] === 'import') this.#refuse('import.meta')
-        else if (!ownThisOf(scope)) this.#refuse('new.target')
+        if ((node['meta'] as Any)['name'] === 'import') this.#names.refuse('import.meta')
+        else if (!ownThisOf(scope)) this.#names.refuse('new.target')
         return
       case 'Super':
-        if (this.#homes === 0) this.#refuse('super')
+        if (this.#homes === 0) this.#names.refuse('super')
         return
       case 'PrivateIdentifier':
-        if (!this.#privates.some((names) => names.has(node['name'] as string))) this.#refuse(`#${node['name']}`)
+        if (!this.#privates.some((names) => names.has(node['name'] as string))) this.#names.refuse(`#${node['name']}`)
         return
       case 'BlockStatement':
       case 'StaticBlock':
@@ -241,9 +211,9 @@ export class Scopes {
   /** What stands left of an assignment. */
   #write(target: Any, scope: Scope | undefined, whole: Any): void {
     for (const name of namesIn(target)) {
-      this.#use(name, scope, (use) => {
+      this.#names.use(name, scope, (use) => {
         use.members = undefined
-        use.assigned ??= this.#textOf(whole)
+        use.assigned ??= this.#names.textOf(whole)
       })
     }
     for (const member of membersIn(target)) this.#written(member, scope, whole)
@@ -255,10 +225,10 @@ export class Scopes {
     let base = member
     while (base.type === 'MemberExpression') base = base['object'] as Any
     const mark = (use: FreeName): void => {
-      use.writes.push({ text: this.#textOf(whole), path: pathOf(member['object'] as Any) })
+      use.writes.push({ text: this.#names.textOf(whole), path: pathOf(member['object'] as Any) })
     }
-    if (base.type === 'Identifier') this.#use(base['name'] as string, scope, mark)
-    if (base.type === 'ThisExpression') this.#this(scope, mark)
+    if (base.type === 'Identifier') this.#names.use(base['name'] as string, scope, mark)
+    if (base.type === 'ThisExpression') this.#names.useThis(scope, mark)
   }
 
   #member(node: Any, scope: Scope | undefined): void {
@@ -271,14 +241,14 @@ export class Scopes {
       if (name === undefined || property.type === 'PrivateIdentifier') use.members = undefined
       else use.members?.add(name)
     }
-    if (object.type === 'Identifier') this.#use(object['name'] as string, scope, mark)
-    else if (object.type === 'ThisExpression') this.#this(scope, mark)
+    if (object.type === 'Identifier') this.#names.use(object['name'] as string, scope, mark)
+    else if (object.type === 'ThisExpression') this.#names.useThis(scope, mark)
     else this.#visit(object, scope)
   }
 
   #call(node: Any, scope: Scope | undefined): void {
     const callee = node['callee'] as Any
-    if (callee.type === 'Identifier' && callee['name'] === 'eval' && !isKnown('eval', scope)) this.#refuse('eval')
+    if (callee.type === 'Identifier' && callee['name'] === 'eval' && !isKnown('eval', scope)) this.#names.refuse('eval')
     const property = callee.type === 'MemberExpression' ? (callee['property'] as Any)['name'] : undefined
     if (callee.type === 'MemberExpression' && !callee['computed'] && mutators.has(property as string)) {
       this.#written(callee, scope, node)
@@ -296,48 +266,6 @@ export class Scopes {
       this.#visit(argument, scope)
       return
     }
-    const name = argument['name'] as string
-    const known = this.#free.get(name)
-    this.#use(
-      name,
-      scope,
-      (use) => {
-        use.members = undefined
-        if (!known) use.typeofOnly = true
-      },
-      true,
-    )
+    this.#names.useType(argument['name'] as string, scope)
   }
-
-  #use(name: string, scope: Scope | undefined, mark: (use: FreeName) => void, asksType = false): void {
-    if (isKnown(name, scope)) return
-    const use = this.#free.get(name) ?? unused()
-    if (!asksType) use.typeofOnly = false
-    this.#free.set(name, use)
-    mark(use)
-  }
-
-  #this(scope: Scope | undefined, mark: (use: FreeName) => void): void {
-    const owner = ownThisOf(scope)
-    if (owner === this.#root) {
-      this.#ownThis ??= unused()
-      mark(this.#ownThis)
-    }
-    if (owner) return
-    this.#self ??= unused()
-    mark(this.#self)
-  }
-
-  #refuse(what: string): void {
-    this.#refused ??= what
-  }
-
-  #textOf(node: AcornNode): string {
-    const text = this.text.slice(node.start - this.offset, node.end - this.offset).replace(/\s+/g, ' ')
-    return text.length > 60 ? `${text.slice(0, 57)}...` : text
-  }
-}
-
-function unused(): FreeName {
-  return { members: new Set(), typeofOnly: false, assigned: undefined, writes: [] }
 }

@@ -1,6 +1,6 @@
 import { GangflowError } from '../../errors/base.js'
+import type { Write } from './free-names.js'
 import { refuse } from './refuse.js'
-import type { Write } from './scopes.js'
 
 /**
  * Refuses a write into a captured value that can be told from the text: each worker has its own copy, so that what is

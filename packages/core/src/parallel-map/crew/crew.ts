@@ -1,12 +1,8 @@
-import { isCloned, pack } from '../codec.js'
 import { fromWire } from '../item-error.js'
 import type { Job } from '../job/job.js'
-import type { Chunk } from '../job/source.js'
-import { isMarked } from '../move.js'
 import type { Done, FromWorker, Program } from '../protocol.js'
-import { unsendable } from '../sendable.js'
-import { allDied, clones, initFailed, notCloned, notRebuilt, notSendable } from './failures.js'
-import type { Flying } from './flying.js'
+import { Dispatch } from './dispatch.js'
+import { allDied, initFailed, notRebuilt } from './failures.js'
 import type { Gone, WorkerEvents, WorkerHandle } from './handle.js'
 import { lossOf, suspectsOf } from './loss.js'
 import { Member, type Sentence } from './member.js'
@@ -24,27 +20,24 @@ export interface CrewOptions {
   readonly init: Program | undefined
 }
 
-/** Batches that a worker has at most: while it works on one, the next is there already. */
-const depth = 2
 /** Workers that may die one after the other without a single item done, before the crew gives up. */
 const mostStillborn = 3
 
-/** The workers of a pool: starts and replaces them, keeps all of them busy, and gives each job what it asked for. */
+/** The workers of a pool: starts, ends and replaces them, and knows what jobs they have. */
 export class Crew {
   readonly members = new Set<Member>()
   readonly jobs = new Set<Job>()
   readonly #watch: Watch
+  readonly #dispatch: Dispatch
   readonly #waiting = new Set<{ resolve: () => void; reject: (error: unknown) => void }>()
   #size: number
   #wanted = 0
   #stillborn = 0
-  #turn = 0
-  #pumping = false
-  #again = false
 
   constructor(readonly options: CrewOptions) {
     this.#size = options.size
     this.#watch = new Watch(this)
+    this.#dispatch = new Dispatch(this)
   }
 
   get size(): number {
@@ -78,7 +71,7 @@ export class Crew {
     const staying = [...this.members].filter((member) => !member.leaving)
     for (const member of staying.slice(size)) {
       member.leaving = true
-      this.#reclaim(member, () => true)
+      this.#dispatch.reclaim(member, () => true)
       this.askBack(member, 0)
       this.#letGo(member)
     }
@@ -117,125 +110,15 @@ export class Crew {
     await member.handle.kill()
   }
 
-  /** Sends what there is to send, first one batch to each, then the next ones. */
+  /** Sends what there is to send. */
   pump(): void {
-    if (this.#pumping) {
-      this.#again = true
-      return
-    }
-    this.#pumping = true
-    do {
-      this.#again = false
-      this.#fill()
-    } while (this.#again)
-    this.#pumping = false
+    this.#dispatch.pump()
     this.#hold()
-  }
-
-  #fill(): void {
-    for (let level = 1; level <= depth; level++) {
-      for (const member of this.members) {
-        if (!member.ready || member.leaving || member.flying.size >= level) continue
-        if (level > 1 && !this.#mayQueue(member)) continue
-        if (!this.#giveNext(member)) {
-          this.#balance()
-          return
-        }
-      }
-    }
-  }
-
-  /** What waits at a process cannot be taken back: nothing waits behind long items there. */
-  #mayQueue(member: Member): boolean {
-    const [flying] = member.flying.values()
-    if (flying?.chunk.alone) return false
-    if (this.options.isolation === 'thread') return true
-    return (flying?.job.sizing.cost ?? Number.POSITIVE_INFINITY) < 5
-  }
-
-  #giveNext(member: Member): boolean {
-    const jobs = [...this.jobs]
-    const idle = member.flying.size === 0
-    const last = idle || [...member.flying.values()].every(({ asked }) => asked)
-    for (let step = 0; step < jobs.length; step++) {
-      const job = jobs[(this.#turn + step) % jobs.length]!
-      const chunk = job.take(this.#size, { idle, last })
-      if (chunk === undefined) {
-        // An iterator says only when asked that nothing more comes.
-        this.settle(job)
-        continue
-      }
-      this.#turn = (this.#turn + step + 1) % jobs.length
-      this.#send(member, job, chunk)
-      return true
-    }
-    return false
-  }
-
-  #send(member: Member, job: Job, chunk: Chunk): void {
-    if (chunk.segment) {
-      member.send(job, chunk, chunk.segment.shared(job.sizing.fixed, this.#size))
-      return
-    }
-    try {
-      const packed = pack(chunk.items, isMarked)
-      const lost = isCloned(packed) ? chunk.items.findIndex((item) => unsendable(item) !== undefined) : -1
-      if (lost === -1) member.send(job, chunk, packed)
-      else this.#refuse(job, chunk, lost, unsendable(chunk.items[lost])!)
-    } catch (error) {
-      const index = chunk.items.findIndex((item) => !clones(item))
-      if (index === -1) job.fail(notCloned(error))
-      else this.#refuse(job, chunk, index, (error as Error).message, error)
-    }
-    this.settle(job)
-  }
-
-  #refuse(job: Job, { first, items }: Chunk, at: number, why: string, cause?: unknown): void {
-    const error = notSendable(first + at, items[at], why, cause)
-    job.again({ first, items: items.slice(0, at) })
-    job.again({ first: first + at + 1, items: items.slice(at + 1) })
-    job.itemFailed(first + at, error)
-    this.#again = true
-  }
-
-  /** Nothing is left to send: takes from the busy what the idle can do. */
-  #balance(): void {
-    const members = [...this.members]
-    if (!members.some((member) => member.ready && !member.leaving && member.flying.size === 0)) return
-    for (const member of members) {
-      if (member.flying.size < 2) continue
-      const [running] = member.flying.values()
-      if (this.#reclaim(member, (flying) => flying !== running)) {
-        this.#again = true
-        return
-      }
-    }
-    for (const member of members) this.askBack(member, 1)
   }
 
   /** Asks for the unbegun items of the batch that a worker is at, where they are worth this many milliseconds. */
   askBack(member: Member, worth: number): void {
-    const [running] = member.flying.values()
-    if (running === undefined || running.asked) return
-    const held = member.handle.held().filter(({ batch }) => batch === running.number)
-    const begun = held.length === 0 ? 0 : Math.max(...held.map(({ position }) => position)) + 1
-    const { items, segment } = running.chunk
-    // Of a segment that others can claim of too, only what this one has claimed is its own.
-    const left = (segment?.isClaimed ? member.handle.claimedTo() : items.length) - begun
-    const aged = performance.now() - running.sentAt
-    if (left <= 0 || (aged < 5 && left * (running.job.sizing.cost ?? worth) < worth)) return
-    running.asked = true
-    member.handle.askBack(running.number)
-  }
-
-  #reclaim(member: Member, of: (flying: Flying) => boolean): boolean {
-    const back = member.takeBack(of)
-    for (const flying of back) {
-      if (!flying.chunk.segment) flying.job.again(flying.chunk)
-      flying.job.landed(flying.chunk)
-      this.settle(flying.job)
-    }
-    return back.length > 0
+    this.#dispatch.askBack(member, worth)
   }
 
   #start(worker: number): void {
