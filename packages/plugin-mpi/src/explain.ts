@@ -3,6 +3,7 @@ import type { GangContext } from '@gangflow/core/plugin'
 import type { LaunchPlan, PlanInput } from './launch-plan.js'
 import type { Rank, Ranks } from './ranks.js'
 import type { Settings } from './settings.js'
+import { signalName } from './signals.js'
 import type { LaunchEnd, LostChannel } from './supervise.js'
 
 /** Everything that is known at the end of a launch. */
@@ -27,14 +28,15 @@ const ECHO_MS = 500
 
 /** Why a launch was no success; undefined for one that was: an exit code is not believed without the ranks' own reports. */
 export function explain(facts: LaunchFacts): GangflowError | undefined {
-  const { ranks, end, plan, settings } = facts
+  const { ranks, end, plan } = facts
   if (end.stopped === 'late') return late(facts)
-  const first = ranks.failed.find(isOwn) ?? ranks.failed[0]
+  const abort = abortIn(end)
+  const first = ranks.failed.find(isOwn) ?? ranks.failed.find(({ rank }) => rank === abort?.rank) ?? ranks.failed[0]
   const daemon = end.lost.find(isDeath)
   const launcherDied = end.stopped === undefined && end.result.signal !== null
   if (launcherDied && !isBefore(first?.endedAt, end.endedAt)) return launcherFailed(facts)
   if (daemon && !isBefore(first?.endedAt, daemon.at)) return daemonLost(facts, daemon)
-  if (first) return rankFailed(facts, first)
+  if (first) return rankFailed(facts, first, abort)
   if (launcherDied) return launcherFailed(facts)
   const stranger = ranks.all.find(({ library }) => library !== undefined && isStrange(facts, library))
   if (stranger) return otherMpi(facts, stranger)
@@ -43,7 +45,6 @@ export function explain(facts: LaunchFacts): GangflowError | undefined {
   if (!ranks.wellEnded(plan.np)) return wrongWorld(facts)
   const sized = ranks.all.find(({ size }) => size !== plan.np)
   if (sized) return wrongWorld(facts)
-  void settings
   return undefined
 }
 
@@ -61,16 +62,20 @@ const isStrange = ({ input }: LaunchFacts, library: string): boolean => {
   return input.implementation.launcher === 'hydra' ? isOpen : /libmpi\.so\.12|libmpich|libmpi_abi/.test(library)
 }
 
-function rankFailed(facts: LaunchFacts, rank: Rank): GangflowError {
-  const { code, signal, trouble } = rank.end!
-  const how = trouble ?? (signal ? `was ended by ${signal}` : `exited with code ${code}`)
-  const abort = abortIn(facts)
+function rankFailed(facts: LaunchFacts, rank: Rank, abort: Abort | undefined): GangflowError {
+  const { trouble } = rank.end!
+  // The launcher may have killed it before it could exit with the code that it gave.
+  const itself = abort?.rank === rank.rank
+  const { code, signal } = itself ? { code: abort.code, signal: null } : rank.end!
+  const how =
+    trouble ??
+    (itself ? `called MPI_Abort with ${code}` : signal ? `was ended by ${signal}` : `exited with code ${code}`)
   const others = facts.ranks.failed.filter((other) => other !== rank && isOwn(other)).map(({ rank }) => rank)
   return blamed(
     facts,
     {
       code: 'E_MPI_RANK',
-      what: `rank ${rank.rank} on node ${rank.node} (${rank.host}) ${trouble ? `failed: ${how}` : how}${abort}`,
+      what: `rank ${rank.rank} on node ${rank.node} (${rank.host}) ${trouble ? `failed: ${how}` : how}`,
       fix: `see its last lines, or the log of ${facts.settings.launcher}`,
       node: rank.node,
       host: rank.host,
@@ -91,36 +96,43 @@ function rankFailed(facts: LaunchFacts, rank: Rank): GangflowError {
   )
 }
 
-/** What the launcher says of an MPI_Abort, which ends ranks by signals. */
-function abortIn({ end }: LaunchFacts): string {
-  const text = `${end.result.stderr}\n${end.result.stdout}`
-  const open = /MPI_ABORT was invoked on rank (\d+)[\s\S]{0,200}?with errorcode (\d+)/.exec(text)
-  const hydra = /MPI_Abort\(comm=\w+, (\d+)\) - process (\d+)/.exec(text)
-  const [rank, code] = open ? [open[1], open[2]] : hydra ? [hydra[2], hydra[1]] : []
-  return rank === undefined ? '' : `; rank ${rank} called MPI_Abort with ${code}`
+interface Abort {
+  readonly rank: number
+  readonly code: number
+}
+
+/** What the launcher says of an MPI_Abort. */
+function abortIn({ result }: LaunchEnd): Abort | undefined {
+  const text = `${result.stderr}\n${result.stdout}`
+  const open = /MPI_ABORT was invoked on rank (\d+)[\s\S]{0,300}?with errorcode (-?\d+)/i.exec(text)
+  if (open) return { rank: Number(open[1]), code: Number(open[2]) }
+  const hydra = /MPI_Abort\((?:comm=)?\w+, (-?\d+)\) - process (\d+)/.exec(text)
+  return hydra ? { rank: Number(hydra[2]), code: Number(hydra[1]) } : undefined
 }
 
 function daemonLost(facts: LaunchFacts, { channel }: LostChannel): GangflowError {
   const { host } = facts.gang.roster.entries[channel.node]!
-  const how =
-    channel.error ?? (channel.exit?.signal ? `ended by ${channel.exit.signal}` : `exit code ${channel.exit?.code}`)
+  // A shell between says a signal by a code.
+  const code = channel.exit?.code ?? null
+  const signal = channel.exit?.signal ?? (code !== null && code > 128 && code < 192 ? signalName(code - 128) : null)
+  const how = channel.error ?? (signal ? `it was ended by ${signal}` : `it ended with exit code ${code}`)
   return blamed(
     facts,
     {
       code: 'E_MPI_DAEMON',
       what: `the daemon of ${facts.plan.implementation} on node ${channel.node} (${host}) was lost: ${how}`,
-      fix: `see the log of ${facts.settings.launcher}; its command was ${channel.command.slice(0, 200)}`,
+      fix: `see what ${facts.settings.launcher} said of it in its log; @retry starts the gang anew`,
       node: channel.node,
       host,
-      details: { exit: channel.exit ?? null, lastLines: lastLines(facts.end.result) },
+      details: { exitCode: signal ? null : code, signal, lastLines: lastLines(facts.end.result) },
     },
     {
       kind: 'process',
       node: channel.node,
       host,
       process: 'mpi-daemon',
-      ...(channel.exit?.code == null ? {} : { exitCode: channel.exit.code }),
-      ...(channel.exit?.signal ? { signal: channel.exit.signal } : {}),
+      ...(code === null || signal ? {} : { exitCode: code }),
+      ...(signal ? { signal } : {}),
       lastLines: lastLines(facts.end.result),
     },
   )
@@ -177,7 +189,7 @@ function wrongWorld(facts: LaunchFacts): GangflowError {
 
 function late(facts: LaunchFacts): GangflowError {
   const { settings, ranks, plan } = facts
-  const open = ranks.all.filter(({ end }) => !end).map(({ rank }) => rank)
+  const open = facts.end.running
   const missing = plan.np - ranks.all.length
   return blamedBody(facts, {
     code: 'E_MPI_TIMEOUT',

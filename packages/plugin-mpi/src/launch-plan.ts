@@ -27,6 +27,8 @@ export interface PlanInput {
   readonly root: boolean
   /** Cores that each node's processes may use, and whether it has a fabric that MPI knows besides TCP. */
   readonly machines: readonly Machine[]
+  /** Of the control's interfaces: `10.0.0.5/24`. */
+  readonly subnets: readonly string[]
   /** The member's own environment: what a person set there is left alone. */
   readonly env: Readonly<Record<string, string | undefined>>
 }
@@ -83,7 +85,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
   const part: Part = {
     input,
     world,
-    network: planNetwork(nodes, world.lines),
+    network: planNetwork(nodes, world.lines, input.subnets),
     crowded: world.lines.some(({ ranks, members }) => ranks > (machines[members[0]!.node]?.cores ?? ranks)),
     plain: machines.every(({ fabric }) => !fabric),
   }

@@ -81,22 +81,31 @@ function ready(gang: GangContext, process: GangProcess, ranks: Ranks): Promise<M
   const facts = new Map<number, MemberFacts>()
   return new Promise((resolve, reject) => {
     const waiting = () => gang.roster.entries.filter(({ node }) => !facts.has(node)).map(({ node }) => node)
-    const timer = setTimeout(() => reject(unready(gang, waiting(), `no answer in ${READY_MS / 1000} s`)), READY_MS)
-    const stopped = () => reject(gang.signal.reason)
-    gang.signal.addEventListener('abort', stopped, { once: true })
+    const timer = setTimeout(
+      () => settle(() => reject(unready(gang, waiting(), `no answer in ${READY_MS / 1000} s`))),
+      READY_MS,
+    )
+    const over = new AbortController()
+    gang.signal.addEventListener('abort', () => settle(() => reject(gang.signal.reason)), { signal: over.signal })
+    const settle = (act: () => void) => {
+      clearTimeout(timer)
+      over.abort()
+      act()
+    }
     process.onLine(({ node, stream, text }) => {
       if (stream !== 'stdout') return
       if (!text.startsWith('ready ')) return ranks.hear(node, text)
       facts.set(node, readFacts(node, text))
       if (facts.size < gang.numNodes) return
-      clearTimeout(timer)
-      gang.signal.removeEventListener('abort', stopped)
-      resolve([...facts.values()].sort((a, b) => a.node - b.node))
+      settle(() => resolve([...facts.values()].sort((a, b) => a.node - b.node)))
     })
     void process.ended.then((results) => {
       ranks.close()
       const bad = results.find(({ node }) => !facts.has(node))
-      if (bad) reject(unready(gang, [bad.node], bad.stderr.trim() || `it ended with ${bad.signal ?? bad.exitCode}`))
+      if (bad)
+        settle(() =>
+          reject(unready(gang, [bad.node], bad.stderr.trim() || `it ended with ${bad.signal ?? bad.exitCode}`)),
+        )
     })
   })
 }

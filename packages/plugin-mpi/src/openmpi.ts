@@ -39,12 +39,15 @@ function runtime({ input, world, network }: Part): Record<string, string> {
       PRTE_MCA_plm_ssh_no_tree_spawn: inTree,
       PRTE_MCA_ras: schedulers,
       PRTE_MCA_prte_tmpdir_base: `${directory}/tmp`,
-      ...(network ? { PRTE_MCA_prte_if_include: network.include } : {}),
+      // By name: of a range it says that no interface has it where hosts have IPv6 too.
+      ...(network?.interface ? { PRTE_MCA_prte_if_include: network.interface } : {}),
     }
   return {
     OMPI_MCA_plm: 'rsh',
     OMPI_MCA_plm_rsh_agent: shim,
     OMPI_MCA_plm_rsh_no_tree_spawn: inTree,
+    // Else the daemons leave their channels, and nobody sees them die.
+    OMPI_MCA_orte_leave_session_attached: '1',
     OMPI_MCA_ras: schedulers,
     OMPI_MCA_orte_tmpdir_base: `${directory}/tmp`,
     ...(network ? { OMPI_MCA_oob_tcp_if_include: network.include } : {}),

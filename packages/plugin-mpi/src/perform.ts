@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
 import { resolve } from 'node:path'
 import { explain } from './explain.js'
 import { daemonOf } from './implementation.js'
@@ -34,6 +35,8 @@ export async function perform(
     const plan = planLaunch({ ...input, machines: members.facts })
     const channels = new Channels(shell, input.places.directory)
     writeFileSync(`${input.places.directory}/hosts`, plan.hostfile)
+    // Not by the launcher: the wrapper of rank 0 finds it there.
+    if (settings.stdin) writeFileSync(`${input.places.directory}/stdin`, settings.stdin, { mode: 0o600 })
     const recorded = record(gang, number, plan)
     const process = await gang.start([gang.nodeIndex], {
       name: settings.launcher,
@@ -41,7 +44,6 @@ export async function perform(
       env: { ...shell.env, ...plan.env },
       cwd: plan.cwd,
       stopGraceMs: STOP_MS,
-      ...(settings.stdin ? { stdin: settings.stdin } : {}),
     })
     const output = settings.output === 'ranks' ? new RankOutput(process, input.implementation) : undefined
     const { ranks } = members
@@ -82,6 +84,7 @@ async function inputOf({ gang, options, mpi }: Session, settings: Settings): Pro
     flowDir: gang.flowDir,
     root: process.getuid?.() === 0,
     machines: nodes.map(({ slots }) => ({ cores: slots, fabric: false })),
+    subnets: Object.values(networkInterfaces()).flatMap((all) => (all ?? []).flatMap(({ cidr }) => cidr ?? [])),
     env: process.env,
   }
 }

@@ -16,6 +16,8 @@ export interface LaunchEnd {
   readonly endedAt: number
   /** Why we ended the launcher, when it did not end by itself. */
   readonly stopped?: 'failure' | 'hung' | 'late' | 'gang'
+  /** Ranks that had not ended when it was stopped. */
+  readonly running: readonly number[]
   /** In the order in which they were heard of. */
   readonly lost: readonly LostChannel[]
 }
@@ -24,8 +26,9 @@ export interface LaunchEnd {
 const SETTLE_MS = 1_000
 /** And when all ranks have ended well, so long to notice it. */
 const HUNG_MS = 5_000
-/** Reports that are still on the way when the launcher has ended. */
+/** Reports that are still on the way when the launcher has ended: with 0, and otherwise. */
 const LATE_REPORTS_MS = 2_000
+const LATE_FAILURES_MS = 300
 
 /** Channels of the gang's remote shell that belong to one call: the daemons' command lines name its folder. */
 export class Channels {
@@ -87,22 +90,22 @@ export async function supervise(
   const stopped = await Promise.race([
     ended,
     settled,
-    aborted(gang.signal),
+    aborted(gang.signal, over.signal),
     ...(timeoutMs === undefined ? [] : [after(timeoutMs, over.signal).then(() => 'late' as const)]),
   ])
   over.abort()
+  const running = ranks.all.filter(({ end }) => !end).map(({ rank }) => rank)
   if (stopped !== undefined) await launcher.stop().catch(() => {})
   const [result] = await launcher.ended
-  if (stopped === undefined) await reported(ranks, channels, np)
-  return { result: result!, endedAt, ...(stopped === undefined ? {} : { stopped }), lost: channels.lost }
+  if (stopped === undefined) await reported(ranks, np, result!.exitCode === 0 ? LATE_REPORTS_MS : LATE_FAILURES_MS)
+  return { result: result!, endedAt, ...(stopped === undefined ? {} : { stopped }), running, lost: channels.lost }
 }
 
 /** Every rank has reported its end, or it is clear that some will not. */
-async function reported(ranks: Ranks, channels: Channels, np: number): Promise<void> {
-  const until = performance.now() + LATE_REPORTS_MS
+async function reported(ranks: Ranks, np: number, withinMs: number): Promise<void> {
+  const until = performance.now() + withinMs
   while (performance.now() < until && !ranks.closed) {
     if (ranks.all.length === np && ranks.all.every(({ end }) => end)) return
-    if (channels.lost.length > 0 && ranks.failed.length > 0) return
     await sleep(5)
   }
 }
@@ -111,7 +114,7 @@ async function after(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(Math.min(ms, 2_000_000_000), undefined, { signal }).catch(() => new Promise<never>(() => {}))
 }
 
-function aborted(signal: AbortSignal): Promise<'gang'> {
+function aborted(signal: AbortSignal, over: AbortSignal): Promise<'gang'> {
   if (signal.aborted) return Promise.resolve('gang')
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve('gang'), { once: true }))
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve('gang'), { once: true, signal: over }))
 }
