@@ -29,8 +29,12 @@ export function loadCompiled(
   const module: Loaded = new Module(file)
   module.filename = file
   module.loaded = true
-  // A script of our own cannot import by itself; this file can.
-  module.__import = (name) => import(name)
+  // A script of our own cannot import by itself; this file can. Another file of core is loaded as this one is: for an
+  // import Node would read all of it first for the names of its exports, half a second for SSH.
+  module.__import = async (name) => {
+    const own = /^\.\/([\w-]+)\.cjs$/.exec(name)?.[1]
+    return own === undefined ? await import(name) : loadCompiled(dist, own, folder)
+  }
   // What the flow requires later is this very module.
   require.cache[file] = module
   const run = script.runInThisContext() as (...args: unknown[]) => void

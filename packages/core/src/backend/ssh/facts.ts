@@ -47,7 +47,10 @@ export function readFacts(host: string, told: ReadonlyMap<string, string>): Host
     name: text('name'),
     uid: Number(text('uid')),
     cpus: Math.max(1, Number(text('cpus')) || 1),
-    gpus: text('gpus').split(/\s+/).filter(Boolean),
+    gpus: text('gpus')
+      .split(/\s+/)
+      .filter((name) => /^\d+$/.test(name))
+      .sort((a, b) => Number(a) - Number(b)),
     ...(client && server ? { client, address: server } : {}),
     work,
     runtime: text('runtime'),

@@ -42,23 +42,28 @@ work=${workdir?.startsWith('~/') ? `$HOME/${quoted(workdir.slice(2))}` : quoted(
 node=${quoted(node ?? '')}
 [ -n "$node" ] || node=$(command -v node || :)
 libc=$(getconf GNU_LIBC_VERSION 2>/dev/null) || libc=
-[ -n "$libc" ] || { ls /lib/ld-musl-* >/dev/null 2>&1 && libc=musl; } || :
+for loader in /lib/ld-musl-*; do
+  [ -n "$libc" ] || [ ! -e "$loader" ] || libc=musl
+done
 for loader in /lib64/ld-linux-* /lib/ld-linux-* /lib/*/ld-linux-*; do
   [ -n "$libc" ] || [ ! -e "$loader" ] || libc=glibc
 done
-say os "$(uname -s)"
-say arch "$(uname -m)"
+set -- $(uname -snrm)
+say os "$1"
+say name "$2"
+say kernel "$3"
+say arch "$4"
 say libc "$libc"
-say kernel "$(uname -r)"
-say name "$(uname -n)"
 say uid "$(id -u)"
 say cpus "$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)"
-say gpus "$(ls /dev 2>/dev/null | sed -n 's/^nvidia\\([0-9][0-9]*\\)$/\\1/p' | sort -n | tr '\\n' ' ')"
+gpus=
+for device in /dev/nvidia[0-9]*; do [ ! -e "$device" ] || gpus="$gpus \${device#/dev/nvidia}"; done
+say gpus "$gpus"
 say peer "\${SSH_CONNECTION:-}"
 say work "$work"
 say runtime "$work/runtime"
 say node "$node"
-[ -z "$node" ] || say version "$("$node" --version 2>&1 | head -n 1)"
+[ -z "$node" ] || say version "$("$node" --version 2>&1)"
 say env "$(env -0 2>/dev/null | od -An -v -tx1 | tr -d ' \\n')"
 say told
 runtime=$work/runtime

@@ -1,4 +1,5 @@
-import { relative } from 'node:path'
+import { readFile, rename, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import type { BlobRef, Datastore } from '../../datastore/contract.js'
 import { keys, type PackageRecord } from '../../datastore/records.js'
 import type { Json } from '../../flow/values.js'
@@ -13,7 +14,7 @@ import { bytesOf } from './parts.js'
 import { foldersOf, projectFolder } from './project-parts.js'
 import { bytesFrom, DEFAULT_LIMIT, requireLimit } from './size-limit.js'
 import { hasAll, type StoredPart, storePart } from './store-part.js'
-import { type PlaceOf, slotsOf } from './template.js'
+import { type PathLiteral, type PlaceOf, pathLiterals, slotsOf } from './template.js'
 
 /** How often the project is looked at anew when something in it vanished meanwhile. */
 const TRIES = 3
@@ -99,11 +100,27 @@ async function templateOf(
   placeOf: PlaceOf,
   store: Datastore,
 ): Promise<Template> {
-  const [blob, slots] = await Promise.all([
-    store.putBlob(Buffer.from(code), { durable: false }),
-    slotsOf(code, type, placeOf),
-  ])
-  return { blob, slots }
+  const blob = await store.putBlob(Buffer.from(code), { durable: false })
+  return { blob, slots: slotsOf(await keptLiterals(code, type, blob.hash, store), placeOf) }
+}
+
+/** What parsing found the last time: for a program that is the same it is the same. */
+async function keptLiterals(
+  code: string,
+  type: 'module' | 'script',
+  hash: string,
+  store: Datastore,
+): Promise<readonly PathLiteral[]> {
+  const path = join(store.scratch('packed'), `${type}-${hash}.literals.json`)
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as PathLiteral[]
+  } catch {
+    const literals = await pathLiterals(code, type)
+    const temporary = `${path}.${process.pid}.tmp`
+    await writeFile(temporary, JSON.stringify(literals))
+    await rename(temporary, path)
+    return literals
+  }
 }
 
 async function keep(

@@ -100,6 +100,12 @@ async function clearScratch(
     const record = (await store.readRecord(keys.run(flow, run))) as unknown as RunRecord | undefined
     if (record !== undefined) used.add(record.bundle.hash)
   }
+  const remembered = await readdir(join(root, 'packed')).catch(() => [] as string[])
+  for (const name of remembered.filter((one) => one.endsWith('.literals.json'))) {
+    const path = join(root, 'packed', name)
+    const found = await stat(path).catch(() => undefined)
+    if (found !== undefined && found.mtimeMs < before) await rm(path, { force: true })
+  }
   for (const hash of await readdir(join(root, 'code')).catch(() => [] as string[])) {
     const path = join(root, 'code', hash)
     const found = await stat(path).catch(() => undefined)

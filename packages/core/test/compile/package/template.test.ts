@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { bytesFrom, sizeText } from '../../../src/compile/package/size-limit.js'
-import { fill, slotsOf } from '../../../src/compile/package/template.js'
+import { fill, pathLiterals, slotsOf } from '../../../src/compile/package/template.js'
 
 const placeOf = (path: string) =>
   new Map([
@@ -16,7 +16,7 @@ const meta = { url: "file:///home/me/it%20is%20%22ours%22/flow.ts", filename: '/
 const others = ["/home/me/other.ts", "/", "file:///home/me/it%20is%20%22ours%22/flow.ts?query", \`/home/me/it is "ours"/flow.ts\`]
 await import("file:///home/me/node_modules/%C3%A9/x.js")
 `
-    const slots = await slotsOf(code, 'module', placeOf)
+    const slots = slotsOf(await pathLiterals(code, 'module'), placeOf)
     expect(slots.map(([, , form, place]) => [form, place])).toEqual([
       ['url', 'node_modules/é/x.js'],
       ['url', 'flow.ts'],
