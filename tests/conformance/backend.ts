@@ -34,7 +34,7 @@ export function backendConformance(name: string, make: () => Promise<BackendUnde
       resources: {},
     })
     /** A rendezvous at which nobody is: the agents end by themselves. */
-    const bootstrap = async (): Promise<Bootstrap> => {
+    const bootstrap = async (joinMs = defaultTimeouts.join): Promise<Bootstrap> => {
       const datastore = await openDatastore(mkdtempSync(join(tmpdir(), 'gangflow-backend-')))
       return {
         secret: drawSecret(),
@@ -42,7 +42,7 @@ export function backendConformance(name: string, make: () => Promise<BackendUnde
         transport: 'unix',
         address: request(1).address,
         datastore: datastore.location,
-        timeouts: defaultTimeouts,
+        timeouts: { ...defaultTimeouts, join: joinMs },
       }
     }
 
@@ -71,7 +71,7 @@ export function backendConformance(name: string, make: () => Promise<BackendUnde
       const { backend } = await fresh()
       const allocation = await backend.start(
         backend.plan(request(1)),
-        await bootstrap(),
+        await bootstrap(2_000),
         new AbortController().signal,
         () => {},
       )

@@ -10,15 +10,21 @@ const AGAIN_MS = 100
  */
 export async function persist<T>(dial: (leftMs: number) => Promise<T>, limitMs: number): Promise<T> {
   const deadline = performance.now() + limitMs
+  let before: unknown
   for (;;) {
     try {
       return await dial(Math.max(1, Math.ceil(deadline - performance.now())))
     } catch (error) {
-      if (final.has(GangflowError.is(error) ? error.code : '') || performance.now() >= deadline) throw error
+      if (final.has(GangflowError.is(error) ? error.code : '')) throw error
+      // That the time was over says less than what went wrong while there was some.
+      if (performance.now() >= deadline) throw isLate(error) ? (before ?? error) : error
+      before = error
       await pause(AGAIN_MS * (0.5 + Math.random()))
     }
   }
 }
+
+const isLate = (error: unknown): boolean => error instanceof Error && /^(?:Timeout|Abort)Error$/.test(error.name)
 
 /** Refusals that no further try changes; a duplicate is one until the owner has seen the old connection's end. */
 export const isFinal = (code: string): boolean => refusals.has(code)
