@@ -2,6 +2,7 @@
 import { type ExecFileException, execFile } from 'node:child_process'
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -98,6 +99,27 @@ describe('the packed packages in an unrelated folder', () => {
       "import { Client } from '@gangflow/core'; console.log((await new Client().latest('Outsider')).artifacts.answer)"
     const read = await command(project, 'node', '--input-type=module', '-e', script)
     expect(read, read.stderr).toMatchObject({ code: 0, stdout: '48\n' })
+  })
+
+  it('map over all cores with core alone beside the program', async () => {
+    const alone = join(folder, 'alone')
+    for (const name of ['@gangflow/core', 'acorn'])
+      cpSync(join(project, 'node_modules', name), join(alone, 'node_modules', name), { recursive: true })
+    const text = `import { parallelMap, shared, WorkerPool } from '@gangflow/core/parallel'
+      const factor = 3
+      const seen = shared.int32(1)
+      const given = await parallelMap(Array.from({ length: 1000 }, (_, index) => index), (each) => {
+        Atomics.add(seen, 0, 1)
+        return each * factor
+      })
+      const pool = new WorkerPool({ workers: 1, isolation: 'process' })
+      const texts = await pool.map(['a', 'b'], (each) => each.toUpperCase() + factor)
+      await pool.close()
+      const failed = await parallelMap([{ a: 1 }], (each) => each.b.c).catch((error) => error.code)
+      console.log(JSON.stringify([given.length, given[999], Atomics.load(seen, 0), texts, failed]))`
+    writeFileSync(join(alone, 'program.mjs'), text)
+    const mapped = await command(alone, 'node', 'program.mjs')
+    expect(mapped, mapped.stderr).toMatchObject({ code: 0, stdout: '[1000,2997,1000,["A3","B3"],"E_MAP_ITEM"]\n' })
   })
 
   it('check a flow that uses a plugin', async () => {

@@ -1,25 +1,51 @@
-import { cpSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from '@gangflow/core'
+import { type ParserConfig, transformSync } from '@swc/core'
 import { describe, expect, it } from 'vitest'
 import { artifact, collect, ofType, project, temporary } from '../runtime/support.js'
 
 const fixtures = new URL('./fixtures/', import.meta.url).pathname
 
+/** Compiles as projects do that have swc: decorators become calls of its helpers, private names and fields are lowered. */
+function bySwc(folder: string, file: string, legacy: boolean): void {
+  const parser: ParserConfig = { syntax: 'typescript', decorators: true }
+  const { code } = transformSync(readFileSync(join(fixtures, `${file}.ts`), 'utf8'), {
+    filename: `${file}.ts`,
+    jsc: {
+      parser,
+      target: 'es2020',
+      transform: legacy ? { legacyDecorator: true, useDefineForClassFields: false } : { decoratorVersion: '2022-03' },
+    },
+    module: { type: 'es6' },
+    sourceMaps: 'inline',
+    swcrc: false,
+  })
+  expect(code).not.toMatch(/^\s*@step/m)
+  writeFileSync(join(folder, `${file}.js`), code)
+}
+
+const legacyOptions = { experimentalDecorators: true, useDefineForClassFields: false }
+
 describe.each([
-  ['TC39', {}],
-  ['legacy', { experimentalDecorators: true, useDefineForClassFields: false }],
-])("maps in a flow's step, under %s decorators", (_, compilerOptions) => {
+  ['TC39 decorators', {}, undefined],
+  ['legacy decorators', legacyOptions, undefined],
+  ['TC39 decorators as swc compiles them', {}, false],
+  ['legacy decorators as swc compiles them', legacyOptions, true],
+] as const)("maps in a flow's step, under %s", (_, compilerOptions, swc) => {
   it("use the flow's members, and what the project has beside it", async () => {
     const folder = project()
-    for (const file of ['flow.ts', 'project.ts']) cpSync(join(fixtures, file), join(folder, file))
+    for (const file of ['flow', 'project']) {
+      if (swc === undefined) cpSync(join(fixtures, `${file}.ts`), join(folder, `${file}.ts`))
+      else bySwc(folder, file, swc)
+    }
     // What the fixture uses of acorn is not used here, but its import is bundled.
     cpSync(new URL('../../../node_modules/acorn', import.meta.url).pathname, join(folder, 'node_modules/acorn'), {
       recursive: true,
     })
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions }))
     const datastore = temporary()
-    const handle = run(join(folder, 'flow.ts'), { datastore })
+    const handle = run(join(folder, swc === undefined ? 'flow.ts' : 'flow.js'), { datastore })
     const events = await collect(handle)
     const result = await handle.result
     expect(result.error).toBeUndefined()
