@@ -1,0 +1,195 @@
+import type { CustomCallback, CustomCallbackArgs, Tensor } from '@tensorflow/tfjs'
+import type { Tf } from '../backends/tf.js'
+import type { Collectives } from '../collectives/contract.js'
+import { partOf } from '../collectives/split.js'
+import { agreeOn } from './agree.js'
+import { around, type EpochEnd, Totals } from './epoch.js'
+import type { Exchange, Share } from './gradients.js'
+import type { Columns, FitLoop, Model, TestLoop, Train } from './model.js'
+import { isOwn, together } from './own-dataset.js'
+import { Order, ownRows, rowsOf, sliced } from './rows.js'
+import { startAlike } from './same-model.js'
+
+/** What the training of a model over a gang is made of. */
+export interface Trainer {
+  readonly tf: Tf
+  readonly collectives: Collectives
+  readonly exchange: Exchange
+  readonly batchSize: 'global' | 'member'
+  /** Trainings that have not settled. */
+  open: number
+  readonly endEpoch?: (model: Model, end: EpochEnd) => Promise<void>
+}
+
+/** Patches this one model: its fit, fitDataset and trainOnBatch train over the gang. */
+export function distribute(trainer: Trainer, model: Model): void {
+  const { tf, collectives, exchange } = trainer
+  const { rank, size } = collectives
+  const totals = new Totals()
+  const original = {
+    makeTrainFunction: model.makeTrainFunction.bind(model),
+    fitLoop: model.fitLoop.bind(model),
+    testLoop: model.testLoop.bind(model),
+    fit: model.fit.bind(model),
+    fitDataset: model.fitDataset.bind(model),
+    trainOnBatch: model.trainOnBatch.bind(model),
+  }
+  const raw = new WeakMap<Train, Train>()
+  const quiet = rank === 0 ? {} : { verbose: 0 as const }
+  let started: unknown
+  let isOwnBatch = false
+  let last: Share = { rows: 1 }
+
+  /** One step on rows that are this rank's; `counted` of them. */
+  const perform = (train: Train, columns: Columns, counted: number): Tensor[] => {
+    const share: Share = { rows: counted }
+    exchange.share = share
+    last = share
+    try {
+      const values = train(columns)
+      if (!share.skipped) totals.add(values, counted)
+      return values
+    } finally {
+      exchange.share = undefined
+    }
+  }
+  const start = () => {
+    startAlike(tf, collectives, model)
+    started = model.optimizer
+  }
+  const counting = async <T>(training: () => Promise<T>): Promise<T> => {
+    trainer.open += 1
+    try {
+      return await training()
+    } finally {
+      trainer.open -= 1
+    }
+  }
+
+  model.makeTrainFunction = () => {
+    const train = original.makeTrainFunction()
+    const onOwnRows: Train = (columns) => {
+      const rows = rowsOf(columns)
+      const { begin, end, counted } = isOwnBatch
+        ? { begin: 0, end: Math.max(rows, 1), counted: together.rowsOf(columns[0] as Tensor) ?? rows }
+        : ownRows(rows, size, rank)
+      if (end - begin === rows) return perform(train, columns, counted)
+      return tf.tidy(() => perform(train, sliced(tf, columns, begin, end), counted))
+    }
+    raw.set(onOwnRows, train)
+    return onOwnRows
+  }
+
+  const fitLoop: FitLoop = async (...call) => {
+    const [made, columns, labels, asked, epochs, verbose, callbacks, test, testColumns, shuffle, names, first] = call
+    const train = raw.get(made) ?? made
+    const rows = rowsOf(columns)
+    const batchSize = (asked ?? 32) * (trainer.batchSize === 'member' ? size : 1)
+    const facts = { rows, batchSize, epochs: epochs ?? 1, initialEpoch: first ?? 0, validation: test !== null }
+    agreeOn(collectives, 'fit', { ...facts, shuffle: shuffle ?? true })
+    const isShuffled = (shuffle ?? true) === true
+    const [seed] = collectives.broadcastSync(Int32Array.of(Math.random() * 2 ** 31))
+    const order = new Order(rows, isShuffled ? seed : undefined)
+    // The loop counts rows; each rank gathers only those that it computes on.
+    const numbers = tf.range(0, rows, 1, 'int32')
+    const onNumbers: Train = ([batch]) => {
+      const positions = (batch as Tensor).dataSync()
+      const { begin, end, counted } = ownRows(positions.length, size, rank)
+      const indices = tf.tensor1d(order.at(positions.subarray(begin, end)), 'int32')
+      return perform(
+        train,
+        columns.map((column) => column && tf.gather(column, indices)),
+        counted,
+      )
+    }
+    const training = { model, labels, epochs: facts.epochs, beginEpoch: (epoch: number) => order.shuffle(epoch) }
+    const all = around(tf, collectives, totals, { ...training, ...ending(trainer, model) }, callbacks)
+    const testLoop: TestLoop = (...asked) =>
+      asked[1] === testColumns
+        ? testTogether(trainer, original.testLoop, labels.length, asked)
+        : original.testLoop(...asked)
+    model.testLoop = testLoop
+    try {
+      const shuffled = isShuffled ? false : shuffle
+      const rest = [test, testColumns, shuffled, names, first, call[12], call[13]] as const
+      return await original.fitLoop(onNumbers, [numbers], labels, batchSize, epochs, verbose, all, ...rest)
+    } finally {
+      model.testLoop = original.testLoop
+      numbers.dispose()
+    }
+  }
+  model.fitLoop = fitLoop
+
+  model.fit = (x, y, args = {}) =>
+    counting(() => {
+      start()
+      return original.fit(x, y, { ...args, ...quiet })
+    })
+
+  model.fitDataset = (dataset, args) =>
+    counting(async () => {
+      start()
+      const { epochs, batchesPerEpoch, initialEpoch } = args
+      const own = isOwn(dataset)
+      agreeOn(collectives, 'fitDataset', { epochs, batchesPerEpoch, initialEpoch, own })
+      const labels = (model as unknown as { getDedupedMetricsNames(): string[] }).getDedupedMetricsNames()
+      const training = { model, labels, epochs, ...ending(trainer, model) }
+      const callbacks = around(
+        tf,
+        collectives,
+        totals,
+        training,
+        standard(tf, args as Pick<typeof args, 'callbacks' | 'yieldEvery'>),
+      ) as never
+      isOwnBatch = own
+      try {
+        const batches = own ? together(tf, collectives, dataset) : dataset
+        return await original.fitDataset(batches, { ...args, callbacks, ...quiet })
+      } finally {
+        isOwnBatch = false
+      }
+    })
+
+  model.trainOnBatch = (x, y) =>
+    counting(async () => {
+      if (started !== model.optimizer) start()
+      const values = await original.trainOnBatch(x, y)
+      const { rows } = last
+      const sums = Float64Array.from([values].flat() as number[], (value) => (rows === 0 ? 0 : value * rows))
+      await collectives.allReduce(sums)
+      const means = [...sums].map((sum) => sum / (last.total ?? rows))
+      return means.length === 1 ? (means[0] as number) : means
+    })
+}
+
+function ending({ endEpoch }: Trainer, model: Model): { endEpoch?: (end: EpochEnd) => Promise<void> } {
+  return endEpoch ? { endEpoch: (end) => endEpoch(model, end) } : {}
+}
+
+/** Validation on this rank's part of the rows; gives the means over all. Blocks. */
+function testTogether(
+  { tf, collectives }: Trainer,
+  testLoop: TestLoop,
+  count: number,
+  [test, columns, batchSize, ...rest]: Parameters<TestLoop>,
+): Tensor[] {
+  const rows = rowsOf(columns)
+  const { begin, end } = partOf(rows, collectives.size, collectives.rank)
+  const sums = new Float64Array(count)
+  if (end > begin)
+    tf.tidy(() => {
+      const values = testLoop(test, sliced(tf, columns, begin, end), batchSize, ...rest)
+      for (let at = 0; at < count; at++) sums[at] = ((values[at] as Tensor).dataSync()[0] as number) * (end - begin)
+    })
+  collectives.allReduceSync(sums)
+  return [...sums].map((sum) => tf.scalar(sum / rows))
+}
+
+/** The user's callbacks as the loop takes them. */
+function standard(tf: Tf, { callbacks, yieldEvery }: { callbacks?: unknown; yieldEvery?: unknown }): CustomCallback[] {
+  return ([callbacks ?? []].flat() as object[]).map((one) =>
+    'setParams' in one
+      ? (one as CustomCallback)
+      : new tf.CustomCallback(one as CustomCallbackArgs, (yieldEvery ?? 'auto') as 'auto'),
+  )
+}

@@ -1,0 +1,15 @@
+import type { BackendName } from '../backends/names.js'
+import type { Tf } from '../backends/tf.js'
+import type { Collectives } from '../collectives/contract.js'
+import type { MultiWorkerMirroredStrategy } from './multi-worker.js'
+
+/** `current.tf` of a step with `@tensorflow`. */
+export interface TensorFlow {
+  /** What `import * as tf from '@tensorflow/tfjs'` gives in the flow, on the gang's backend. */
+  readonly tf: Tf
+  readonly backend: BackendName
+  /** Over all members of the gang. */
+  readonly strategy: MultiWorkerMirroredStrategy
+  /** Those of the strategy. For an exchange of your own beside a training, open others: `collectives(current)`. */
+  readonly collectives: Collectives
+}

@@ -1,0 +1,243 @@
+// One rank: does what it is told, in groups of 1, 2 or 4 ranks, and tells what weights came of it.
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+
+const packageOf = new URL('../../../packages/plugin-tfjs/dist/', import.meta.url)
+const { loadBackend, MultiWorkerMirroredStrategy } = await import(new URL('index.js', packageOf))
+const { connect } = await import(new URL('collectives.js', packageOf))
+const [number, backend, directory] = process.argv.slice(2)
+const me = Number(number)
+const tf = await loadBackend(new URL('../../..', import.meta.url).pathname, backend)
+
+const groups = new Map()
+function group(size, name = '') {
+  const key = `${size}${name}`
+  const made =
+    groups.get(key) ??
+    connect({
+      rank: me,
+      size,
+      name: key,
+      secret: Buffer.from('the secret of a test'),
+      addresses: Array.from({ length: size }, (_, rank) => join(directory, `${key}.${rank}`)),
+      timeout: '60s',
+    })
+  groups.set(key, made)
+  return made
+}
+
+const random = (seed) => {
+  let state = seed
+  return () => {
+    state = (state * 1664525 + 1013904223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
+/** Rows of an image of 10 by 10, of one of 4 kinds. */
+function data(rows) {
+  const next = random(7)
+  const xs = tf.tensor4d(
+    Float32Array.from({ length: rows * 100 }, () => next() - 0.5),
+    [rows, 10, 10, 1],
+  )
+  const kinds = tf.tensor1d(
+    Int32Array.from({ length: rows }, () => Math.floor(next() * 4)),
+    'int32',
+  )
+  const ys = tf.oneHot(kinds, 4)
+  kinds.dispose()
+  return { xs, ys }
+}
+
+function build(kind, start) {
+  let seed = 100 * start
+  const kernelInitializer = () => tf.initializers.glorotUniform({ seed: ++seed })
+  const { layers } = tf
+  if (kind === 'cnn')
+    return tf.sequential({
+      layers: [
+        layers.conv2d({
+          inputShape: [10, 10, 1],
+          filters: 4,
+          kernelSize: 3,
+          activation: 'tanh',
+          kernelInitializer: kernelInitializer(),
+        }),
+        layers.averagePooling2d({ poolSize: 2 }),
+        layers.conv2d({ filters: 6, kernelSize: 3, activation: 'tanh', kernelInitializer: kernelInitializer() }),
+        layers.flatten(),
+        layers.dense({ units: 4, activation: 'softmax', kernelInitializer: kernelInitializer() }),
+      ],
+    })
+  const regularizer = kind === 'mlp' ? undefined : tf.regularizers.l2({ l2: 0.01 })
+  return tf.sequential({
+    layers: [
+      layers.flatten({ inputShape: [10, 10, 1] }),
+      layers.dense({
+        units: kind === 'other' && me === 1 ? 13 : 12,
+        activation: 'relu',
+        kernelInitializer: kernelInitializer(),
+        kernelRegularizer: regularizer,
+      }),
+      ...(kind === 'normed' ? [layers.batchNormalization()] : []),
+      layers.dense({ units: 4, activation: 'softmax', kernelInitializer: kernelInitializer() }),
+    ],
+  })
+}
+
+const optimizers = {
+  sgd: () => tf.train.sgd(0.05),
+  momentum: () => tf.train.momentum(0.02, 0.9),
+  adam: () => tf.train.adam(0.01),
+}
+
+const weightsOf = (model) => model.getWeights().flatMap((weight) => [...weight.dataSync()])
+const hash = (values) => createHash('sha256').update(Float32Array.from(values)).digest('hex')
+
+const jobs = {
+  async train({
+    size,
+    model: kind,
+    optimizer = 'sgd',
+    rows = 256,
+    batchSize = 32,
+    epochs = 3,
+    by = 'fit',
+    fit = {},
+    ...rest
+  }) {
+    const strategy = new MultiWorkerMirroredStrategy(tf, await group(size), rest.strategy)
+    const before = tf.memory().numTensors
+    const { xs, ys } = data(rows)
+    // Every rank starts elsewhere: what counts is where rank 0 starts.
+    const model = strategy.scope(() => {
+      const made = build(kind, 1 + me)
+      made.compile({ optimizer: optimizers[optimizer](), loss: 'categoricalCrossentropy', metrics: ['accuracy'] })
+      return made
+    })
+    const seen = []
+    const callbacks = { onEpochEnd: (_, logs) => void seen.push(logs) }
+    const batches = function* (mine = () => true) {
+      for (let at = 0, count = 0; at < rows; at += batchSize, count++)
+        if (mine(count))
+          yield {
+            xs: tf.slice(xs, [at, 0, 0, 0], [Math.min(batchSize, rows - at), 10, 10, 1]),
+            ys: tf.slice(ys, [at, 0], [Math.min(batchSize, rows - at), 4]),
+          }
+    }
+    let history
+    if (by === 'fit')
+      history = await model.fit(xs, ys, { batchSize, epochs, shuffle: false, verbose: 0, callbacks, ...fit })
+    else if (by === 'fitDataset')
+      history = await model.fitDataset(tf.data.generator(batches), { epochs, verbose: 0, callbacks, ...fit })
+    else if (by === 'own') {
+      const dataset = tf.data.generator(() => batches((count) => count % size === me))
+      history = await model.fitDataset(strategy.own(dataset), { epochs, verbose: 0, callbacks })
+    } else if (by === 'trainOnBatch') {
+      const losses = []
+      for (let epoch = 0; epoch < epochs; epoch++)
+        for (const batch of batches()) {
+          losses.push((await model.trainOnBatch(batch.xs, batch.ys))[0])
+          tf.dispose(batch)
+        }
+      history = { history: { loss: losses } }
+    } else {
+      const own = strategy.optimizer(optimizers[optimizer]())
+      const losses = []
+      strategy.broadcast(model.weights)
+      for (let epoch = 0; epoch < epochs; epoch++)
+        for (const batch of batches()) {
+          const loss = strategy.run(
+            ({ xs, ys }) =>
+              own.minimize(() => tf.losses.softmaxCrossEntropy(ys, tf.log(model.apply(xs, { training: true }))), true),
+            batch,
+          )
+          losses.push(await strategy.reduce('mean', (await loss.data())[0]))
+          tf.dispose([batch, loss])
+        }
+      history = { history: { loss: losses } }
+      own.dispose()
+    }
+    const weights = weightsOf(model)
+    const evaluated = model.evaluate(xs, ys, { batchSize: 64 }).map((value) => value.dataSync()[0])
+    model.dispose()
+    model.optimizer?.dispose?.()
+    tf.dispose([xs, ys])
+    const left = tf.memory().numTensors - before
+    return {
+      weights: me === 0 ? weights : undefined,
+      hash: hash(weights),
+      history: history.history,
+      seen,
+      evaluated,
+      left,
+    }
+  },
+  async nan({ size, policy }) {
+    const strategy = new MultiWorkerMirroredStrategy(tf, await group(size, policy), { nan: policy })
+    const { xs, ys } = data(64)
+    const values = xs.dataSync().slice()
+    // In the part of the second rank, of the second of two batches.
+    values[(32 + 20) * 100] = Number.NaN
+    const broken = tf.tensor4d(values, xs.shape)
+    const model = build('mlp', 1)
+    strategy.scope(() => model.compile({ optimizer: 'sgd', loss: 'categoricalCrossentropy' }))
+    const { history } = await model.fit(broken, ys, { batchSize: 32, epochs: 2, shuffle: false, verbose: 0 })
+    return { history, finite: weightsOf(model).every(Number.isFinite), hash: hash(weightsOf(model)) }
+  },
+  /** An official example's way of training: all but the scope is as it is written for one process. */
+  async script({ size }) {
+    const strategy = new MultiWorkerMirroredStrategy(tf, await group(size))
+    return strategy.scope(async () => {
+      const { xs, ys } = data(200)
+      const model = tf.sequential()
+      model.add(tf.layers.flatten({ inputShape: [10, 10, 1] }))
+      model.add(tf.layers.dense({ units: 32, activation: 'relu' }))
+      model.add(tf.layers.dropout({ rate: 0.25 }))
+      model.add(tf.layers.dense({ units: 4, activation: 'softmax' }))
+      model.compile({ optimizer: 'adam', loss: 'categoricalCrossentropy', metrics: ['accuracy'] })
+      const batchLosses = []
+      const history = await model.fit(xs, ys, {
+        batchSize: 32,
+        epochs: 60,
+        validationSplit: 0.2,
+        classWeight: { 0: 1, 1: 2, 2: 1, 3: 1 },
+        verbose: 0,
+        callbacks: [
+          tf.callbacks.earlyStopping({ monitor: 'val_loss', patience: 3 }),
+          new tf.CustomCallback({ onBatchEnd: (_, logs) => void batchLosses.push(logs.loss) }),
+        ],
+      })
+      const [loss] = model.evaluate(xs, ys).map((value) => value.dataSync()[0])
+      return { history: history.history, hash: hash(weightsOf(model)), loss, batches: batchLosses.length }
+    })
+  },
+  async mismatch({ size, what }) {
+    const strategy = new MultiWorkerMirroredStrategy(tf, await group(size, what))
+    const { xs, ys } = data(me === 1 && what === 'rows' ? 63 : 64)
+    const model = build(what === 'model' ? 'other' : 'mlp', 1)
+    const optimizer = what === 'optimizer' && me === 1 ? tf.train.sgd(0.2) : tf.train.sgd(0.1)
+    strategy.scope(() => model.compile({ optimizer, loss: 'categoricalCrossentropy' }))
+    await model.fit(xs, ys, { epochs: 1, verbose: 0 })
+  },
+  async forever({ size }) {
+    const strategy = new MultiWorkerMirroredStrategy(tf, await group(size, 'forever'))
+    const { xs, ys } = data(256)
+    const model = build('mlp', 1)
+    strategy.scope(() => model.compile({ optimizer: 'sgd', loss: 'categoricalCrossentropy' }))
+    const callbacks = { onEpochEnd: (epoch) => void (epoch === 2 && process.send({ reached: true })) }
+    await model.fit(xs, ys, { batchSize: 16, epochs: 1e9, verbose: 0, callbacks })
+  },
+}
+
+process.on('message', async ({ id, job, ...options }) => {
+  try {
+    process.send({ id, result: await jobs[job](options) })
+  } catch (error) {
+    const { code, what, rank, message, stack } = error
+    process.send({ id, error: { code, what, rank, message, stack } })
+  }
+})
+process.on('disconnect', () => process.exit())
+process.send({ ready: true })

@@ -1,0 +1,74 @@
+import { once } from 'node:events'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Ranks, type Trained } from './ranks.js'
+
+describe('training over a gang', () => {
+  let ranks: Ranks
+  beforeAll(() => {
+    ranks = new Ranks('wasm', 4)
+  })
+  afterAll(() => ranks.end())
+
+  it('takes a script as it is written for one process, and stops early alike everywhere', async () => {
+    type Script = { history: Record<string, number[]>; hash: string; loss: number; batches: number }
+    const all = await ranks.results<Script>('script', { size: 4 })
+    const [{ history, batches }] = all as [Script]
+    expect(Object.keys(history).sort()).toEqual(['acc', 'loss', 'val_acc', 'val_loss'])
+    // Noise cannot be learnt: the validation's loss grows long before 60 epochs are over.
+    const epochs = history['loss']!.length
+    expect(epochs).toBeLessThan(60)
+    expect(batches).toBe(5 * epochs)
+    expect(history['loss']!.at(-1)).toBeLessThan(history['loss']![0]!)
+    for (const one of all) expect(one).toEqual(all[0])
+  })
+
+  it('averages what is not trained, and ends members’ own datasets together', async () => {
+    const options = { model: 'normed', size: 4, rows: 200, batchSize: 16 }
+    for (const by of ['fit', 'own']) {
+      const all = await ranks.results<Trained>('train', { ...options, by })
+      expect(new Set(all.map(({ hash }) => hash)).size, by).toBe(1)
+      expect(new Set(all.map(({ evaluated }) => `${evaluated}`)).size, by).toBe(1)
+    }
+  })
+
+  it.each(['error', 'skip', 'ignore'])('meets a gradient that is no number: %s', async (policy) => {
+    type Nan = { finite: boolean; history: { loss: number[] }; hash: string }
+    const answers = await ranks.answers<Nan>('nan', { size: 2, policy } as { size: number })
+    if (policy === 'error') {
+      for (const answer of answers) {
+        expect(answer?.error).toMatchObject({ code: 'E_TF_NAN', rank: 1 })
+        expect(answer?.error?.what).toMatch(/^step 2: the gradient of '.*kernel' is not finite, from rank 1$/)
+      }
+      return
+    }
+    const [first, second] = answers.map((answer) => answer?.result)
+    expect(first?.finite).toBe(policy === 'skip')
+    expect(second?.hash).toBe(first?.hash)
+    if (policy === 'skip') expect(first?.history.loss.every(Number.isFinite)).toBe(true)
+  })
+
+  it.each([
+    [
+      'model',
+      'E_TF_MODEL',
+      /^rank 1 has another model: variable 0 is 'dense_Dense\/kernel' float32\[100, 13\] there, .*\[100, 12\]/,
+    ],
+    ['optimizer', 'E_TF_MODEL', /^rank 1 has another model: its optimizer is SGD {"learningRate":0.2}/],
+    ['rows', 'E_TF_FIT', /^fit: rows is 63 on rank 1, 64 on rank 0$/],
+  ])('refuses another %s by name, on every rank', async (what, code, text) => {
+    const answers = await ranks.answers('mismatch', { size: 3, what } as { size: number })
+    for (const answer of answers) {
+      expect(answer?.error).toMatchObject({ code, rank: 1 })
+      expect(answer?.error?.what).toMatch(text)
+    }
+  })
+
+  it('ends on every rank when one is killed during fit', async () => {
+    const answers = ranks.answers('forever', { size: 4 })
+    await once(ranks.children[2]!, 'message')
+    ranks.children[2]!.kill('SIGKILL')
+    const all = await answers
+    expect(all[2]).toBeUndefined()
+    for (const rank of [0, 1, 3]) expect(all[rank]?.error).toMatchObject({ code: 'E_TF_RANK_LOST', rank: 2 })
+  })
+})
