@@ -3,8 +3,8 @@ export interface PairsOptions {
   readonly all?: number
   /** Further peers of each member above that. Default 4. */
   readonly sample?: number
-  /** Whom everybody calls, as a control. */
-  readonly center?: number
+  /** Whom a member calls besides, as a control. */
+  readonly center?: (from: number) => number
 }
 
 /**
@@ -21,7 +21,8 @@ export function pairsAmong(count: number, options: PairsOptions = {}): number[][
       const to = dice(count)
       if (to !== from) chosen.add(to)
     }
-    if (center !== undefined && center !== from) chosen.add(center)
+    const besides = center?.(from) ?? from
+    if (besides !== from) chosen.add(besides)
     return [...chosen].sort((a, b) => a - b)
   })
 }

@@ -10,7 +10,6 @@ import { toldByOwner } from '../tree.js'
 import { composeVerdict } from '../verdict.js'
 import type { OwnedGang } from './gang.js'
 import type { OwnedMember } from './members.js'
-import { fanOutFor } from './open-epoch.js'
 import { within } from './within.js'
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, Math.max(0, ms)))
@@ -63,7 +62,7 @@ function told(gang: OwnedGang): (node: number) => boolean {
   const lost = gang.ordered.filter((member) => member.givenUp || member.unable || !member.connected)
   return toldByOwner(
     gang.members.size,
-    fanOutFor(gang),
+    gang.fanOut,
     lost.map(({ node }) => node),
   )
 }

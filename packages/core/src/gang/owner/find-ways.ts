@@ -3,12 +3,13 @@ import { GangflowError } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
 import type { ProbeAnswer, ProbeOrder } from '../protocol.js'
 import { withAddresses } from '../transport/ssh.js'
+import { parentOf } from '../tree.js'
 import { Ways, withoutCommon } from '../ways.js'
 import { apart } from './apart.js'
 import type { OwnedGang } from './gang.js'
 import type { OwnedMember } from './members.js'
 
-/** Members up to which each calls every other; above, both neighbours in a ring, a sample of three and the control. */
+/** Members up to which each calls every other; above, both neighbours in a ring, a sample of three, and its parent in the tree or the control. */
 const ALL_PAIRS = 16
 const SAMPLE = 3
 
@@ -35,7 +36,9 @@ export async function findWays(gang: OwnedGang): Promise<boolean> {
     }))
     ways.add(from.memberId, await probe(gang, from, { peers, each, limitMs: gang.timeouts.lease * (each ? 2 : 1) }))
   }
-  const pairs = pairsAmong(members.length, { all: ALL_PAIRS, sample: SAMPLE, center: 0 })
+  const { fanOut } = gang
+  const above = (from: number) => (fanOut === undefined || from === 0 ? 0 : parentOf(from, fanOut))
+  const pairs = pairsAmong(members.length, { all: ALL_PAIRS, sample: SAMPLE, center: above })
   const work = async () => {
     await Promise.all(
       members.map((from, at) =>

@@ -8,6 +8,7 @@ import type { GangAttempt, GangEvent, GangTimeouts, StopReason } from '../contra
 import { type Elastic, elasticOf } from '../elastic.js'
 import type { Placed } from '../judge.js'
 import type { Failure, LiveLine, Report } from '../protocol.js'
+import { fanOutOf } from '../tree.js'
 import type { VerdictFacts } from '../verdict.js'
 import type { OwnedMember } from './members.js'
 
@@ -68,6 +69,11 @@ export class OwnedGang {
   /** What the step said of going on after a loss; undefined where the loss of any member is the end. */
   get elastic(): Elastic | undefined {
     return elasticOf(this.attempt.request.step, this.attempt.request.size)
+  }
+
+  /** How wide the tree of its members is; undefined without one. */
+  get fanOut(): number | undefined {
+    return this.attempt.fanOut ?? fanOutOf(this.members.size)
   }
 
   /** What has failed until now is history: the next failure is another. */

@@ -2,7 +2,7 @@ import { GangflowError, messageOf } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
 import { packFormation } from '../formation.js'
 import type { Formation, FormOrder } from '../protocol.js'
-import { fanOutOf, parentOf, toldByOwner } from '../tree.js'
+import { parentOf, toldByOwner } from '../tree.js'
 import { allDelivered } from './deliver.js'
 import { findWays } from './find-ways.js'
 import type { OwnedGang } from './gang.js'
@@ -78,13 +78,12 @@ function tooLate(gang: OwnedGang): void {
 }
 
 function formationOf(gang: OwnedGang): Formation {
-  const { epoch, ordered, attempt } = gang
+  const { epoch, ordered, attempt, fanOut } = gang
   const entries = ordered.map(({ node, memberId, joining, way }) => {
     const { host, slots, gpus } = joining!
     const { addresses, link } = way!
     return { node, memberId, host, addresses, ...(link === undefined ? {} : { interface: link }), slots, gpus }
   })
-  const fanOut = fanOutFor(gang)
   return {
     epoch,
     ...(fanOut === undefined ? {} : { fanOut }),
@@ -93,10 +92,6 @@ function formationOf(gang: OwnedGang): Formation {
     ...(attempt.inspect === undefined ? {} : { inspect: attempt.inspect }),
   }
 }
-
-/** How wide the tree of the current epoch is; undefined without one. */
-export const fanOutFor = ({ attempt, members }: OwnedGang): number | undefined =>
-  attempt.fanOut ?? fanOutOf(members.size)
 
 /** With the roster itself, or with the place of the one who hands it on. */
 async function tell(gang: OwnedGang, member: OwnedMember, formation: Formation, itself: boolean): Promise<void> {
