@@ -180,7 +180,10 @@ async function be(memberId: string, { rendezvous, secret }: Told, probe: boolean
       },
       stop: (order) => halt(order as unknown as StopOrder) as unknown as Json,
     },
-    lost: () => process.exit(),
+    lost: (why) => {
+      process.stderr.write(`member ${memberId}: the launcher ${why}\n`)
+      process.exit(1)
+    },
   })
   const form = async (formation: Formation, packed: Uint8Array) => {
     owner.epoch = formation.epoch
