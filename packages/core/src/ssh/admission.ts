@@ -62,6 +62,11 @@ export class Admission {
     socket.once('close', () => this.passed(socket))
   }
 
+  /** How many have said nothing yet. */
+  get silent(): number {
+    return this.#rooms.silent.size
+  }
+
   /** It has spoken. Settles with its turn; false when it was turned away. */
   async admit(socket: Socket, isMember: boolean): Promise<boolean> {
     this.passed(socket)

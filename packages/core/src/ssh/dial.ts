@@ -21,6 +21,8 @@ const LAST_RETRY_MS = 1_000
 const TRIES = 15
 const KEEPALIVE_MS = 30_000
 
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
 /** Why an address gave no connection. */
 export type DialFailure = 'refused' | 'unreachable' | 'host-key' | 'not-let-in'
 
@@ -111,7 +113,8 @@ export async function dial(candidates: readonly Candidate[], options: DialOption
 }
 
 async function turn(index: number, signal: AbortSignal, heard: () => Heard): Promise<void> {
-  const wait = (ms: number) => sleep(ms, undefined, { signal }).catch(() => {})
+  // In a rush this process is late itself: what has come meanwhile is heard before anybody counts as silent.
+  const wait = (ms: number) => sleep(ms, undefined, { signal }).then(nextTurn, () => {})
   if (index > 0) await wait(index * STAGGER_MS)
   if (index > 0 && heard() !== 'nothing') await wait(ANSWERED_MS)
   if (index > 0 && heard() === 'word') await wait(SPOKE_MS)

@@ -12,8 +12,9 @@ import { type Services, serveConnection } from './serve-connection.js'
 
 /** Milliseconds after which the kernel asks whether a silent host is still there; a stopped process does not matter. */
 const KEEPALIVE_MS = 30_000
-/** After which who has said nothing is no member; some clients wait for the server's word. */
+/** After which who has said nothing is no member; some clients wait for the server's word. Where many come, longer. */
 const SILENCE_MS = 200
+const LONGEST_SILENCE_MS = 3_000
 
 export interface ServerOptions {
   readonly host: SshKey
@@ -99,7 +100,8 @@ export class MeshServer {
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))
     this.#admission.enter(socket)
-    const isMember = await heardKnock(socket, this.#knock, SILENCE_MS)
+    const silence = Math.min(LONGEST_SILENCE_MS, SILENCE_MS * (1 + this.#admission.silent / 32))
+    const isMember = await heardKnock(socket, this.#knock, silence)
     if (isMember !== undefined && (await this.#admission.admit(socket, isMember))) this.#ssh.injectSocket(socket)
   }
 
