@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { benchKernels } from './kernels/run.mjs'
 import { hasCertificates, interleave, ratioOf } from './lib/measure.mjs'
 import { metaflowEnv, metaflowPython } from './lib/metaflow.mjs'
 import { relayContestants } from './lib/relay.mjs'
@@ -16,6 +17,7 @@ const usage = `npm run bench [-- ROW …] [--rounds N] [--json FILE] [--verbose]
 
 Rows: help single chain foreach gang (these five where none is named), relay (1 GB: needs 6 GB in TMPDIR), ssh, shell, copy (four test hosts: root; copy needs 6 GB of memory), torch (needs a Python with torch),
       rendezvous [SIZE …] (10 to 2,000 members of few processes; GANGFLOW_PYTHON with torch: beside its TCPStore),
+      kernels [PART OF A NAME …] (TensorFlow.js on wasm with the plugin's kernels, beside tfjs-node and cpu; a minute),
       pool [TASK …] (parallelMap beside other pools; installs them into bench/ at first use).
   --rounds N   measured rounds after one to warm up; default 5, or the row's own
   --peers A,B  of the row pool: only these beside gangflow (piscina, 'py multiprocessing', …)
@@ -45,6 +47,16 @@ if (positionals[0] === 'pool') {
   const measured = await benchPool(positionals.slice(1), {
     rounds,
     peers: values.peers?.split(','),
+    say: values.verbose ? console.error : () => {},
+  })
+  if (values.json) writeFileSync(values.json, JSON.stringify(measured, null, 2))
+  process.exit()
+}
+if (positionals[0] === 'kernels') {
+  console.log(`${cpus().length} CPUs, Node ${process.version}; medians, and medians of each round's ratios`)
+  const rounds = values.rounds && { rounds: Number(values.rounds) }
+  const measured = await benchKernels(positionals.slice(1), {
+    ...rounds,
     say: values.verbose ? console.error : () => {},
   })
   if (values.json) writeFileSync(values.json, JSON.stringify(measured, null, 2))
