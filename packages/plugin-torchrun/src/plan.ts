@@ -25,6 +25,8 @@ export interface PlanInput {
   readonly masterPort: string
   /** torch's run id: names the call within the attempt. */
   readonly runId: string
+  /** How often the gang has been formed anew in this attempt, after a loss. */
+  readonly restarts: number
   /** Directory of this call on the node. */
   readonly temp: string
   /** Below it each rank has its GANGFLOW_OUTPUT_DIR. */

@@ -54,8 +54,9 @@ export function rankEnvironment(input: PlanInput, shape: Shape, localRank: numbe
     ROLE_NAME: 'default',
     ROLE_RANK: rank,
     ROLE_WORLD_SIZE: size,
-    TORCHELASTIC_RESTART_COUNT: '0',
-    TORCHELASTIC_MAX_RESTARTS: '0',
+    // Of the ranks as a whole, as torchrun counts; how many more there may be is the gang's to know.
+    TORCHELASTIC_RESTART_COUNT: String(input.restarts),
+    TORCHELASTIC_MAX_RESTARTS: String(input.restarts),
     TORCHELASTIC_RUN_ID: input.runId,
     // Rank 0 has the store itself: there is no torchrun agent that could hold it.
     TORCHELASTIC_USE_AGENT_STORE: 'False',

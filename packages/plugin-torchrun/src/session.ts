@@ -70,6 +70,8 @@ export function planInput(
     masterAddr: gang.mainIp,
     masterPort: call.port,
     runId: `${gang.step}-${gang.taskId}-${gang.attempt}-${gang.epoch}-${call.number}${call.round ? `-${call.round}` : ''}`,
+    // Epochs count from 1.
+    restarts: gang.epoch - 1,
     temp: `${gang.temp}/torch/${call.number}.${call.round}`,
     output: outputDirectory(gang),
     flowDir: gang.flowDir,

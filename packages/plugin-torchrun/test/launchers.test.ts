@@ -73,14 +73,19 @@ describe('a script that all-reduces over gloo', () => {
 
 describe('launcher torchrun', () => {
   it('tells of a signal below torchrun as of any other', async () => {
-    const call = { entrypoint: 'behave.py', args: ['0:stubborn', '1:kill'], launcher: 'torchrun', python } as const
+    const call = { entrypoint: 'behave.py', args: ['0:stubborn', '1:then-kill'], launcher: 'torchrun', python } as const
     await calling({ size: 1, options: { nprocPerNode: 2 } }, call, ({ gang }) => {
       expect(gang.failures).toEqual([expect.objectContaining({ rank: 1, process: 'rank1', signal: 'SIGKILL' })])
     })
   }, 120_000)
 
   it('tells of the first failing rank at once, though torchrun waits for the deaf', async () => {
-    const call = { entrypoint: 'behave.py', args: ['0:stubborn', '1:raise'], launcher: 'torchrun', python } as const
+    const call = {
+      entrypoint: 'behave.py',
+      args: ['0:stubborn', '1:then-raise'],
+      launcher: 'torchrun',
+      python,
+    } as const
     await calling({ size: 1, options: { nprocPerNode: 2 } }, call, ({ gang }) => {
       expect(gang.failures).toEqual([
         expect.objectContaining({

@@ -16,6 +16,7 @@ const plan = (
     masterAddr: '10.0.0.1',
     masterPort: '23456',
     runId: 'train-1-0-1-1',
+    restarts: 0,
     temp: '/t/1.0',
     output: '/t/out',
     flowDir: '/flow',
@@ -30,6 +31,10 @@ const plan = (
 const envOf = (planned: ReturnType<typeof plan>, index: number) => planned.processes[index]!.env
 
 describe('planTorch', () => {
+  it('tells ranks how often their gang was formed anew', () => {
+    expect(envOf(plan(0, {}, {}, { restarts: 2 }), 0)).toMatchObject({ TORCHELASTIC_RESTART_COUNT: '2' })
+  })
+
   it('starts ranks directly, with all that torchrun would have set', () => {
     expect(plan(1, { args: { lr: 0.1, name: '' }, nprocPerNode: 2, env: { A: 'b c' } })).toEqual({
       launcher: 'direct',
