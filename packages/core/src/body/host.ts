@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { chmodSync, rmSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -72,8 +72,11 @@ class Host implements BodyHost {
         const what = `no socket can be opened at ${this.socket}`
         reject(new GangflowError({ code: 'E_RUN_DIRECTORY', what, fix: 'set XDG_RUNTIME_DIR' }, { cause }))
       })
-      // Connections are of this user alone: the directory is 0700.
-      this.#server.listen({ path: this.socket, backlog: 1024 }, resolve)
+      // Connections are of this user alone: the directory is 0700, and so is the socket for who looks at it alone.
+      this.#server.listen({ path: this.socket, backlog: 1024 }, () => {
+        chmodSync(this.socket, 0o600)
+        resolve()
+      })
     })
   }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { ownerState, thisOwner } from '../datastore/owner.js'
 import type { OwnerRecord } from '../datastore/records.js'
 import { GangflowError } from '../errors/base.js'
+import { connect } from './connect.js'
 
 /** Bytes of a unix socket's path that Linux and macOS both take (DESIGN D2). */
 const longestSocketPath = 103
@@ -68,18 +69,33 @@ async function isOwn(path: string): Promise<boolean> {
   return found?.isDirectory() === true && found.uid === process.getuid?.() && (found.mode & 0o077) === 0
 }
 
-/** Removes the run directories of this user whose owner was killed, once they were seen to be so for five minutes. */
-export async function sweepRunDirectories(env: NodeJS.ProcessEnv = process.env, keptMs = KEPT_MS): Promise<void> {
-  for (const directory of await allRunDirectories(env)) await sweep(directory, keptMs).catch(() => {})
+/**
+ * Removes the run directories of this user whose owner was killed, once they were seen to be so for five minutes; `now`: also
+ * those seen for the first time, where nobody answers at any of their sockets.
+ */
+export async function sweepRunDirectories(env: NodeJS.ProcessEnv = process.env, now = false): Promise<void> {
+  for (const directory of await allRunDirectories(env)) await sweep(directory, now).catch(() => {})
 }
 
-async function sweep(directory: string, keptMs: number): Promise<void> {
+async function sweep(directory: string, now: boolean): Promise<void> {
   const found = await lstat(directory)
   if (!found.isDirectory() || found.uid !== process.getuid?.()) return
   const owner = JSON.parse(await readFile(join(directory, 'owner'), 'utf8')) as OwnerRecord
   if (ownerState(owner) !== 'dead') return
   const seen = await stat(join(directory, 'dead')).catch(() => undefined)
   if (seen === undefined) await writeFile(join(directory, 'dead'), '', { flag: 'wx' })
-  if (seen === undefined ? keptMs > 0 : Date.now() - seen.mtimeMs < keptMs) return
-  await rm(directory, { recursive: true, force: true })
+  const long = seen !== undefined && Date.now() - seen.mtimeMs >= KEPT_MS
+  if (long || (now && !(await anyoneIn(directory)))) await rm(directory, { recursive: true, force: true })
+}
+
+/** Whether a process answers at a socket in the directory: an agent or a body that has not ended yet. */
+async function anyoneIn(directory: string): Promise<boolean> {
+  const found = await readdir(directory, { recursive: true, withFileTypes: true })
+  const sockets = found.filter((entry) => entry.isSocket()).map((entry) => join(entry.parentPath, entry.name))
+  const answers = (path: string) =>
+    connect(path, 1_000).then(
+      (socket) => socket.destroy(),
+      () => undefined,
+    )
+  return (await Promise.all(sockets.map(answers))).some((socket) => socket !== undefined)
 }

@@ -1,4 +1,6 @@
-import { existsSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { makeRunDirectory, sweepRunDirectories } from '../../src/body/run-directory.js'
@@ -20,4 +22,18 @@ it('removes a run directory once its owner has been dead for a while, and no oth
   utimesSync(join(dead, 'dead'), before, before)
   await sweepRunDirectories(env)
   expect([alive, dead].map((path) => existsSync(path))).toEqual([true, false])
+})
+
+it('removes at once, where it is asked to, what nobody lives in any more', async () => {
+  const env = { XDG_RUNTIME_DIR: parent }
+  const [lived, left] = [makeRunDirectory(env), makeRunDirectory(env)]
+  for (const one of [lived, left]) writeFileSync(join(one, 'owner'), JSON.stringify({ ...thisOwner(), pidStart: '1' }))
+  mkdirSync(join(lived, 'm0'))
+  const agent = createServer().listen(join(lived, 'm0', 'host'))
+  await once(agent, 'listening')
+  await sweepRunDirectories(env, true)
+  expect([lived, left].map((path) => existsSync(path))).toEqual([true, false])
+  agent.close()
+  await sweepRunDirectories(env, true)
+  expect(existsSync(lived)).toBe(false)
 })

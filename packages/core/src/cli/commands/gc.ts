@@ -1,3 +1,4 @@
+import { sweepRunDirectories } from '../../body/run-directory.js'
 import { collectGarbage } from '../../datastore/gc/collect.js'
 import { exitCodes } from '../../errors/exit-codes.js'
 import type { CommandModule } from '../commands.js'
@@ -12,6 +13,8 @@ export const command: CommandModule['command'] = async (args) => {
     dryRun,
     ...(typeof args['flow'] === 'string' && { flow: args['flow'] }),
   })
+  // What launchers that were killed have left beside their datastore.
+  if (!dryRun) await sweepRunDirectories(process.env, true)
   if (args['json'] === true) console.log(JSON.stringify(report, null, 2))
   else {
     for (const { flow, run } of report.runs) console.log(`${dryRun ? 'would delete' : 'deleted'} ${flow}/${run}`)
