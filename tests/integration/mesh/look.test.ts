@@ -49,7 +49,7 @@ describe.each(['unix', 'ssh'] as const)('gangflow ssh into a living gang over %s
   })
 
   it('says who is there when it is asked for nobody', async () => {
-    expect(await look([path, '9', 'true'])).toMatchObject({ code: 3, stderr: expect.stringMatching(/0 \(m0, here\)/) })
+    expect(await look([path, '9', 'true'])).toMatchObject({ code: 2, stderr: expect.stringMatching(/0 \(m0, here\)/) })
     expect(await look(['nothing/7', '0'])).toMatchObject({
       code: 3,
       stderr: expect.stringMatching(new RegExp(`those that run: .*${gang.run}/multi/2`)),

@@ -6,6 +6,8 @@ import type { Style } from './style.js'
 /** The exit code of an error: its verdict's cause, else bad input, else infrastructure. */
 export function exitCodeOf(facts: Pick<ErrorFacts, 'code' | 'verdict'>): number {
   if (facts.verdict !== undefined) return exitCodes[facts.verdict.cause]
+  // A name that the person gave.
+  if (facts.code === 'E_GANG_HOST') return exitCodes.usage
   if (/^E_(DATASTORE|KEEPER|PROCESS|GANG|BODY|MESH)/.test(facts.code)) return exitCodes.infrastructure
   return exitCodes.usage
 }

@@ -82,8 +82,12 @@ function terminalOf({ columns, rows }: NodeJS.WriteStream): Terminal {
 
 const numberOf = (name: string): number => constants.signals[`SIG${name}` as NodeJS.Signals] ?? 0
 
-const refused = (why: string): GangflowError =>
-  new GangflowError({ code: 'E_GANG_SHELL', what: why.split('\n')[0]!, ...fixOf(why) })
+function refused(told: string): GangflowError {
+  const [why = '', code] = told.split('\0')
+  // That nobody has this name is the person's to mend; all else is the gang's.
+  const known = code === 'E_GANG_HOST' ? code : 'E_GANG_SHELL'
+  return new GangflowError({ code: known, what: why.split('\n')[0]!, ...fixOf(why) })
+}
 
 const fixOf = (why: string): { fix?: string } => {
   const [, fix] = /\n\s+fix: (.*)/s.exec(why) ?? []

@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import type { Duplex, Readable } from 'node:stream'
-import { messageOf } from '../../errors/base.js'
+import { GangflowError, messageOf } from '../../errors/base.js'
 import type { Mesh, RemoteExit, RemoteProcess, Target } from '../../ssh/contract.js'
 import {
   decodeRequest,
@@ -72,7 +72,10 @@ export async function serveShell(stream: Duplex, server: ShellServer): Promise<v
     stream.end(answer)
   } catch (error) {
     told?.({ error })
-    stream.end(encodeFrame(frame.error, messageOf(error)))
+    // The shim prints what comes before the zero.
+    stream.end(
+      encodeFrame(frame.error, GangflowError.is(error) ? `${messageOf(error)}\0${error.code}` : messageOf(error)),
+    )
   }
 }
 
