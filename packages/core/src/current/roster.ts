@@ -8,7 +8,6 @@ export interface RosterEntry {
   readonly addresses: readonly string[]
   /** Name of its network interface to the gang's network, such as `eth0`; absent where it is not known. */
   readonly interface?: string
-  readonly sshPort?: number
   /** CPUs given to this member. */
   readonly slots: number
   /** Device indices or ids given to this member. */
