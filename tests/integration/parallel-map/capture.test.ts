@@ -15,6 +15,18 @@ async function same<R>(fn: (x: number) => R): Promise<void> {
   expect(await pool.map(items, fn)).toEqual(await Promise.all(items.map((item) => fn(item))))
 }
 
+/** Of WebAssembly what these tests use; Node's types have no values of it. */
+interface Wasm {
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (module: object) => { readonly exports: Record<string, unknown> }
+  readonly Memory: new (size: {
+    initial: number
+    maximum?: number
+    shared?: true
+  }) => { readonly buffer: ArrayBufferLike }
+}
+const { Module, Instance, Memory } = (globalThis as unknown as { WebAssembly: Wasm }).WebAssembly
+
 describe('a function is sent with what it uses', () => {
   const outer = 7
   const words = ['a', 'b', 'c', 'd', 'e', 'f']
@@ -137,6 +149,41 @@ describe('a function is sent with what it uses', () => {
     expect(copy.buffer).toBeInstanceOf(SharedArrayBuffer)
     expect(await pool.map([copy], (each) => (each[0] = 9))).toEqual([9])
     expect(copy[0]).toBe(9)
+  })
+
+  it('compiled WebAssembly and its shared memory', async () => {
+    const memory = new Memory({ initial: 1, maximum: 1, shared: true })
+    const numbers = new Int32Array(memory.buffer)
+    // (func (export "add") (param i32 i32) (result i32) local.get 0 local.get 1 i32.add)
+    const module = new Module(
+      new Uint8Array([
+        ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 2, 127, 127, 1, 127, 3, 2, 1, 0, 7, 7, 1, 3, 97, 100, 100, 0, 0],
+        ...[10, 9, 1, 7, 0, 32, 0, 32, 1, 106, 11],
+      ]),
+    )
+    const add = (each: number): number => {
+      const { exports } = new Instance(module)
+      numbers[each] = (exports['add'] as (a: number, b: number) => number)(each, 40)
+      return memory.buffer.byteLength
+    }
+    expect(await pool.map([1, 2], add)).toEqual([65_536, 65_536])
+    expect([numbers[1], numbers[2]]).toEqual([41, 42])
+    const refused = parallelMap([1], () => module.toString(), { isolation: 'process' })
+    await expect(refused).rejects.toMatchObject({ code: 'E_MAP_CAPTURE' })
+    const own = new Memory({ initial: 1 })
+    await expect(pool.map([1], () => own.buffer.byteLength)).rejects.toMatchObject({ code: 'E_MAP_CAPTURE' })
+  })
+
+  it('a function that comes again has what is captured now, and nothing of before', async () => {
+    const adding = (added: number[]): ((each: number) => number) => {
+      return (each) => each + added[0]!
+    }
+    const both = await Promise.all([1, 2].map((added) => pool.map([10, 20], adding([added]))))
+    expect(both).toEqual([
+      [11, 21],
+      [12, 22],
+    ])
+    expect(await pool.map([10], adding([3]))).toEqual([13])
   })
 
   it('buffers are moved where that is asked for', async () => {

@@ -26,8 +26,8 @@ export function refuseSharing(path: string, name: string): never {
   refuse(
     name,
     path,
-    'it is shared memory, which processes do not share',
-    "use isolation: 'thread', or a plain typed array",
+    'threads share it, and processes do not',
+    "use isolation: 'thread', a plain typed array, or compile it in `init`",
   )
 }
 

@@ -14,14 +14,19 @@ export function judgeObject(
   path: string,
   name: string,
 ): 'array' | 'map' | 'set' | 'object' | 'data' | 'shared' {
+  const tag = Object.prototype.toString.call(value)
   const open = "open it inside the function or in the pool's `init`"
   if (types.isProxy(value)) refuse(name, path, 'it is a Proxy', 'pass what it stands for')
   if (types.isPromise(value)) refuse(name, path, 'it is a Promise', 'await it first')
-  if (/(?: Iterator|Generator)\]$/.test(Object.prototype.toString.call(value)))
+  if (/(?: Iterator|Generator)\]$/.test(tag))
     refuse(name, path, 'it is an iterator that is under way', 'pass an array of what it gives')
   if (value instanceof WeakMap || value instanceof WeakSet || value instanceof WeakRef)
     refuse(name, path, 'its entries cannot be seen', 'pass a Map, a Set or the value itself')
   if (types.isSharedArrayBuffer(value)) return 'shared'
+  // Threads share both: compiled code, and memory that was made to be shared.
+  if (tag === '[object WebAssembly.Module]') return 'shared'
+  if (tag === '[object WebAssembly.Memory]' && (value as { buffer?: unknown }).buffer instanceof SharedArrayBuffer)
+    return 'shared'
   const proto = Object.getPrototypeOf(value) as object | null
   const listed = exact.get(proto)
   if (listed) return listed
