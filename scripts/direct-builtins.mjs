@@ -1,7 +1,16 @@
 import { isBuiltin } from 'node:module'
 
 /** Modules that a process may never need: their functions ask for them when they are called. */
-const late = new Set(['crypto', 'fs/promises', 'timers/promises', 'child_process', 'zlib', 'inspector'])
+const late = new Set([
+  'crypto',
+  'dns/promises',
+  'fs/promises',
+  'timers/promises',
+  'child_process',
+  'zlib',
+  'inspector',
+  'stream/consumers',
+])
 
 /**
  * An esbuild plugin: Node's own modules by `process.getBuiltinModule` and not by `import`. An import reads every

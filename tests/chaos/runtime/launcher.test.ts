@@ -1,42 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from '@gangflow/core'
 import { expect, it } from 'vitest'
 import { artifact, doneRecord, slack, temporary } from '../../integration/runtime/support.js'
+import { launch, processesOf } from './launched.js'
 
 const here = (name: string) => new URL(name, import.meta.url).pathname
 const KILLS = 12
-
-interface Launched {
-  readonly child: ChildProcess
-  readonly ended: Promise<unknown>
-  said(): string
-}
-
-function launch(verb: string, options: object, token: string, flow = 'flow.ts'): Launched {
-  const child = spawn(process.execPath, [here('launch.mjs'), verb, here(flow), JSON.stringify(options)], {
-    env: { ...process.env, CHAOS_TOKEN: token },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let text = ''
-  child.stdout!.on('data', (chunk) => {
-    text += chunk
-  })
-  return { child, ended: once(child, 'close'), said: () => text }
-}
-
-/** Every process that inherited the token: the keeper and all bodies. */
-const processesOf = (token: string): string[] =>
-  readdirSync('/proc').filter((pid) => {
-    try {
-      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/environ`, 'utf8').includes(token)
-    } catch {
-      return false
-    }
-  })
 
 it(`is resumed to the right result after ${KILLS} kills -9 of the launcher at any moment, and leaves no process`, async () => {
   const datastore = temporary()
@@ -50,7 +21,8 @@ it(`is resumed to the right result after ${KILLS} kills -9 of the launcher at an
   let fastest = slack(700)
   for (let kills = 0; kills < KILLS; ) {
     const token = `chaos-${randomBytes(8).toString('hex')}`
-    const launched = run === undefined ? launch('run', start, token) : launch('resume', options, token)
+    const launched =
+      run === undefined ? launch('run', start, token, 'flow.ts') : launch('resume', options, token, 'flow.ts')
     const fresh = run === undefined
     const began = performance.now()
     const timer = setTimeout(() => launched.child.kill('SIGKILL'), (0.1 + 0.9 * Math.random()) * fastest)
@@ -70,7 +42,7 @@ it(`is resumed to the right result after ${KILLS} kills -9 of the launcher at an
       run = undefined
     }
   }
-  const last = launch(run === undefined ? 'run' : 'resume', run === undefined ? start : options, 'last')
+  const last = launch(run === undefined ? 'run' : 'resume', run === undefined ? start : options, 'last', 'flow.ts')
   await last.ended
   expect(last.said()).toMatch(/status done|E_RESUME_DONE/)
   if (run !== undefined && last.said().includes('status done')) resumed += 1

@@ -1,9 +1,9 @@
 import { chmodSync, rmSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import type { Datastore } from '../datastore/contract.js'
 import { LogSink, removeSpool } from '../datastore/logs/sink.js'
+import { removeFolderLater } from '../datastore/remove.js'
 import { GangflowError } from '../errors/base.js'
 import type { Keeper } from '../process/contract.js'
 import { type AttemptResult, attemptOn } from './attempt.js'
@@ -125,7 +125,7 @@ class Host implements BodyHost {
 
   /** Keeps the body for its next item, or sees to its end; settles when its output is in the log. */
   async #dismiss({ task, body, log }: Work, { outcome }: AttemptResult): Promise<void> {
-    this.#follow(rm(task.assignment.temp, { recursive: true, force: true }))
+    this.#follow(removeFolderLater(task.assignment.temp))
     if (task.reuse && outcome.ok && !body.gone) {
       const logging = body.mark().then((to) => log.finish({ to }))
       body.logging.push(logging)

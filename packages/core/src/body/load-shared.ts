@@ -2,6 +2,7 @@ import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { Module } from 'node:module'
 import { join } from 'node:path'
 import { Script } from 'node:vm'
+import { usedParts } from './used-parts.js'
 
 /** A module as Node's loader keeps it, and how the shared file asks for what is no CommonJS. */
 type Loaded = Module & { __import?: (name: string) => Promise<unknown> }
@@ -10,7 +11,7 @@ type Loaded = Module & { __import?: (name: string) => Promise<unknown> }
  * Loads a file of core, such as `shared.cjs`, from its compiled form where that is kept in `folder`; else keeps it
  * there when this process ends. Compiling it anew is a tenth of a body's start. Node checks that what is kept fits
  * its version and flags; the name says for which file it is. What is kept holds what was called, so that those who
- * use other parts of a file take another `label`.
+ * use other parts of a file take another `label`. What a process that formed a gang has kept serves all: it has more.
  */
 export function loadCompiled(
   dist: string,
@@ -20,8 +21,9 @@ export function loadCompiled(
 ): Record<string, unknown> {
   const file = join(dist, `${name}.cjs`)
   const { size, mtimeMs } = statSync(file)
-  const kept = folder && join(folder, `${label}-${process.version}-${process.arch}-${size}-${Math.floor(mtimeMs)}.code`)
-  const cachedData = kept === undefined ? undefined : readIfThere(kept)
+  const kept = folder && join(folder, `${label}-${process.version}-${process.arch}-${size}-${Math.floor(mtimeMs)}`)
+  const whole = kept && readIfThere(`${kept}.gang.code`)
+  const cachedData = whole ?? (kept && readIfThere(`${kept}.code`))
   const script = new Script(Module.wrap(readFileSync(file, 'utf8')), {
     filename: file,
     ...(cachedData && { cachedData }),
@@ -39,8 +41,13 @@ export function loadCompiled(
   require.cache[file] = module
   const run = script.runInThisContext() as (...args: unknown[]) => void
   run.call(module.exports, module.exports, require, module, file, dist)
-  if (kept && (!cachedData || script.cachedDataRejected))
-    process.once('exit', () => keep(kept, script.createCachedData()))
+  const lacks = !cachedData || script.cachedDataRejected
+  if (kept && (!whole || lacks)) {
+    process.once('exit', () => {
+      const gang = usedParts().has('gang')
+      if (gang || lacks) keep(`${kept}${gang || whole ? '.gang' : ''}.code`, script.createCachedData())
+    })
+  }
   return module.exports as Record<string, unknown>
 }
 

@@ -3,6 +3,7 @@ import { loadCompiled } from '../body/load-shared.js'
 import { openDatastore } from '../datastore/open.js'
 import { isLoopback, ownAddresses } from '../discovery/own-addresses.js'
 import { messageOf } from '../errors/base.js'
+import { layBase } from '../gang/agent/base.js'
 import { type AgentBootstrap, readBootstrap } from '../gang/agent/bootstrap.js'
 import { runMember } from '../gang/agent/member.js'
 import { performUndos } from '../gang/agent/undo.js'
@@ -21,16 +22,18 @@ export async function startAgent(): Promise<never> {
   try {
     // What a member's death has left, on a host where nobody else could: `agent.cjs FOLDER undo DIRECTORY`.
     if (process.argv[3] === 'undo') await undoAll(process.argv[4] ?? '')
-    const boot = withOwnAddresses(await readBootstrap(process.stdin))
-    const mesh = meshOf(boot)
-    process.exitCode = await runMember(boot, {
-      transport: boot.transport === 'ssh' ? meshTransport(boot, mesh()) : unixTransport(boot.member.directory),
-      mesh,
-      nativeHelper,
-      startKeeper,
-      openDatastore,
-      openHost: openBodyHost,
+    const told = readBootstrap(process.stdin)
+    const own = { startKeeper, openDatastore, openHost: openBodyHost }
+    const base = layBase(await told.prelude, own)
+    // Nobody needed it, or its launcher is dead.
+    const whole = await told.whole.catch(async (error: unknown) => {
+      await base.end()
+      throw error
     })
+    const boot = withOwnAddresses(whole)
+    const mesh = meshOf(boot)
+    const transport = boot.transport === 'ssh' ? meshTransport(boot, mesh()) : unixTransport(boot.member.directory)
+    process.exitCode = await runMember(boot, { ...own, transport, mesh, nativeHelper }, base)
   } catch (error) {
     process.stderr.write(`gangflow agent: ${messageOf(error)}\n`)
     process.exitCode = 70

@@ -41,6 +41,7 @@ async function services(from: DependencyContainer): Promise<RunServices> {
     backend: (keeper, core) =>
       backend(options.backendOptions ?? {}, { keeper, agent: join(core, 'dist', 'agent.cjs') }),
     capacity: from.resolve(tokens.capacity),
+    prepareGang: async (ahead) => (await import('../gang/prelude.js')).prepareGang(ahead),
     runGang: async (attempt) => (await import('../gang/run-gang.js')).runGang(attempt),
     save: async (value) => (await saveValues(datastore, [value], { label: 'caught' }))[0]!,
     compile: async (compileRequest) => ({

@@ -1,11 +1,11 @@
 import type { Duplex } from 'node:stream'
 import type { Assignment } from '../body/protocol.js'
 import type { CompiledFlow } from '../compile/contract.js'
-import type { PackageProgress } from '../compile/package/contract.js'
+import type { LocalFlow, PackageProgress } from '../compile/package/contract.js'
 import type { Datastore } from '../datastore/contract.js'
 import type { AttemptAddress, DoneRecord } from '../datastore/records.js'
 import type { Cause, Verdict } from '../errors/verdict.js'
-import type { GangTimeouts, Resources, StepDescription } from '../flow/description.js'
+import type { GangNeeds, GangTimeouts, Resources, StepDescription } from '../flow/description.js'
 import type { Json } from '../flow/values.js'
 import type { Keeper, ProcessExit } from '../process/contract.js'
 
@@ -32,6 +32,11 @@ export interface GangBackend<Plan = unknown> {
   plan(request: GangRequest): Plan
   /** `note` tells the person what is being waited for: a queue, a delivery. */
   start(plan: Plan, bootstrap: Bootstrap, signal: AbortSignal, note: BackendNotes): Promise<Allocation>
+  /**
+   * Starts ahead of need what a `start` of an equal plan and prelude then takes: agents that wait for their secret. Never
+   * throws: a start that finds none starts its own. Absent where waiting would cost somebody: hosts in a queue, a bill.
+   */
+  prepare?(plan: Plan, prelude: Prelude): Prepared
 }
 
 /** A clause such as `queued: 3 jobs ahead`; `host` where it is about one. */
@@ -57,18 +62,37 @@ export interface GangRequest {
   readonly gpus?: readonly string[]
 }
 
-/** What every agent is told on its stdin, and nowhere else (D2); the backend adds the member's own part. */
-export interface Bootstrap {
-  /** 32 random bytes of this attempt. */
-  readonly secret: Uint8Array
-  /** Where the rendezvous is: an address of the transport. */
-  readonly rendezvous: string
+/** What an agent can be told before it has anywhere to join: nothing of it is secret. */
+export interface Prelude {
   /** The transport's kind. */
   readonly transport: TransportKind
   readonly address: AttemptAddress
   /** `Datastore.location`; `relay:` where the members reach the datastore through the owner. */
   readonly datastore: string
   readonly timeouts: GangTimeouts
+  /** What its body is started from, where the flow lies on its host: that is then done while the member joins. */
+  readonly body?: BodyAhead
+}
+
+/** As `Work` will say it. */
+export interface BodyAhead {
+  readonly compiled: LocalFlow
+  readonly env: Readonly<Record<string, string>>
+  readonly needs: GangNeeds
+}
+
+/** What every agent is told on its stdin, and nowhere else (D2); the backend adds the member's own part. */
+export interface Bootstrap extends Prelude {
+  /** 32 random bytes of this attempt. */
+  readonly secret: Uint8Array
+  /** Where the rendezvous is: an address of the transport. */
+  readonly rendezvous: string
+}
+
+/** Agents that were started ahead of need. */
+export interface Prepared {
+  /** Ends them, unless a `start` has taken them; settles when nothing of them is left. */
+  close(): Promise<void>
 }
 
 /** The part of the bootstrap that a backend decides for one member. */
@@ -165,6 +189,12 @@ export type GangOutcome =
 /** Runs one attempt of a gang step to its end; `runtime/` calls it, `composition/` injects it. */
 export type RunGang = (attempt: GangAttempt) => Promise<GangOutcome>
 
+/** What is known of an attempt while the step before it runs. */
+export type GangAhead = Pick<GangAttempt, 'request' | 'backend' | 'compiled' | 'datastore' | 'env' | 'timeouts'>
+
+/** Has the members of a gang that comes next started ahead of need; undefined where its backend never does. */
+export type PrepareGang = (ahead: GangAhead) => Promise<Prepared | undefined>
+
 /** One attempt of a gang step, as the runtime hands it over. */
 export interface GangAttempt {
   readonly request: GangRequest
@@ -186,6 +216,11 @@ export interface GangAttempt {
   readonly fanOut?: number
   /** Called in order, never after the outcome. */
   emit(event: GangEvent): void
+  /**
+   * Takes the promise that the agents have gone and their places are removed, where nothing else is left of a step that
+   * succeeded: the outcome then does not wait for it. Absent: it does.
+   */
+  keep?(leaving: Promise<void>): void
 }
 
 /** `reason` of the signal by which the runtime stops an attempt. */

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs'
 import { makeRunDirectory } from '../body/run-directory.js'
+import { usePart } from '../body/used-parts.js'
 import type { RelayServer } from '../datastore/relay/server.js'
 import type { Allocation, RunGang } from './contract.js'
 import { deriveKey, drawSecret } from './keys.js'
@@ -25,6 +26,7 @@ import { defaultTimeouts } from './timeouts.js'
  * Never rejects for what happens to the gang: that is the verdict.
  */
 export const runGang: RunGang = async (attempt) => {
+  usePart('gang')
   const gang = new OwnedGang(attempt, { ...defaultTimeouts, ...attempt.timeouts })
   const directory = makeRunDirectory()
   const startedAt = Date.now()
@@ -32,10 +34,18 @@ export const runGang: RunGang = async (attempt) => {
   let store: RelayServer | undefined
   let endWatch = () => {}
   let looking: Console | undefined
+  let leaving: Promise<void> | undefined
   try {
     const secret = drawSecret()
     const derive = (label: string) => deriveKey(secret, attempt.request.address, label)
     const way = await openWay(attempt.backend.transport ?? 'unix', directory, derive)
+    const close = async () => {
+      await looking?.close()
+      store?.close()
+      await way.close()
+      await allocation?.release()
+      rmSync(directory, { recursive: true, force: true })
+    }
     try {
       if (await pack(gang)) {
         store = await serveStore(attempt, gang.timeouts)
@@ -48,7 +58,12 @@ export const runGang: RunGang = async (attempt) => {
         looking = await openConsole(gang, directory, way).catch(() => undefined)
         for (;;) {
           if (await openEpoch(gang)) await runEpoch(gang)
-          if (isWhole(gang)) return await succeed(gang, startedAt)
+          if (isWhole(gang)) {
+            const success = await succeed(gang, startedAt)
+            leaving = success.leaving
+            if (leaving && !attempt.keep) await leaving
+            return success.outcome
+          }
           const stopped = await stopGang(gang)
           if (!(await reform(gang, allocation, stopped))) {
             // Ended by the runtime while it was formed again: then the loss is not why.
@@ -59,16 +74,14 @@ export const runGang: RunGang = async (attempt) => {
       return await fail(gang)
     } finally {
       endWatch()
-      await looking?.close()
       gang.closed = true
-      store?.close()
-      await way.close()
-      await allocation?.release()
+      if (leaving && attempt.keep) attempt.keep(leaving.finally(close))
+      else await close()
     }
   } catch (error) {
     return fault(gang, error)
   } finally {
-    rmSync(directory, { recursive: true, force: true })
+    if (!leaving) rmSync(directory, { recursive: true, force: true })
   }
 }
 

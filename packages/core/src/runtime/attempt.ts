@@ -6,6 +6,7 @@ import { type AttemptAddress, type AttemptFailedRecord, type DoneRecord, keys } 
 import { type ErrorFacts, GangflowError } from '../errors/base.js'
 import type { Verdict } from '../errors/verdict.js'
 import type { StepDescription } from '../flow/description.js'
+import type { GangRequest } from '../gang/contract.js'
 import type { Lease } from './admission.js'
 import { bodySpec, type RunContext } from './context.js'
 import type { TaskId } from './contract.js'
@@ -27,7 +28,7 @@ export interface AttemptRequest {
   free(): void
   /** Called when a member of a gang is done: the bodies of what follows may be started. May be called again. */
   ending(): void
-  /** Takes the promise that the attempt's output is stored; the run does not end before it. */
+  /** Takes the promise that the attempt's output is stored, or that its gang's agents have gone; the run does not end before it. */
   keepLog(logged: Promise<void>): void
 }
 
@@ -73,9 +74,9 @@ export async function runAttempt(context: RunContext, request: AttemptRequest): 
   request.free()
   if (outcome.ok) {
     await Promise.all([started, request.recorded])
-    const fresh = await datastore.createRecord(keys.done(address), json(outcome.done))
-    // A gang's control has committed it itself.
-    if (!fresh && task.gangSize === undefined) throw owned(record.flow, record.run)
+    // A gang has committed it itself.
+    if (task.gangSize !== undefined) return outcome
+    if (!(await datastore.createRecord(keys.done(address), json(outcome.done)))) throw owned(record.flow, record.run)
   } else {
     const failed: AttemptFailedRecord = { attempt, endedAt: Date.now(), verdict: outcome.verdict }
     try {
@@ -142,9 +143,17 @@ function tell({ control }: RunContext, id: TaskId, event: BodyEvent): void {
   else if (event.type !== 'state') control.emit({ ...event, ...id })
 }
 
+/** What a gang step's attempt asks of its backend; with none, the devices are all of this machine's. */
+export const gangRequest = (
+  step: StepDescription,
+  address: AttemptAddress,
+  size: number,
+  gpus: readonly string[] = [],
+): GangRequest => ({ address, step, size, resources: step.resources, ...(gpus.length > 0 ? { gpus } : {}) })
+
 async function runMembers(
   context: RunContext,
-  { task, step, attempt, signal, lease, ending }: AttemptRequest,
+  { task, step, attempt, signal, lease, ending, keepLog }: AttemptRequest,
   assignment: Omit<Assignment, 'epoch' | 'node'>,
   size: number,
   startedAt: number,
@@ -153,13 +162,7 @@ async function runMembers(
   context.control.emit({ type: 'task-started', ...id })
   const { inspect } = context
   const outcome = await context.runGang({
-    request: {
-      address: assignment.address,
-      step,
-      size,
-      resources: step.resources,
-      ...(lease.gpus.length > 0 ? { gpus: lease.gpus } : {}),
-    },
+    request: gangRequest(step, assignment.address, size, lease.gpus),
     backend: context.backend,
     compiled: context.compiled,
     assignment,
@@ -167,6 +170,7 @@ async function runMembers(
     keeper: context.keeper,
     env: { ...context.env, ...step.environment },
     signal,
+    keep: keepLog,
     timeouts: { ...context.gangTimeouts, ...step.gang?.timeouts },
     ...(inspect?.step === step.name ? { inspect: inspect.node ?? 0 } : {}),
     emit: (event) => {

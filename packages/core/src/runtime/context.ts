@@ -8,6 +8,7 @@ import type { Keeper } from '../process/contract.js'
 import type { Capacity, Lease } from './admission.js'
 import type { RunOptions } from './contract.js'
 import type { RunControl } from './control.js'
+import type { NextGang } from './next-gang.js'
 
 /** What a run is made of; `composition/` puts it together. */
 export interface RunContext {
@@ -18,6 +19,7 @@ export interface RunContext {
   readonly keeper: Keeper
   readonly host: BodyHost
   readonly runGang: RunGang
+  readonly nextGang: NextGang
   readonly backend: GangBackend
   readonly capacity: Capacity
   readonly control: RunControl

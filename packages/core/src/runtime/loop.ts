@@ -140,6 +140,7 @@ export class RunLoop {
       if (prepared || this.stopping) return
       prepared = true
       prepareNext(this.context, this.steps, step, this.queue, this.admission, this.lastMs)
+      this.context.nextGang.after(step, this.plan)
     }
     try {
       const recorded = attempt === 0 ? this.record(task) : waiting.recorded

@@ -53,6 +53,11 @@ export class Plan {
     return this.open.size
   }
 
+  /** The id that the next task of a step gets. */
+  nextOf(step: string): string {
+    return String((this.counters.get(step) ?? 0) + 1)
+  }
+
   /** Records that a task is done; the tasks that may run because of it. */
   complete(ref: TaskRef, finished: Finished): readonly PlannedTask[] {
     const key = keyOf(ref)
@@ -122,9 +127,8 @@ export class Plan {
 
   private task(planned: Omit<PlannedTask, 'task'>): PlannedTask {
     this.step(planned.step)
-    const count = (this.counters.get(planned.step) ?? 0) + 1
-    this.counters.set(planned.step, count)
-    const task = { ...planned, task: String(count) }
+    const task = { ...planned, task: this.nextOf(planned.step) }
+    this.counters.set(planned.step, Number(task.task))
     this.open.set(keyOf(task), task)
     return task
   }

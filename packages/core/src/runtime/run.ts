@@ -8,7 +8,7 @@ import { type ArtifactTable, keys, type RunRecord } from '../datastore/records.j
 import { GangflowError } from '../errors/base.js'
 import { coreVersion } from '../errors/version.js'
 import type { FlowDescription, GangTimeouts } from '../flow/description.js'
-import type { GangBackend, RunGang } from '../gang/contract.js'
+import type { GangBackend, PrepareGang, RunGang } from '../gang/contract.js'
 import type { Keeper } from '../process/contract.js'
 import type { Capacity } from './admission.js'
 import type { SaveArtifact } from './catch.js'
@@ -18,6 +18,7 @@ import type { RunOptions, RunResult } from './contract.js'
 import { FAILURE_GRACE_MS, type RunControl } from './control.js'
 import { dryRun } from './dry-run.js'
 import { faultFacts, type RunEnd, RunLoop } from './loop.js'
+import { NextGang } from './next-gang.js'
 import { Plan } from './plan.js'
 import { prepareFirst } from './prepare.js'
 import { copyReused, findOrigin } from './resume.js'
@@ -34,6 +35,7 @@ export interface RunServices {
   readonly capacity: Capacity
   backend(keeper: Keeper, core: string): GangBackend
   readonly runGang: RunGang
+  readonly prepareGang?: PrepareGang
   readonly save: SaveArtifact
   compile(request: CompileRequest): Promise<CompiledFlow>
   /** The root keeper: everything that the run starts hangs below it. */
@@ -64,6 +66,7 @@ export async function executeRun(services: RunServices, request: RunRequest, con
   const keeping = services.startKeeper(wished)
   keeping.catch(() => {})
   let host: BodyHost | undefined
+  let nextGang: NextGang | undefined
   let exists = false
   let end: RunEnd | undefined
   try {
@@ -71,20 +74,37 @@ export async function executeRun(services: RunServices, request: RunRequest, con
     checkFlow(compiled.description, request)
     const keeper = await keeping
     host = await services.startHost(keeper, wished)
-    const ready = await begin(services, request, { compiled, keeper, host, control, wished })
+    const backend = services.backend(keeper, compiled.core)
+    const made = { compiled, keeper, host, control, backend, env: request.env, wished }
+    nextGang = nextGangOf(services, request, made)
+    const ready = await begin(services, request, { ...made, nextGang })
     exists = true
     end = await perform(ready.context, request, ready.resume, services.save)
     return await conclude(ready.context, end, startedAt)
   } catch (error) {
     throw control.signal.aborted && !exists ? givenUp(control.signal, error) : error
   } finally {
-    if (host) await unlessHung(end, host.close()).catch(() => {})
+    const left = Promise.all([nextGang?.close(), host?.close()])
+    await unlessHung(end, left).catch(() => {})
     await keeping.then((keeper) => keeper.close({ graceMs: 0 })).catch(() => {})
   }
 }
 
-interface Made extends Pick<RunContext, 'compiled' | 'keeper' | 'host' | 'control'> {
+interface Made extends Pick<RunContext, 'compiled' | 'keeper' | 'host' | 'control' | 'backend' | 'env' | 'nextGang'> {
   readonly wished: string
+}
+
+function nextGangOf(services: RunServices, request: RunRequest, made: Omit<Made, 'nextGang'>): NextGang {
+  const { datastore, capacity, prepareGang } = services
+  const { compiled, backend, env, wished } = made
+  const { inspect, gangTimeouts = {} } = request
+  const { description } = compiled
+  const flow = description.name
+  const about = { flow, run: wished, compiled, backend, env, datastore, capacity, gangTimeouts }
+  return new NextGang(
+    { ...about, ...(inspect && { inspect }), ...(prepareGang && { prepareGang }) },
+    stepsOf(description),
+  )
 }
 
 /** Everything up to the point from which the run exists. */
@@ -94,23 +114,25 @@ async function begin(
   made: Made,
 ): Promise<{ context: RunContext; resume: ResumePlan }> {
   const { datastore } = services
-  const { compiled, control, keeper, wished } = made
+  const { compiled, control, backend, env, nextGang, wished } = made
   const { description } = compiled
   const flow = description.name
   const baseEnv = definedOf(process.env)
-  const { env, inspect, tags } = request
+  const { inspect, tags } = request
   const origin = request.resume && (await findOrigin(datastore, description, request.resume))
-  const first = origin ? origin.plan.ready[0]?.step : 'start'
+  const resume = origin?.plan ?? fresh(description)
   const steps = stepsOf(description)
-  if (first !== undefined)
-    prepareFirst({ ...made, baseEnv, env, ...(inspect ? { inspect } : {}) }, steps, steps.get(first)!)
+  const first = steps.get(resume.ready[0]?.step ?? '')
+  if (first !== undefined) {
+    prepareFirst({ ...made, baseEnv, ...(inspect ? { inspect } : {}) }, steps, first)
+    nextGang.after(first, resume.plan)
+  }
   const parameters = await services.parameters(description, origin?.record.parameters)
   control.signal.throwIfAborted()
-  const backend = services.backend(keeper, compiled.core)
   // What is reused of an origin may have asked for more.
   if (!origin) checkGangs(description, backend)
   const run = await claimRun(datastore, flow, wished)
-  const resume = origin?.plan ?? fresh(description)
+  if (run !== wished) void nextGang.close()
   if (origin) await copyReused(datastore, { flow, run, origin: origin.record.run }, resume.reused)
   const record: RunRecord = {
     version: 1,

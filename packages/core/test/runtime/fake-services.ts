@@ -5,9 +5,10 @@ import type { BodyHost, BodyOutcome, BodyTask, StopReason } from '../../src/body
 import { saveValues } from '../../src/datastore/artifacts/save.js'
 import type { Datastore } from '../../src/datastore/contract.js'
 import { openDatastoreSync } from '../../src/datastore/open.js'
-import type { DoneRecord, StoredTransition } from '../../src/datastore/records.js'
+import { type DoneRecord, keys, type StoredTransition } from '../../src/datastore/records.js'
 import type { Cause } from '../../src/errors/verdict.js'
 import type { FlowDescription } from '../../src/flow/description.js'
+import type { Json } from '../../src/flow/values.js'
 import type { RunGang } from '../../src/gang/contract.js'
 import type { Keeper } from '../../src/process/contract.js'
 import type { RunEvent, RunHandle } from '../../src/runtime/contract.js'
@@ -61,6 +62,7 @@ export function fakeServices(description: FlowDescription, perform: Perform, sto
       transition,
       nodes: [...Array(size).keys()].map((node) => ({ node, host: 'here', control: node === 0, artifacts: {} })),
     }
+    await store.createRecord(keys.done(address), done as unknown as Json)
     return { ok: true, done }
   }
   const keeper = { close: async () => {}, stopAll: async () => {}, closed: new Promise(() => {}) } as unknown as Keeper

@@ -1,7 +1,7 @@
-import { rm } from 'node:fs/promises'
 import type { Json } from '../../flow/values.js'
 import type { Datastore } from '../contract.js'
 import type { LogChunkRecord } from '../records.js'
+import { removeFile } from '../remove.js'
 import { chunkKey, clockName, committedOf, countLines } from './chunks.js'
 import { claimsOf, type LogTarget, readRecords, sizeOf, writeClaim } from './spool.js'
 
@@ -135,6 +135,6 @@ export class LogSink {
 
 /** Deletes a spool and its claims. */
 export async function removeSpool(file: string): Promise<void> {
-  await rm(file, { force: true })
-  await rm(claimsOf(file), { force: true })
+  await removeFile(file)
+  await removeFile(claimsOf(file))
 }

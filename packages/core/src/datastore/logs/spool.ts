@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, readFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { open, readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Datastore } from '../contract.js'
@@ -128,6 +128,8 @@ export async function readRecords(
 ): Promise<Buffer> {
   let handle: Awaited<ReturnType<typeof open>>
   try {
+    // Mostly it is empty: nothing is loaded to find that out.
+    if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) <= from) return Buffer.alloc(0)
     handle = await open(file, 'r')
   } catch (error) {
     if (isAbsent(error)) return Buffer.alloc(0)

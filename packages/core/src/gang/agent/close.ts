@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { removeFolder } from '../../datastore/remove.js'
 import { removeEmptied } from './orphan.js'
 import type { OwnerLink } from './owner-link.js'
 import type { MemberState } from './state.js'
@@ -20,6 +20,6 @@ export async function closeMember(state: MemberState, owner: OwnerLink): Promise
   ])
   await parts.keeper?.close({ graceMs: 0 }).catch(() => {})
   await parts.datastore?.close().catch(() => {})
-  for (const folder of [boot.member.temp, boot.member.directory]) rmSync(folder, { recursive: true, force: true })
+  for (const folder of [boot.member.temp, boot.member.directory]) removeFolder(folder)
   if (state.last) removeEmptied(boot)
 }

@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BodyHost } from '../../body/contract.js'
 import { Peer } from '../../body/peer.js'
@@ -11,6 +10,7 @@ import type { Mesh } from '../../ssh/contract.js'
 import type { Transport } from '../contract.js'
 import { answer } from '../handshake.js'
 import type { Joining, Work } from '../protocol.js'
+import type { Base } from './base.js'
 import { DataLink } from './data-link.js'
 import { failureOfKeeper } from './failures.js'
 import { Live } from './live.js'
@@ -36,34 +36,25 @@ export interface AgentTools {
 export async function comeUp(
   state: MemberState,
   tools: AgentTools,
+  base: Base,
   owner: OwnerLink,
   reports: Reports,
 ): Promise<Parts> {
   const { member, timeouts } = state.boot
-  mkdirSync(member.temp, { recursive: true, mode: 0o700 })
-  // The keeper starts while the rendezvous is dialled: neither needs the other.
-  const starting = tools.startKeeper({
-    mark: markOf(state),
-    leaseMs: timeouts.lease,
-    graceMs: timeouts.stopGrace,
-    // A flood must not keep the agent from its lease: what is not shown live is in the spool.
-    liveBytesPerSecond: 512 << 10,
-  })
-  starting.catch(() => {})
   const [, data, listener, raw, datastore] = await Promise.all([
     owner.open(),
     openData(state, owner, tools.transport),
     tools.transport.listen(`agent-${member.memberId}`),
     openRawPort(join(member.directory, 'raw.sock')),
-    openStore(state, tools, owner),
+    base.host?.then((ready) => ready.datastore) ?? openStore(state, tools, owner),
   ])
   const live = new Live(data)
   state.parts = { data, live, listener, raw, datastore }
-  const keeper = await starting
+  const keeper = await base.keeper
   state.parts = { ...state.parts, keeper }
   watchKeeper(state, keeper, reports)
   const { directory, spool } = member
-  const host = await tools.openHost({ keeper, directory, spool, datastore })
+  const host = (await base.host)?.host ?? (await tools.openHost({ keeper, directory, spool, datastore }))
   const shell = new MemberShell({ state, mesh: tools.mesh, helper: tools.nativeHelper })
   state.parts = { ...state.parts, host, shell }
   // Before the first of the others can know of this one.
@@ -103,9 +94,4 @@ function joiningOf({ boot }: MemberState, listens: string): Joining {
   const { memberId, host, addresses, slots, gpus } = boot.member
   const links = Object.fromEntries(ownAddresses().map(({ address, link }) => [address, link]))
   return { memberId, pid: process.pid, host, addresses, links, slots, gpus, listens, version: coreVersion }
-}
-
-function markOf({ boot }: MemberState): string {
-  const { flow, run, step, task, attempt } = boot.address
-  return [flow, run, step, task, attempt, boot.member.memberId].join('/')
 }

@@ -1,15 +1,22 @@
 import type { AttemptAddress } from '../../datastore/records.js'
-import type { Formation } from '../protocol.js'
+import type { MemberBootstrap } from '../contract.js'
+import type { Formation, Work } from '../protocol.js'
+import { shellEnvironment, shellPlaces } from '../shell/files.js'
 
-/** What every process of a member gets: the agent's own, what the step adds, devices as they were assigned. */
+/** What every process of a member gets: the agent's own, what the step adds, devices as they were assigned, its shell. */
 export function memberEnvironment(
-  added: Readonly<Record<string, string>>,
-  gpus: readonly string[],
+  { gpus, directory }: Pick<MemberBootstrap, 'gpus' | 'directory'>,
+  work: Pick<Work, 'env' | 'needs'> | undefined,
 ): Readonly<Record<string, string>> {
   const own = Object.fromEntries(
     Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
   )
-  return { ...own, ...added, ...(gpus.length > 0 ? { CUDA_VISIBLE_DEVICES: gpus.join(',') } : {}) }
+  const env: Record<string, string> = {
+    ...own,
+    ...work?.env,
+    ...(gpus.length > 0 ? { CUDA_VISIBLE_DEVICES: gpus.join(',') } : {}),
+  }
+  return work?.needs.ssh ? { ...env, ...shellEnvironment(shellPlaces(directory), env['PATH']) } : env
 }
 
 /** Facts of the gang for the commands that run in it. */

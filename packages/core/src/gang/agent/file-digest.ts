@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 
 /** A text, since the agent is one bundled file: reads as far as the file is said to be, in pieces. */
 const program = `
@@ -26,6 +26,8 @@ export class FileDigest {
 
   /** `fd` is open for reading, and stays so until the digest is finished or closed. */
   constructor(fd: number) {
+    // Asked for here: most agents copy no file, and need not load it.
+    const { Worker } = process.getBuiltinModule('node:worker_threads')
     this.#worker = new Worker(program, { eval: true, workerData: fd, execArgv: [] })
     this.#result = new Promise<string>((resolve, reject) => {
       this.#worker.once('message', resolve)

@@ -3,6 +3,7 @@ import { deferred } from '../../body/deferred.js'
 import { GangflowError } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
 import type { Account, FormOrder, ProbeOrder, StopOrder, Work } from '../protocol.js'
+import type { Base } from './base.js'
 import type { AgentBootstrap } from './bootstrap.js'
 import { bringRoster } from './bring-roster.js'
 import { closeMember } from './close.js'
@@ -19,7 +20,7 @@ import { MemberState, type Parts } from './state.js'
 import { type Loss, Vigil } from './vigil.js'
 
 /** One member's agent from its bootstrap to its end; settles with the exit code. */
-export async function runMember(boot: AgentBootstrap, tools: AgentTools): Promise<number> {
+export async function runMember(boot: AgentBootstrap, tools: AgentTools, base: Base): Promise<number> {
   const member = new MemberAgent(boot, tools)
   process.on('SIGTERM', () => member.asked('SIGTERM'))
   // Ctrl-C reaches the launcher alone; agents have sessions of their own, and this is for a careless parent.
@@ -27,7 +28,7 @@ export async function runMember(boot: AgentBootstrap, tools: AgentTools): Promis
   const fault = (error: unknown) => member.fault(error)
   process.on('uncaughtException', fault)
   process.on('unhandledRejection', fault)
-  return member.run()
+  return member.run(base)
 }
 
 /** What happens to a member, and which of its parts takes care of that. */
@@ -91,8 +92,8 @@ class MemberAgent {
     this.#ending = new Ending(this.#state)
   }
 
-  async run(): Promise<number> {
-    const parts = await comeUp(this.#state, this.#tools, this.#owner, this.#reports)
+  async run(base: Base): Promise<number> {
+    const parts = await comeUp(this.#state, this.#tools, base, this.#owner, this.#reports)
     void this.#getReady(parts)
     return this.#exit.promise
   }

@@ -8,7 +8,7 @@ import type { Json } from '../../flow/values.js'
 import { openArbiter } from '../arbiter/arbiter.js'
 import { datastoreSuccession } from '../arbiter/in-datastore.js'
 import { composeVerdict } from '../verdict.js'
-import type { AgentBootstrap } from './bootstrap.js'
+import type { AgentBootstrap, AgentPrelude } from './bootstrap.js'
 import type { Place } from './failures.js'
 import type { Loss } from './vigil.js'
 
@@ -95,12 +95,14 @@ function verdictOf({ address, place, roster, loss, stopped }: Orphan): Verdict {
 }
 
 /** What the owner would have removed, once the last member has left it empty. */
-export function removeEmptied({ member, rendezvous, transport }: AgentBootstrap): void {
-  if (transport === 'unix') rmSync(rendezvous, { force: true })
+export function removeEmptied(boot: AgentPrelude & Partial<Pick<AgentBootstrap, 'rendezvous'>>): void {
+  const { member, transport } = boot
+  const rendezvous = transport === 'unix' ? boot.rendezvous : undefined
+  if (rendezvous !== undefined) rmSync(rendezvous, { force: true })
   const folders = [
     dirname(member.directory),
     dirname(member.temp),
-    ...(transport === 'unix' ? [dirname(rendezvous)] : []),
+    ...(rendezvous === undefined ? [] : [dirname(rendezvous)]),
   ]
   for (const folder of folders) {
     try {

@@ -9,7 +9,6 @@ import { deriveKey } from '../keys.js'
 import type { Failure, Formation, Work } from '../protocol.js'
 import { launcherRendezvous } from '../rendezvous/by-launcher.js'
 import type { Rendezvous } from '../rendezvous/contract.js'
-import { shellEnvironment, shellPlaces } from '../shell/files.js'
 import type { AgentBootstrap } from './bootstrap.js'
 import type { Channels } from './channels.js'
 import type { Commands } from './commands.js'
@@ -102,9 +101,7 @@ export class MemberState {
   }
 
   get env(): Readonly<Record<string, string>> {
-    const { work } = this.parts
-    const env = memberEnvironment(work?.env ?? {}, this.boot.member.gpus)
-    return work?.needs.ssh ? { ...env, ...shellEnvironment(shellPlaces(this.boot.member.directory), env['PATH']) } : env
+    return memberEnvironment(this.boot.member, this.parts.work)
   }
 
   /** Folder of the flow file: what relative paths mean everywhere (D8). */

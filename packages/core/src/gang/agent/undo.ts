@@ -78,7 +78,7 @@ export async function performUndos(
       complaints.push(`atEnd ${JSON.stringify(undo)}: ${messageOf(error)}`)
     }
   }
-  rmSync(undoFile(directory), { force: true })
+  if (existsSync(undoFile(directory))) rmSync(undoFile(directory), { force: true })
   return complaints
 
   async function runUndo(command: Extract<Undo, { run: unknown }>['run'], limitMs: number): Promise<void> {

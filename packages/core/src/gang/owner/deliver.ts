@@ -1,7 +1,7 @@
 import type { CompiledFlow } from '../../compile/contract.js'
 import type { PackageProgress, PackageRef } from '../../compile/package/contract.js'
 import { GangflowError, messageOf } from '../../errors/base.js'
-import type { GangBackend } from '../contract.js'
+import { isDelivered } from '../delivered.js'
 import type { Delivered } from '../protocol.js'
 import type { OwnedGang } from './gang.js'
 import type { OwnedMember } from './members.js'
@@ -18,10 +18,6 @@ const packings = new WeakMap<CompiledFlow, Packing>()
 
 /** Milliseconds between two events of how far the packing is. */
 const TELL_MS = 250
-
-/** Whether this backend's hosts are sent the code. */
-export const isDelivered = (backend: Pick<GangBackend, 'code' | 'datastore'>): boolean =>
-  (backend.code ?? (backend.datastore === 'relayed' ? 'delivered' : 'local')) === 'delivered'
 
 /** Packs the flow where its hosts are sent it. False when that failed: then the gang knows why. */
 export async function pack(gang: OwnedGang): Promise<boolean> {

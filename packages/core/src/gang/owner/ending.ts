@@ -147,14 +147,16 @@ export async function recoverLogs(
 }
 
 /**
- * The second phase: agents stay until undos are performed and logs are stored, at most the linger; then they go, or
- * are ended. Gives what could not be done, in words.
+ * The second phase: agents stay until undos are performed and logs are stored, at most the linger. Gives what could not be
+ * done, in words; `all`: every one of them has said so.
  */
-export async function dismiss(gang: OwnedGang): Promise<string[]> {
+export async function settleMembers(
+  gang: OwnedGang,
+): Promise<{ readonly complaints: string[]; readonly all: boolean }> {
   const { linger } = gang.timeouts
   const complaints: string[] = []
   await within(Promise.all(gang.parting), linger)
-  await Promise.all(
+  const told = await Promise.all(
     gang.ordered.map(async (member) => {
       member.released = true
       try {
@@ -162,10 +164,29 @@ export async function dismiss(gang: OwnedGang): Promise<string[]> {
         const account = await member.call<Account>('finish', {}, linger)
         for (const complaint of account.complaints) complaints.push(`node ${member.node}: ${complaint}`)
         await within(member.drained.promise, 1_000)
+        gang.state(member, 'gone')
+        return true
+      } catch {
+        // It could not end by itself: from outside, later.
+        return false
+      }
+    }),
+  )
+  return { complaints, all: told.every(Boolean) && complaints.length === 0 }
+}
+
+/** Then they go, or are ended. */
+export async function sendHome(gang: OwnedGang): Promise<string[]> {
+  const { linger } = gang.timeouts
+  const complaints: string[] = []
+  await Promise.all(
+    gang.ordered.map(async (member) => {
+      try {
+        if (!member.connected) throw member.lost('leave')
         await member.call('leave', {}, 2_000)
         await within(member.backed.agentExited, 3_000)
       } catch {
-        // It could not end by itself: from outside, below.
+        // From outside, below.
       }
       await reap(member)
       const told = (why: string) => complaints.push(`the logs of node ${member.node}: ${why}`)

@@ -1,25 +1,17 @@
 import { GangflowError, messageOf } from '../../errors/base.js'
 import type { Allocation } from '../contract.js'
-import { RELAYED } from '../store.js'
+import { preludeOf } from '../prelude.js'
 import type { OwnedGang } from './gang.js'
 import { lengthOf } from './waited-for.js'
 
 /** Asks the backend for the members; a refusal is the attempt's failure. */
 export async function obtain(gang: OwnedGang, secret: Uint8Array, rendezvous: string): Promise<Allocation | undefined> {
-  const { backend, request, datastore, signal } = gang.attempt
+  const { backend, request, signal } = gang.attempt
   const { timeouts } = gang
-  const location = backend.datastore === 'relayed' ? RELAYED : datastore.location
   try {
     const start = backend.start(
       backend.plan(request),
-      {
-        secret,
-        rendezvous,
-        transport: backend.transport ?? 'unix',
-        address: request.address,
-        datastore: location,
-        timeouts,
-      },
+      { ...preludeOf(gang.attempt), secret, rendezvous },
       AbortSignal.any([signal, AbortSignal.timeout(timeouts.provision)]),
       (text, host) => gang.emit({ type: 'note', text, ...(host === undefined ? {} : { host }) }),
     )

@@ -3,17 +3,33 @@ import { keys } from '../../datastore/records.js'
 import { GangflowError, messageOf } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
 import type { GangAttempt, GangOutcome } from '../contract.js'
-import { commitVerdict, dismiss, type Stopped, stopGang } from './ending.js'
+import { commitVerdict, type Stopped, sendHome, settleMembers, stopGang } from './ending.js'
 import type { OwnedGang } from './gang.js'
 import { bringLastOutput } from './last-output.js'
 import { fenced } from './open-epoch.js'
 
-/** Every body has done its part: the step's record is committed, by the control where it can. */
-export async function succeed(gang: OwnedGang, startedAt: number): Promise<GangOutcome> {
-  const { datastore, assignment } = gang.attempt
+export interface Success {
+  readonly outcome: GangOutcome
+  /** Nothing of the step is left, and all is stored: only agents are still on their way home. */
+  readonly leaving?: Promise<void>
+}
+
+/** Every body has done its part: the step's record is committed, by the control where it can, while the members settle. */
+export async function succeed(gang: OwnedGang, startedAt: number): Promise<Success> {
   const done = await recordOf(gang, startedAt)
   const ended = await endUnder(gang)
-  if (!ended) return fail(gang)
+  if (!ended) return { outcome: await fail(gang) }
+  const [committed, { complaints, all }] = await Promise.all([commitDone(gang, done), settleMembers(gang)])
+  const outcome: GangOutcome = { ok: true, done: committed }
+  tell(gang, complaints)
+  const leaving = sendHome(gang).then((more) => tell(gang, more))
+  if (all) return { outcome, leaving }
+  await leaving
+  return { outcome }
+}
+
+async function commitDone(gang: OwnedGang, done: DoneRecord): Promise<DoneRecord> {
+  const { datastore, assignment } = gang.attempt
   const control = gang.ordered[0]!
   const key = keys.done(assignment.address)
   const value = done as unknown as Json
@@ -21,9 +37,7 @@ export async function succeed(gang: OwnedGang, startedAt: number): Promise<GangO
     ? await control.call<boolean>('commit', { epoch: gang.epoch, key, value }, 10_000).catch(() => undefined)
     : undefined
   if (byControl === undefined) await datastore.createRecord(key, value)
-  const committed = ((await datastore.readRecord(key)) as unknown as DoneRecord | undefined) ?? done
-  await takeLeave(gang)
-  return { ok: true, done: committed }
+  return ((await datastore.readRecord(key)) as unknown as DoneRecord | undefined) ?? done
 }
 
 async function recordOf(gang: OwnedGang, startedAt: number): Promise<DoneRecord> {
@@ -98,7 +112,12 @@ export async function fail(gang: OwnedGang, stop?: Stopped): Promise<GangOutcome
 
 /** Lets the members go; what could not be stored or undone is told, as nothing else would. */
 async function takeLeave(gang: OwnedGang): Promise<void> {
-  for (const text of await dismiss(gang)) gang.emit({ type: 'line', process: 'gangflow', stream: 'stderr', text })
+  tell(gang, (await settleMembers(gang)).complaints)
+  tell(gang, await sendHome(gang))
+}
+
+function tell(gang: OwnedGang, complaints: readonly string[]): void {
+  for (const text of complaints) gang.emit({ type: 'line', process: 'gangflow', stream: 'stderr', text })
 }
 
 /** A fault of this code or of the datastore, told as a verdict rather than thrown at the scheduler. */
