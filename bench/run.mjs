@@ -139,12 +139,16 @@ const rows = {
     rounds: 3,
   },
   gang: {
-    title: 'gang of four, empty body, the whole run',
+    title: `gang of four, empty body, the whole run. Its members start while the step before it runs, which here is
+empty; 'later': which takes half a second; 'cold': which alone says how many they are, so that none starts before`,
     base: 'eight bare nodes',
     of: [
       { name: 'eight bare nodes', together: Array.from({ length: 8 }, () => [node, '-e', '0']) },
       flow('gangflow without', 'three.ts'),
       flow('gangflow', 'gang.ts'),
+      flow('gangflow, cold', 'gang-cold.ts'),
+      flow('without, later', 'three-later.ts'),
+      flow('gangflow, later', 'gang-later.ts'),
       ...peer('metaflow', 'gang.py', { rounds: 3 }),
     ],
   },
@@ -182,6 +186,12 @@ ${Object.entries(figures)
   },
 }
 
+/** A gang alone: a run less the same steps without it. */
+const gangs = [
+  ['the gang alone (the run less the same steps without it)', 'gangflow', 'gangflow without'],
+  ['the same, cold', 'gangflow, cold', 'gangflow without'],
+  ['the same, later', 'gangflow, later', 'without, later'],
+]
 const results = {}
 console.log(`${cpus().length} CPUs, Node ${process.version}, medians of whole processes in milliseconds`)
 if (hasCertificates && !values.certificates) console.log('without NODE_EXTRA_CA_CERTS (--certificates leaves it)')
@@ -194,7 +204,6 @@ for (const name of wanted) {
   const of = (who, figure = 'time') => find(who, figure)?.median
   const base = of(row.base)
   results[name] = { base: row.base, measured }
-  const gang = ['gang', 'ssh'].includes(name) ? of('gangflow') - of('gangflow without') : undefined
   console.log(`\n${row.title}`)
   for (const figure of new Set(measured.map((one) => one.figure))) {
     if (figure !== 'time') console.log(` ${figure}`)
@@ -214,10 +223,10 @@ for (const name of wanted) {
     const beside = base === undefined ? '' : `, ${(further('gangflow') / further('metaflow')).toFixed(3)} of metaflow's`
     console.log(`  a further task (five less two, by three): ${further('gangflow').toFixed(1)} ms${beside}`)
   }
-  if (gang !== undefined) {
-    console.log(
-      `  the gang alone (the run less the same steps without it): ${gang.toFixed(1)} ms, ${(gang / base).toFixed(2)} of ${row.base}`,
-    )
+  for (const [told, who, without] of gangs) {
+    if (!['gang', 'ssh'].includes(name) || of(who) === undefined) continue
+    const gang = of(who) - of(without)
+    console.log(`  ${told}: ${gang.toFixed(1)} ms, ${(gang / base).toFixed(2)} of ${row.base}`)
   }
 }
 if (values.json) writeFileSync(values.json, JSON.stringify(results, null, 2))
