@@ -27,7 +27,7 @@ afterAll(async () => {
 })
 
 it.each(['direct', 'torchrun'])(
-  'ranks started by %s meet on hosts that have IPv6 alone, and names that nobody resolves',
+  'ranks started by %s meet on hosts that have IPv6 alone, names that nobody resolves, and a port that was taken after it was drawn',
   async (launcher) => {
     const hostsFile = join(folder, 'hosts')
     writeFileSync(hostsFile, hosts.names.map((name) => `${name} python=${python}\n`).join(''))
@@ -36,7 +36,7 @@ it.each(['direct', 'torchrun'])(
       datastore: join(folder, launcher),
       backend: 'ssh',
       backendOptions: { hostsFile, sshConfig: hosts.config },
-      parameters: { script: 'meet.py', members: 2, launcher },
+      parameters: { script: 'meet.py', members: 2, launcher, taken: true },
     })
     const lines: string[] = []
     for await (const event of handle.events as AsyncIterable<RunEvent>)
