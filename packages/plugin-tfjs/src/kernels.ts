@@ -6,6 +6,7 @@ import { conv2DBackpropFilter } from './kernels/conv2d-backprop-filter.js'
 import { conv2DBackpropInput } from './kernels/conv2d-backprop-input.js'
 import { depthwiseBackpropFilter, depthwiseBackpropInput } from './kernels/depthwise.js'
 import { Machine, type WasmBackend } from './kernels/machine.js'
+import { maxPoolGrad } from './kernels/max-pool-grad.js'
 import { unsortedSegmentSum } from './kernels/unsorted-segment-sum.js'
 
 /** `stock` is the backend's own of that name, where it has one. */
@@ -21,6 +22,7 @@ const kernels: Record<string, Kernel> = {
   Conv2DBackpropInput: conv2DBackpropInput as unknown as Kernel,
   DepthwiseConv2dNativeBackpropFilter: depthwiseBackpropFilter as unknown as Kernel,
   DepthwiseConv2dNativeBackpropInput: depthwiseBackpropInput as unknown as Kernel,
+  MaxPoolGrad: maxPoolGrad as unknown as Kernel,
   UnsortedSegmentSum: unsortedSegmentSum as unknown as Kernel,
   BatchMatMul: batchMatMul as unknown as Kernel,
 }

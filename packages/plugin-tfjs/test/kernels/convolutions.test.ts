@@ -164,3 +164,19 @@ describe.each(depthwise)('%s', (kernel) => {
     expect(data).toEqual(Array(ofInput ? 0 : 36).fill(0))
   })
 })
+
+describe('MaxPoolGrad', () => {
+  it('is what cpu gives, over drawn shapes, with values that are equal', async () => {
+    const random = seeded(8)
+    for (let round = 0; round < 80; round++) {
+      const drawn = draw(random, { depthwise: true, dilate: false })
+      const filterSize = drawn.filter.slice(0, 2)
+      const dy = [...drawn.dy.slice(0, 3), drawn.x[3]]
+      const input = values(random, drawn.x)
+      const inputs = { dy: values(random, dy), input: random(2) ? input : input.mul(2).round() }
+      const attrs = { ...drawn.attrs, filterSize }
+      await alike(JSON.stringify({ x: drawn.x, ...attrs }), 'MaxPoolGrad', inputs, attrs)
+      tf.dispose([input, ...Object.values(inputs)])
+    }
+  })
+})
