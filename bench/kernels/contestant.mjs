@@ -8,9 +8,8 @@ console.warn = console.log = () => {}
 const folder = new URL('../..', import.meta.url).pathname
 /** What tfjs-backend-wasm has by itself, without the kernels of the plugin. */
 async function stock() {
-  const require = createRequire(import.meta.url)
-  const tf = require('@tensorflow/tfjs')
-  require('@tensorflow/tfjs-backend-wasm')
+  const require = createRequire(new URL('../../packages/plugin-tfjs/package.json', import.meta.url))
+  const [tf] = ['@tensorflow/tfjs', '@tensorflow/tfjs-backend-wasm'].map((name) => require(name))
   await tf.setBackend('wasm')
   return tf
 }
