@@ -83,6 +83,20 @@ const meshOutside = {
     ),
 }
 
+/** The same from a module: an import of it would read all of it first for the names of its exports, half a second. */
+const meshRequired = {
+  name: 'mesh-required',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /\/ssh\/mesh\.js$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: 'mesh', namespace: 'mesh-required' } : undefined,
+    )
+    onLoad({ filter: /.*/, namespace: 'mesh-required' }, () => ({
+      contents: `import { createRequire } from 'node:module'
+export const { openMesh } = createRequire(import.meta.url)('./mesh.cjs')`,
+    }))
+  },
+}
+
 for (const name of readdirSync('packages')) {
   const folder = join('packages', name)
   const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
@@ -178,7 +192,7 @@ for (const name of readdirSync('packages')) {
       ...options,
       define: { ...options.define, ...define },
       entryPoints: row.map(entry),
-      plugins: [meshOutside, ...(row.includes('launcher') ? [] : [launcherOutside])],
+      plugins: [meshRequired, ...(row.includes('launcher') ? [] : [launcherOutside])],
     })
   }
 }

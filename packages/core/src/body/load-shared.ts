@@ -20,6 +20,8 @@ export function loadCompiled(
   label = name === 'shared' ? 'core' : name,
 ): Record<string, unknown> {
   const file = join(dist, `${name}.cjs`)
+  const loaded = require.cache[file]
+  if (loaded) return loaded.exports as Record<string, unknown>
   const { size, mtimeMs } = statSync(file)
   const kept = folder && join(folder, `${label}-${process.version}-${process.arch}-${size}-${Math.floor(mtimeMs)}`)
   const whole = kept && readIfThere(`${kept}.gang.code`)

@@ -18,6 +18,8 @@ export const builtInBackends: BuiltIn = {
     ])
     return (options, place) => {
       refuseUnknown('ssh', options, sshOptionNames)
+      // The first gang needs it; until then this process mostly waits for others.
+      setTimeout(() => import('../ssh/mesh.js').catch(() => {}), 20).unref()
       return sshBackend({ ...readSshOptions(options), core: dirname(dirname(place.agent)) })
     }
   },
