@@ -162,10 +162,17 @@ function packViews(values: readonly unknown[], keeps: Keeps): Packed {
       if (parts.buffer instanceof SharedArrayBuffer || keeps(parts.buffer)) return parts
       const isPart = view.byteLength < view.buffer.byteLength
       if (!isPart && view.byteLength < leastCopied) return parts
-      const bytes = parts.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)
-      return { type: parts.type, buffer: bytes, at: 0, length: parts.length, own: true }
+      return { type: parts.type, buffer: copyOf(view), at: 0, length: parts.length, own: true }
     }),
   }
+}
+
+/** `slice` writes zeros first, which costs as much as the copy; above 1 GiB a Buffer may be too long. */
+function copyOf({ buffer, byteOffset, byteLength }: ArrayBufferView): ArrayBufferLike {
+  if (byteLength > 2 ** 30) return buffer.slice(byteOffset, byteOffset + byteLength)
+  const copy = Buffer.allocUnsafeSlow(byteLength)
+  copy.set(new Uint8Array(buffer, byteOffset, byteLength))
+  return copy.buffer
 }
 
 function isRecord(value: object): boolean {
