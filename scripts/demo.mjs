@@ -6,6 +6,12 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const say = (line) => console.error(`demo: ${line}`)
 
 const demos = {
+  tfjs: {
+    flow: 'examples/tfjs-digits/flow.ts',
+    about: 'train a convolutional network on handwritten digits with TensorFlow.js on a gang of four; needs Node alone',
+    next: 'npx gangflow artifacts TfjsDigits/latest/end',
+    environment: async () => ({}),
+  },
   torch: {
     flow: 'examples/torch-digits/flow.ts',
     about: 'train a classifier of handwritten digits with torch.distributed on a gang of four',
@@ -19,7 +25,7 @@ const demos = {
 
 const [first, ...others] = process.argv.slice(2)
 const named = first !== undefined && !first.startsWith('-')
-const name = named ? first : 'torch'
+const name = named ? first : 'tfjs'
 const options = named ? others : process.argv.slice(2)
 const demo = demos[name]
 if (!demo) {
@@ -28,7 +34,7 @@ if (!demo) {
   process.exit(2)
 }
 
-const setup = spawnSync(process.execPath, ['scripts/setup.mjs'], { cwd: root, stdio: 'inherit' })
+const setup = spawnSync(process.execPath, ['scripts/setup.mjs', '--to-run'], { cwd: root, stdio: 'inherit' })
 if (setup.status !== 0) process.exit(setup.status ?? 1)
 let environment
 try {

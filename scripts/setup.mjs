@@ -1,5 +1,5 @@
 // Gets this checkout ready: npm packages as the lock file has them, a C compiler for the keeper where one can be had,
-// then the build. Running it again costs only the build. What cannot be had is named with the command that would fix it.
+// then the build. Running it again costs only the build. `--to-run`: only what running flows needs. What cannot be had is named with the command that would fix it.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -77,7 +77,8 @@ const groups = [
     without: 'tests of @mpi fail',
   },
 ]
-for (const { what, there, packages, without } of groups) {
+const toRun = process.argv.includes('--to-run')
+for (const { what, there, packages, without } of toRun ? [] : groups) {
   if (process.platform !== 'linux' || there()) continue
   console.log(`setting up: ${what}`)
   const fix = `apt-get install ${packages.join(' ')}`
@@ -85,7 +86,7 @@ for (const { what, there, packages, without } of groups) {
   if (!there()) console.warn(`this machine has not ${what}: ${without}\n  fix: ${fix}`)
 }
 console.log('building')
-execFileSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' })
+execFileSync(process.execPath, ['scripts/build.mjs', ...(toRun ? ['--no-types'] : [])], { stdio: 'inherit' })
 // npm links a bin only where its file exists at the install: here it comes with the build.
 const bins = { gangflow: 'core/dist/cli.cjs', 'gangflow-tfjs-node': 'plugin-tfjs/dist/tfjs-node.js' }
 for (const [name, file] of Object.entries(bins)) {
@@ -95,7 +96,7 @@ for (const [name, file] of Object.entries(bins)) {
   chmodSync(`packages/${file}`, 0o755)
 }
 // Where npm could not bring tfjs-node; `npm ci` takes away what this put there, and from the cache it is there at once.
-if (process.platform === 'linux' && !run(process.execPath, [`packages/${bins['gangflow-tfjs-node']}`])) {
+if (!toRun && process.platform === 'linux' && !run(process.execPath, [`packages/${bins['gangflow-tfjs-node']}`])) {
   if (process.env.CI) fail('tfjs-node could be neither fetched nor built', 'npx gangflow-tfjs-node')
   console.warn('this machine has not tfjs-node: tests of the TensorFlow.js plugin fail\n  fix: npx gangflow-tfjs-node')
 }

@@ -187,7 +187,7 @@ export interface GangContext extends Parallel {
   fail(casualty: Casualty): Promise<void>
   /** Collects the files of a directory on this member as an artifact of this node. */
   collect(artifact: string, directory: string): Promise<void>
-  /** Shown in the live view. */
+  /** For whoever watches the run (event `progress`); a text in `line` is shown in the live view as this member's last line. */
   progress(data: Json): void
 }
 

@@ -3,6 +3,7 @@ import type { Tf } from '../backends/tf.js'
 import type { Collectives } from '../collectives/contract.js'
 import { partOf } from '../collectives/split.js'
 import { agreeOn } from './agree.js'
+import { restoreTraining, saveTraining, type TrainingStore } from './checkpoint.js'
 import { around, type EpochEnd, Totals } from './epoch.js'
 import type { Exchange, Share } from './gradients.js'
 import type { Columns, FitLoop, Model, TestLoop, Train } from './model.js'
@@ -18,7 +19,16 @@ export interface Trainer {
   readonly batchSize: 'global' | 'member'
   /** Trainings that have not settled. */
   open: number
-  readonly endEpoch?: (model: Model, end: EpochEnd) => Promise<void>
+  /** Trainings begun: the same number on every rank, and in every attempt, names the same one. */
+  begun: number
+  readonly hooks: TrainingHooks
+}
+
+/** What a gang does beside its trainings. */
+export interface TrainingHooks {
+  /** Told each epoch's end. */
+  readonly endEpoch?: (training: number, end: EpochEnd) => void
+  readonly store?: TrainingStore
 }
 
 /** Patches this one model: its fit, fitDataset and trainOnBatch train over the gang. */
@@ -54,6 +64,7 @@ export function distribute(trainer: Trainer, model: Model): void {
     }
   }
   const start = () => {
+    trainer.begun += 1
     startAlike(tf, collectives, model)
     started = model.optimizer
   }
@@ -81,11 +92,12 @@ export function distribute(trainer: Trainer, model: Model): void {
   }
 
   const fitLoop: FitLoop = async (...call) => {
-    const [made, columns, labels, asked, epochs, verbose, callbacks, test, testColumns, shuffle, names, first] = call
+    const [made, columns, labels, asked, epochs, verbose, callbacks, test, testColumns, shuffle, names] = call
+    const { first, ...ending } = await begin(trainer, model, call[11])
     const train = raw.get(made) ?? made
     const rows = rowsOf(columns)
     const batchSize = (asked ?? 32) * (trainer.batchSize === 'member' ? size : 1)
-    const facts = { rows, batchSize, epochs: epochs ?? 1, initialEpoch: first ?? 0, validation: test !== null }
+    const facts = { rows, batchSize, epochs: epochs ?? 1, initialEpoch: first, validation: test !== null }
     agreeOn(collectives, 'fit', { ...facts, shuffle: shuffle ?? true })
     const isShuffled = (shuffle ?? true) === true
     const [seed] = collectives.broadcastSync(Int32Array.of(Math.random() * 2 ** 31))
@@ -103,7 +115,7 @@ export function distribute(trainer: Trainer, model: Model): void {
       )
     }
     const training = { model, labels, epochs: facts.epochs, beginEpoch: (epoch: number) => order.shuffle(epoch) }
-    const all = around(tf, collectives, totals, { ...training, ...ending(trainer, model) }, callbacks)
+    const all = around(tf, collectives, totals, { ...training, ...ending }, callbacks)
     const testLoop: TestLoop = (...asked) =>
       asked[1] === testColumns
         ? testTogether(trainer, original.testLoop, labels.length, asked)
@@ -129,11 +141,12 @@ export function distribute(trainer: Trainer, model: Model): void {
   model.fitDataset = (dataset, args) =>
     counting(async () => {
       start()
-      const { epochs, batchesPerEpoch, initialEpoch } = args
+      const { epochs, batchesPerEpoch } = args
       const own = isOwn(dataset)
-      agreeOn(collectives, 'fitDataset', { epochs, batchesPerEpoch, initialEpoch, own })
+      const { first, ...ending } = await begin(trainer, model, args.initialEpoch)
+      agreeOn(collectives, 'fitDataset', { epochs, batchesPerEpoch, initialEpoch: first, own })
       const labels = (model as unknown as { getDedupedMetricsNames(): string[] }).getDedupedMetricsNames()
-      const training = { model, labels, epochs, ...ending(trainer, model) }
+      const training = { model, labels, epochs, ...ending }
       const callbacks = around(
         tf,
         collectives,
@@ -144,7 +157,7 @@ export function distribute(trainer: Trainer, model: Model): void {
       isOwnBatch = own
       try {
         const batches = own ? together(tf, collectives, dataset) : dataset
-        return await original.fitDataset(batches, { ...args, callbacks, ...quiet })
+        return await original.fitDataset(batches, { ...args, initialEpoch: first, callbacks, ...quiet })
       } finally {
         isOwnBatch = false
       }
@@ -162,8 +175,21 @@ export function distribute(trainer: Trainer, model: Model): void {
     })
 }
 
-function ending({ endEpoch }: Trainer, model: Model): { endEpoch?: (end: EpochEnd) => Promise<void> } {
-  return endEpoch ? { endEpoch: (end) => endEpoch(model, end) } : {}
+/** Where a training begins, after its checkpoint where it has one, and what follows each of its epochs. */
+async function begin({ tf, collectives, hooks, ...trainer }: Trainer, model: Model, initialEpoch = 0) {
+  const { endEpoch, store } = hooks
+  const training = trainer.begun
+  const saved = await store?.load(training)
+  if (saved && saved.epoch >= initialEpoch) await restoreTraining(tf, model, saved)
+  const first = Math.max(initialEpoch, (saved?.epoch ?? -1) + 1)
+  return {
+    first,
+    endEpoch: async (end: EpochEnd) => {
+      endEpoch?.(training, end)
+      const isDue = store && ((end.epoch + 1) % store.every === 0 || end.epoch + 1 === end.epochs)
+      if (isDue && collectives.rank === 0) await store.save(training, await saveTraining(model, end.epoch))
+    },
+  }
 }
 
 /** Validation on this rank's part of the rows; gives the means over all. Blocks. */

@@ -3,8 +3,7 @@ import type { Tf } from '../backends/tf.js'
 import type { Collectives, Reduction } from '../collectives/contract.js'
 import { partOf } from '../collectives/split.js'
 import { agreeOn } from './agree.js'
-import type { EpochEnd } from './epoch.js'
-import { distribute, type Trainer } from './fit.js'
+import { distribute, type Trainer, type TrainingHooks } from './fit.js'
 import { Exchange, type Share } from './gradients.js'
 import type { Model } from './model.js'
 import type { StrategyOptions } from './options.js'
@@ -32,11 +31,11 @@ export class MultiWorkerMirroredStrategy {
     private readonly tf: Tf,
     readonly collectives: Collectives,
     { batchSize = 'global', nan = 'error' }: StrategyOptions = {},
-    endEpoch?: (model: unknown, end: EpochEnd) => Promise<void>,
+    hooks: TrainingHooks = {},
   ) {
     this.exchange = new Exchange(tf, collectives, nan)
     const exchange = this.exchange
-    this.trainer = { tf, collectives, exchange, batchSize, open: 0, ...(endEpoch ? { endEpoch } : {}) }
+    this.trainer = { tf, collectives, exchange, batchSize, open: 0, begun: 0, hooks }
   }
 
   get numReplicasInSync(): number {

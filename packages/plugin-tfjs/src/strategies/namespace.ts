@@ -1,6 +1,7 @@
 import type { BackendName } from '../backends/names.js'
 import type { Tf } from '../backends/tf.js'
 import type { Collectives } from '../collectives/contract.js'
+import type { EpochMetrics } from './metrics.js'
 import type { MultiWorkerMirroredStrategy } from './multi-worker.js'
 
 /** `current.tf` of a step with `@tensorflow`. */
@@ -10,6 +11,8 @@ export interface TensorFlow {
   readonly backend: BackendName
   /** Over all members of the gang. */
   readonly strategy: MultiWorkerMirroredStrategy
+  /** Of every epoch that the step's models were trained, as it ends. The control keeps it as artifact `tfMetrics`, too. */
+  readonly metrics: readonly EpochMetrics[]
   /** Those of the strategy. For an exchange of your own beside a training, open others: `collectives(current)`. */
   readonly collectives: Collectives
 }

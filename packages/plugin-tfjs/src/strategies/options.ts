@@ -1,4 +1,4 @@
-import { GangflowError } from '@gangflow/core'
+import { type Duration, GangflowError, milliseconds } from '@gangflow/core'
 import { type BackendName, backendNames } from '../backends/names.js'
 import type { NanPolicy } from './gradients.js'
 
@@ -19,9 +19,22 @@ export interface StrategyOptions {
 export interface TensorflowOptions extends StrategyOptions {
   /** The only one that will do. Default: the first of tfjs-node, wasm and cpu that every member has. */
   readonly backend?: BackendName
+  /**
+   * After so many epochs, and after the last one, rank 0 saves weights and optimizer; `fit` and `fitDataset` of the
+   * step's next attempt go on from there. Default: not at all.
+   */
+  readonly checkpointEvery?: number
+  /** How long a member waits for the others in each exchange. Default 10 minutes. */
+  readonly timeout?: Duration
 }
 
-export const decoratorNames: readonly (keyof TensorflowOptions)[] = ['backend', 'batchSize', 'nan']
+export const decoratorNames: readonly (keyof TensorflowOptions)[] = [
+  'backend',
+  'batchSize',
+  'nan',
+  'checkpointEvery',
+  'timeout',
+]
 
 const values: Record<string, readonly string[]> = {
   backend: backendNames,
@@ -31,9 +44,17 @@ const values: Record<string, readonly string[]> = {
 
 /** Throws `E_TF_DECORATOR`. */
 export function checkOptions(options: TensorflowOptions, where = '@tensorflow'): void {
+  const { checkpointEvery } = options
+  if (checkpointEvery !== undefined && !(Number.isInteger(checkpointEvery) && checkpointEvery > 0))
+    throw new GangflowError({
+      code: 'E_TF_DECORATOR',
+      what: `${where}: checkpointEvery is ${JSON.stringify(checkpointEvery)}`,
+      fix: 'give a number of epochs, 1 or more, or leave it out',
+    })
+  if (options.timeout !== undefined) milliseconds(options.timeout)
   for (const [name, known] of Object.entries(values)) {
     const given = options[name as keyof TensorflowOptions]
-    if (given === undefined || known.includes(given)) continue
+    if (given === undefined || known.includes(given as string)) continue
     throw new GangflowError({
       code: 'E_TF_DECORATOR',
       what: `${where}: ${name} is ${JSON.stringify(given)}`,

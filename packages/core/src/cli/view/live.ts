@@ -107,7 +107,7 @@ export class LiveView {
         break
       }
       case 'progress': {
-        const text = mapText(event.data)
+        const text = progressText(event.data)
         const row = this.#rows.get(key)
         const member = event.node === undefined ? undefined : row?.members.get(event.node)
         if (text !== undefined && member !== undefined) member.lastLine = text
@@ -171,9 +171,11 @@ export class LiveView {
   }
 }
 
-/** How far a step's map is; undefined for progress of another kind. */
-function mapText(data: Json): string | undefined {
-  const map = typeof data === 'object' && data !== null && 'map' in data ? data['map'] : undefined
+/** What a plugin says in `line`, or how far a step's map is; undefined for progress of another kind. */
+function progressText(data: Json): string | undefined {
+  if (typeof data !== 'object' || data === null) return undefined
+  if ('line' in data && typeof data['line'] === 'string') return data['line']
+  const map = 'map' in data ? data['map'] : undefined
   return map === undefined ? undefined : barText(map as unknown as MapProgress, mapColumns)
 }
 
