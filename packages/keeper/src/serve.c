@@ -101,11 +101,20 @@ static void end_by_policy(void) {
   stop(0, ALL, SIGTERM, options.grace_ns, true);
 }
 
+// Nothing more is said: whoever carries it (sshd, whose shell before this was killed) must not wait for the end of all.
+static void let_go(void) {
+  int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (nowhere < 0) return;
+  epoll_ctl(epoll_fd, EPOLL_CTL_DEL, 1, NULL);
+  dup2(nowhere, 1), dup2(nowhere, 2), close(nowhere);
+}
+
 static void owner_ended(void) {
   if (owner_gone) return;
   epoll_ctl(epoll_fd, EPOLL_CTL_DEL, 0, NULL);
   event_flush();
   owner_gone = true;
+  let_go();
   end_by_policy();
 }
 

@@ -64,6 +64,7 @@ it('a launcher that is killed while it sends the runtime leaves no socket and no
 it.each([
   ['the connection', /sshd: .*@notty/],
   ['the agent', /agent\.cjs/],
+  ['the shell', /^\s*\d+ sh -s$/],
 ])(
   'the end of %s of one host is no end of the run: @retry starts the gang anew, and nothing is left',
   async (_, words) => {

@@ -37,6 +37,8 @@ export class NativeKeeper implements Keeper {
   #tag: ProcessTag = { base: 0n, mask: 0n }
   #reaping: Promise<unknown> = Promise.resolve()
   #hello!: () => void
+  /** Of the helper itself, where it runs: `pid` may be of what reaches it. 0 before it is ready. */
+  ownPid = 0
   #next = 1
   #closing = false
   #over: GangflowError | undefined
@@ -199,7 +201,7 @@ export class NativeKeeper implements Keeper {
           this.#hello()
           break
         }
-        fields.u32()
+        this.ownPid = fields.u32()
         this.startTime = String(fields.u64())
         this.#tag = { base: fields.u64(), mask: fields.u64() }
         this.#hello()

@@ -12,6 +12,7 @@ import type { SshHostPlan } from './plan.js'
 import { rendezvousOn, socketOf } from './rendezvous.js'
 import { ConnectionFailed, type HostPlaces, HostSession } from './session.js'
 import { type SshWay, sshArgv } from './ssh-argv.js'
+import { sweep } from './sweep.js'
 
 /** Milliseconds before the second attempt to log in; doubled for each further one, with a random part. */
 const FIRST_PAUSE = 250
@@ -89,7 +90,12 @@ async function openOnce(order: HostOrder, signal: AbortSignal): Promise<OpenHost
       leaseMs,
       graceMs,
     })
+    let closing = false
+    void keeper.closed.then(() => {
+      if (!closing) sweep(plan, way, { places, keeper: keeper.ownPid, mark, work: facts.work, socket })
+    })
     const close = async () => {
+      closing = true
       // A host that does not answer any more ends everything by itself.
       const late = setTimeout(() => session.close(), graceMs + CLOSE_MS)
       await keeper.close({ graceMs })

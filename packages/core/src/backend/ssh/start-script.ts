@@ -13,6 +13,20 @@ export interface ScriptFacts {
   readonly socket?: string | undefined
 }
 
+/** What is done at the end of a session: `clean`, over the variables of the script. */
+export const cleanFunction = (
+  socket: string | undefined,
+): string => `# What a log still waits in stays; the agents' own output and what is empty goes.
+clean() {
+  ${socket === undefined ? '' : `rm -f ${socket}`}
+  [ -z "$new" ] || rm -rf "$new" 2>/dev/null || { sleep 1; rm -rf "$new"; }
+  [ -z "$run" ] || rm -rf "$run" "$temp/\${run##*/}"-*
+  [ -n "$spool" ] || return 0
+  rm -f "$spool"/*/agent-*.spool "$spool"/*/undo-*.spool
+  rmdir "$spool"/* 2>/dev/null
+  cd "$work/spool" && rmdir -p "$mark" 2>/dev/null
+}`
+
 /**
  * The script that `sh -s` runs on a host (POSIX sh, coreutils or busybox). It tells what the host has, then obeys
  * lines from the launcher: `check COMMAND` says whether a layer of the runtime is there, `receive` makes a folder that
@@ -24,16 +38,7 @@ export function startScript({ nonce, workdir, node, socket }: ScriptFacts): stri
   return `gangflow() {
 set -u
 new= run= spool= temp=
-# What a log still waits in stays; the agents' own output and what is empty goes.
-clean() {
-  ${socket === undefined ? '' : `rm -f ${socket}`}
-  [ -z "$new" ] || rm -rf "$new" 2>/dev/null || { sleep 1; rm -rf "$new"; }
-  [ -z "$run" ] || rm -rf "$run" "$temp/\${run##*/}"-*
-  [ -n "$spool" ] || return 0
-  rm -f "$spool"/*/agent-*.spool "$spool"/*/undo-*.spool
-  rmdir "$spool"/* 2>/dev/null
-  cd "$work/spool" && rmdir -p "$mark" 2>/dev/null
-}
+${cleanFunction(socket)}
 trap clean EXIT
 trap 'exit 143' HUP TERM PIPE
 say() { printf '%s %s\\n' ${quoted(nonce)} "$*"; }

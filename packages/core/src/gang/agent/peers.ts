@@ -6,7 +6,7 @@ import type { Formation } from '../protocol.js'
 
 /** Milliseconds that a peer has to answer the handshake, and more for each member: all may dial the control at once. */
 const HANDSHAKE_MS = 15_000
-const RUSH_MS = 20
+const RUSH_MS = 100
 
 /** This agent's ways to the others (and to itself, by the same way): dialled at first need, kept. */
 export class Peers {

@@ -9,8 +9,9 @@ import type { NeighbourSigns } from '../silence.js'
 import { childrenOf, parentOf } from '../tree.js'
 import type { Loss } from './vigil.js'
 
-/** Milliseconds after the epoch's opening until the first is sent: the start of a gang has better to do. */
+/** Milliseconds after the epoch's opening until the first is sent: the start of a gang has better to do; of a large one longer. */
 const DELAY_MS = 1_000
+const SPREAD_MS = 2
 
 export interface PulsesOptions {
   readonly node: number
@@ -102,9 +103,10 @@ export class Pulses {
   /** Dials the parent, again and again as long as this epoch lasts. */
   async #keepUp(node: number): Promise<void> {
     const { signal } = this.#over
-    const { leaseMs, dial } = this.#options
+    const { leaseMs, size, dial } = this.#options
+    const first = Math.min(DELAY_MS, leaseMs / 5) + Math.random() * size * SPREAD_MS
     const wait = (ms: number) => pause(ms, undefined, { signal, ref: false }).catch(() => {})
-    for (await wait(Math.min(DELAY_MS, leaseMs / 5)); !signal.aborted; await wait(leaseMs / 5)) {
+    for (await wait(first); !signal.aborted; await wait(leaseMs / 5)) {
       try {
         const { stream } = await dial(node)
         if (signal.aborted) {
