@@ -224,6 +224,20 @@ describe('kill -9', () => {
     expect(verdict.summary).toBe("the launcher has ended while step 'multi' ran on 4 members; they were stopped")
     await store.close()
   })
+
+  it('of the launcher, when one member has still to undo something and the others wait to be let go', async () => {
+    const undo = 'touch undoing; sleep 1; touch undone'
+    const gang = await startGang(
+      gangFlow(`if (!p.isControl) await p.atEnd({ run: { argv: ['sh', '-c', '${undo}'] } })`),
+      { size: 2 },
+    )
+    const made = (name: string) => existsSync(join(gang.folder, name))
+    await until(() => made('undoing'), 'the undo has begun')
+    gang.child.kill('SIGKILL')
+    // Not only after the linger, which is 30 s.
+    await until(() => processesOf(gang.run).length === 0, 'every process has ended', 25_000)
+    expect(made('undone')).toBe(true)
+  })
 })
 
 describe('the launcher', () => {

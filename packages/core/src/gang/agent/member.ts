@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs'
 import { deferred } from '../../body/deferred.js'
+import type { Datastore } from '../../datastore/contract.js'
 import { GangflowError } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
 import type { Account, FormOrder, ProbeOrder, StopOrder, Work } from '../protocol.js'
@@ -188,31 +189,37 @@ class MemberAgent {
     this.#exit.resolve(code)
   }
 
-  /** The gang is lost to this member: everything here ends, and the lowest living one writes the account (D4). */
-  async #orphaned(loss: Loss): Promise<void> {
-    const { boot, parts, place, formed } = this.#state
-    if (this.#state.closing || this.#state.last) return
-    this.#state.last = true
-    this.#vigil.close()
-    this.#owner.close()
-    formed?.pulses.leave(loss)
-    // What only a dead owner could take waits for nobody: it stays in its spool. A living one may yet be reached.
-    if (!loss.ownerLives) parts.datastore?.abandon?.(loss.why)
-    if (!parts.keeper || !parts.datastore) return this.#exit.resolve(1)
-    const { timeouts, address, member } = boot
+  async #accountFor(loss: Loss, datastore: Datastore): Promise<void> {
+    const { boot, parts, place, formed, seen } = this.#state
+    const { timeouts, address } = boot
     const { why } = loss
     const { stopped } = await this.#ending.halt({ why, cause: 'infrastructure', graceMs: timeouts.stopGrace })
-    const roster = formed?.formation.roster
-    await writeOrphanVerdict(parts.datastore, {
+    await writeOrphanVerdict(datastore, {
       address,
       place,
       loss,
-      roster,
+      roster: formed?.formation.roster,
       stopped,
       leaseMs: timeouts.lease,
-      epoch: this.#state.seen,
+      epoch: seen,
       elastic: isElastic(parts.work),
     })
+  }
+
+  /** The gang is lost to this member: everything here ends, and the lowest living one writes the account (D4). */
+  async #orphaned(loss: Loss): Promise<void> {
+    const { boot, parts, formed, closing } = this.#state
+    if (this.#state.last) return
+    this.#state.last = true
+    this.#vigil.close()
+    this.#owner.close()
+    // One that was told that all is over has nothing more to say, and is not going to be told to leave.
+    if (!closing) formed?.pulses.leave(loss)
+    // What only a dead owner could take waits for nobody: it stays in its spool. A living one may yet be reached.
+    if (!loss.ownerLives) parts.datastore?.abandon?.(loss.why)
+    if (!parts.keeper || !parts.datastore) return this.#exit.resolve(1)
+    const { timeouts, member } = boot
+    if (!closing) await this.#accountFor(loss, parts.datastore)
     const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), timeouts.linger))
     const account = await Promise.race([this.#ending.finish(), late])
     // Nobody comes after it to clean up; a log that could not be stored stays where it can be found.

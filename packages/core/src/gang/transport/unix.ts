@@ -1,4 +1,4 @@
-import { chmodSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, rmSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { GangflowError } from '../../errors/base.js'
@@ -47,7 +47,7 @@ export async function listenUnix(path: string): Promise<Listener> {
       waiting = []
       // Connections that were taken are their holders' business: nobody waits for them here.
       server.close()
-      rmSync(path, { force: true })
+      if (existsSync(path)) rmSync(path, { force: true })
     },
     async *[Symbol.asyncIterator]() {
       while (!closed) {
