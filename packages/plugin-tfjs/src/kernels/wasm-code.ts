@@ -122,9 +122,18 @@ export function func<P extends string>(
 const vector = (items: readonly Code[]): Code => [...u32(items.length), ...items]
 const text = (value: string): Code => [...u32(value.length), ...Buffer.from(value)]
 
+/** In line; `Array.flat` takes ten times as long. */
+function flat(code: Code, into: number[] = []): number[] {
+  for (const part of code) {
+    if (typeof part === 'number') into.push(part)
+    else flat(part, into)
+  }
+  return into
+}
+
 function sized(code: Code): number[] {
-  const bytes = (code as unknown[]).flat(Number.POSITIVE_INFINITY) as number[]
-  return [...u32(bytes.length), ...bytes]
+  const bytes = flat(code)
+  return flat([u32(bytes.length), bytes])
 }
 
 /** The module of these functions over a memory that is imported as `env.memory`. */

@@ -85,7 +85,10 @@ export async function compileAddon(
         ...['-o', join(own, 'tfjs_binding.node'), ...libraries.map((library) => join(beside, library))],
         '-Wl,-rpath,$ORIGIN/../../deps/lib',
       ],
-      'install a C++ compiler (Debian: apt-get install g++), or name one: CXX=clang++',
+      {
+        missing: 'install a C++ compiler (Debian: apt-get install g++), or name one: CXX=clang++',
+        failed: `see whether ${tensorflow} is whole; name another TensorFlow: --tensorflow FOLDER`,
+      },
       telling,
     )
   })

@@ -13,6 +13,8 @@ export interface BuildOptions extends Telling {
   readonly folder: string
   /** Of an installed TensorFlow. */
   readonly tensorflow?: string
+  /** Builds it even where one loads. */
+  readonly rebuild?: boolean
   readonly env: NodeJS.ProcessEnv
 }
 
@@ -21,9 +23,9 @@ export interface BuildOptions extends Telling {
  * once lies in the user's cache: after `npm ci` it is only put in place again. Says what was found.
  * Errors: `E_TF_MISSING`, `E_TF_COPIES`, `E_TF_BUILD`.
  */
-export async function buildNode({ folder, tensorflow, env, ...telling }: BuildOptions): Promise<string> {
+export async function buildNode({ folder, tensorflow, rebuild, env, ...telling }: BuildOptions): Promise<string> {
   const before = await probe(folder, 'tfjs-node', telling.signal)
-  if (before.loads && tensorflow === undefined) return `${before.about} loads`
+  if (before.loads && !rebuild && tensorflow === undefined) return `${before.about} loads`
   if (process.platform !== 'linux')
     throw new GangflowError({
       code: 'E_TF_BUILD',

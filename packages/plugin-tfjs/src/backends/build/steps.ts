@@ -56,14 +56,19 @@ export function run(argv: readonly string[], { signal }: Telling, cwd?: string):
   })
 }
 
-/** Runs a program that must succeed. */
-export async function must(argv: readonly string[], fix: string, telling: Telling, cwd?: string): Promise<string> {
+/** Runs a program that must succeed; what helps may differ where there is no such program. */
+export async function must(
+  argv: readonly string[],
+  fix: string | { readonly missing: string; readonly failed: string },
+  telling: Telling,
+  cwd?: string,
+): Promise<string> {
   const { code, stdout, stderr } = await run(argv, telling, cwd)
   if (code === 0) return stdout
   const said = (stderr.trim() || stdout.trim()).split('\n').slice(-12).join('\n')
   throw new GangflowError({
     code: 'E_TF_BUILD',
     what: `${argv.slice(0, 4).join(' ')} … ${code === null ? 'cannot be started' : `ended with ${code}`}: ${said}`,
-    fix,
+    fix: typeof fix === 'string' ? fix : code === null ? fix.missing : fix.failed,
   })
 }
