@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { benchCollectives } from './collectives/run.mjs'
 import { benchKernels } from './kernels/run.mjs'
 import { hasCertificates, interleave, ratioOf } from './lib/measure.mjs'
 import { metaflowEnv, metaflowPython } from './lib/metaflow.mjs'
@@ -18,7 +19,8 @@ const usage = `npm run bench [-- ROW …] [--rounds N] [--json FILE] [--verbose]
 Rows: help single chain foreach gang (these five where none is named), relay (1 GB: needs 6 GB in TMPDIR), ssh, shell, copy (four test hosts: root; copy needs 6 GB of memory), torch (needs a Python with torch),
       rendezvous [SIZE …] (10 to 2,000 members of few processes; GANGFLOW_PYTHON with torch: beside its TCPStore),
       kernels [PART OF A NAME …] (TensorFlow.js on wasm with the plugin's kernels, beside tfjs-node and cpu; a minute),
-      pool [TASK …] (parallelMap beside other pools; installs them into bench/ at first use).
+      pool [TASK …] (parallelMap beside other pools; installs them into bench/ at first use),
+      collectives [RANKS …] (all-reduce beside gloo and Open MPI, 2 and 4 ranks; needs a Python with torch, 5 GB of memory).
   --rounds N   measured rounds after one to warm up; default 5, or the row's own
   --peers A,B  of the row pool: only these beside gangflow (piscina, 'py multiprocessing', …)
   --json FILE  writes every time, in milliseconds
@@ -68,6 +70,18 @@ if (positionals[0] === 'rendezvous') {
   if (sizes.some((size) => !(size >= 2))) throw new Error('rendezvous takes numbers of members, from 2')
   const python = process.env.GANGFLOW_PYTHON
   const measured = await benchRendezvous({ ...(sizes.length > 0 ? { sizes } : {}), python })
+  if (values.json) writeFileSync(values.json, JSON.stringify(measured, null, 2))
+  process.exit()
+}
+if (positionals[0] === 'collectives') {
+  console.log(`${cpus().length} CPUs, Node ${process.version}; medians, and medians of each round's ratios to gloo`)
+  const ranks = positionals.slice(1).map(Number)
+  if (ranks.some((count) => !(count >= 2))) throw new Error('collectives takes numbers of ranks, from 2')
+  const rounds = values.rounds && Number(values.rounds)
+  const measured = await benchCollectives(ranks, {
+    ...(rounds ? { rounds } : {}),
+    say: values.verbose ? console.error : () => {},
+  })
   if (values.json) writeFileSync(values.json, JSON.stringify(measured, null, 2))
   process.exit()
 }

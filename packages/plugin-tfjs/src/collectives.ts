@@ -17,3 +17,4 @@ export type {
 } from './collectives/contract.js'
 export { collectives, type GangCollectivesOptions } from './collectives/gang.js'
 export { partOf } from './collectives/split.js'
+export { joinThreads, shareThreads, type ThreadShare } from './collectives/threads.js'

@@ -86,16 +86,18 @@ export class Ranks {
   }
 }
 
-/** Addresses of 127.0.0.1 at which nobody listens. */
+/** Addresses of 127.0.0.1 at which nobody listens: below what the kernel gives out by itself. */
 export async function freeAddresses(count: number): Promise<string[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      return server
-    }),
-  )
-  const addresses = servers.map((server) => `127.0.0.1:${(server.address() as { port: number }).port}`)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return addresses
+  const found: string[] = []
+  while (found.length < count) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000)
+    const server = createServer().listen(port, '127.0.0.1')
+    const free = await Promise.race([
+      once(server, 'listening').then(() => true),
+      once(server, 'error').then(() => false),
+    ])
+    server.close()
+    if (free) found.push(`127.0.0.1:${port}`)
+  }
+  return found
 }

@@ -5,7 +5,7 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { Alone } from './alone.js'
 import type { Collectives, ConnectOptions, Listen, Place } from './contract.js'
 import { errorOf } from './failure.js'
-import { Arena, makeMemory } from './memory.js'
+import { Arena, makeMemory, ownGround } from './memory.js'
 import { checkOptions, MOST_PATH, placesOf } from './options.js'
 import { neighbours, SMALL_BYTES } from './plan.js'
 import { HEADER_BYTES } from './shape.js'
@@ -25,7 +25,7 @@ export async function connect(options: ConnectOptions): Promise<Collectives> {
   const { rank, size, signal } = options
   const settings = checkOptions(options)
   signal?.throwIfAborted()
-  if (size === 1) return new Alone(rank, size, new Arena(makeMemory(0), 0))
+  if (size === 1) return new Alone(rank, size, new Arena(makeMemory(0), ownGround(0)))
   const { layout, end } = layOut(rank, size)
   const memory = makeMemory(end)
   const state = new SharedArrayBuffer(STATE_WORDS * 4)
@@ -62,7 +62,7 @@ export async function connect(options: ConnectOptions): Promise<Collectives> {
     if (doors.temporary) rmSync(doors.temporary, { recursive: true, force: true })
   }
   worker.unref()
-  const arena = new Arena(memory, end)
+  const arena = new Arena(memory, ownGround(end))
   return new SocketCollectives(rank, size, arena, settings.timeoutMs, worker, port1, new Int32Array(state), signal)
 }
 

@@ -5,7 +5,7 @@ import { type SharedMemory, wasm } from './wasm.js'
 
 const PAGE = 64 * 1024
 /** Every place begins a cache line. */
-const LINE = 64
+export const LINE = 64
 /** Most that is reserved of the address space, in pages: the first that the machine gives. The last page stays out, so that no end wraps. */
 const LIMITS = [65_535, 32_767, 8191]
 
@@ -39,9 +39,32 @@ interface Hole {
   bytes: number
 }
 
+/** Where new places begin. */
+export interface Ground {
+  /** The place of so many bytes that nobody has. */
+  reserve(bytes: number): number
+  /** Takes back what was reserved last; false: it stays reserved. */
+  retreat(from: number, end: number): boolean
+}
+
+/** All of a memory from a place on, for one thread. */
+export function ownGround(begin: number): Ground {
+  let top = Math.ceil(begin / LINE) * LINE
+  return {
+    reserve(bytes) {
+      top += bytes
+      return top - bytes
+    },
+    retreat(from, end) {
+      if (end !== top) return false
+      top = from
+      return true
+    },
+  }
+}
+
 /** Places in a shared memory, handed out and taken back by one thread. */
 export class Arena {
-  private top: number
   /** In order of place, no two adjoining. */
   private holes: Hole[] = []
   private readonly taken = new Map<number, number>()
@@ -50,23 +73,18 @@ export class Arena {
 
   constructor(
     readonly memory: SharedMemory,
-    begin: number,
-  ) {
-    this.top = Math.ceil(begin / LINE) * LINE
-  }
+    private readonly ground: Ground,
+  ) {}
 
   take(wanted: number): number {
     const bytes = Math.max(LINE, Math.ceil(wanted / LINE) * LINE)
     const hole = this.holes.find((one) => one.bytes >= bytes)
-    const at = hole?.at ?? this.top
+    const at = hole?.at ?? this.ground.reserve(bytes)
     if (hole) {
       hole.at += bytes
       hole.bytes -= bytes
       if (hole.bytes === 0) this.holes.splice(this.holes.indexOf(hole), 1)
-    } else {
-      this.grow(at + bytes)
-      this.top += bytes
-    }
+    } else this.grow(at, at + bytes)
     this.taken.set(at, bytes)
     return at
   }
@@ -85,10 +103,7 @@ export class Arena {
       return joined
     }, [])
     const last = this.holes.at(-1)
-    if (last && last.at + last.bytes === this.top) {
-      this.top = last.at
-      this.holes.pop()
-    }
+    if (last && this.ground.retreat(last.at, last.at + last.bytes)) this.holes.pop()
     return true
   }
 
@@ -103,12 +118,13 @@ export class Arena {
     return this.known.has(values.buffer) ? values.byteOffset : undefined
   }
 
-  private grow(end: number): void {
+  private grow(from: number, end: number): void {
     const missing = Math.ceil((end - this.memory.buffer.byteLength) / PAGE)
     if (missing <= 0) return
     try {
       this.memory.grow(missing)
     } catch (cause) {
+      this.ground.retreat(from, end)
       throw tooMuch(missing * PAGE, cause)
     }
   }
