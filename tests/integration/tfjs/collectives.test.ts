@@ -157,7 +157,7 @@ describe('connecting', () => {
   afterAll(() => ranks.end())
   let base: ReturnType<Ranks['connect']>
   beforeAll(() => {
-    base = ranks.connect({ connectTimeout: '4s' })
+    base = ranks.connect({ connectTimeout: '2s' })
   })
 
   it('with another secret fails by name where it is seen, and soon everywhere', async () => {

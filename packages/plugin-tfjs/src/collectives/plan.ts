@@ -14,7 +14,7 @@ import { partOf } from './split.js'
 export type Algorithm = 'ring' | 'doubling'
 
 /** Up to so many bytes of work a call goes by doubling. Part of the protocol: all ranks must decide alike. */
-export const SMALL_BYTES = 32 * 1024
+export const SMALL_BYTES = 64 * 1024
 
 export function algorithmOf(shape: CallShape, size: number): Algorithm {
   return workBytes(shape, size) <= SMALL_BYTES ? 'doubling' : 'ring'

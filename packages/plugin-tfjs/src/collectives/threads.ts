@@ -27,6 +27,8 @@ const RANKS = 4
 const PRESENT = 0
 const LEFT = 1
 const LOST = 2
+/** Its time was over; so is everyone's. */
+const LATE = 3
 /** A rank's call: its header, and its place in the memory. */
 const ENTRY_BYTES = HEADER_BYTES + 8
 
@@ -124,10 +126,10 @@ class ThreadCollectives extends Caller {
     writeHeader(this.entries, entry, this.sequence, call.shape)
     this.entries.setFloat64(entry + HEADER_BYTES, call.at, true)
     Atomics.store(this.state, RANKS + 2 * this.rank + 1, this.sequence | 0)
-    this.meet(call.shape, deadline, timeoutMs)
+    this.meet(call.shape, deadline)
     const places = this.places(call.shape)
     this.work(call.shape, places)
-    this.meet(call.shape, deadline, timeoutMs)
+    this.meet(call.shape, deadline)
     return call.finish()
   }
 
@@ -180,7 +182,7 @@ class ThreadCollectives extends Caller {
   }
 
   /** A barrier. */
-  private meet(shape: CallShape, deadline: number, timeoutMs: number): void {
+  private meet(shape: CallShape, deadline: number): void {
     const { state, size } = this
     const generation = Atomics.load(state, GENERATION)
     if (Atomics.add(state, COUNT, 1) + 1 === size) {
@@ -195,7 +197,10 @@ class ThreadCollectives extends Caller {
       if (Atomics.load(state, GENERATION) !== generation) return
       this.lookAround(shape)
       const left = deadline - performance.now()
-      if (left <= 0) this.late(shape, timeoutMs)
+      if (left <= 0) {
+        this.mark(LATE)
+        this.late(shape, this.rank)
+      }
       Atomics.wait(state, GENERATION, generation, Math.min(left, LOOK_MS))
     }
   }
@@ -204,6 +209,7 @@ class ThreadCollectives extends Caller {
     for (let rank = 0; rank < this.size; rank++) {
       const is = Atomics.load(this.state, RANKS + 2 * rank)
       if (is === PRESENT) continue
+      if (is === LATE) this.late(shape, rank)
       const call = `call #${this.sequence}, ${describe(shape)}`
       const calls = Atomics.load(this.state, RANKS + 2 * rank + 1)
       this.fail(
@@ -224,13 +230,14 @@ class ThreadCollectives extends Caller {
     }
   }
 
-  private late(shape: CallShape, timeoutMs: number): never {
-    const calls = Array.from({ length: this.size }, (_, rank) => Atomics.load(this.state, RANKS + 2 * rank + 1))
-    const behind = calls.flatMap((made, rank) => (made < this.sequence ? [`rank ${rank} has made ${made} calls`] : []))
-    this.mark(LOST)
+  private late(shape: CallShape, rank: number): never {
+    const calls = Array.from({ length: this.size }, (_, other) => Atomics.load(this.state, RANKS + 2 * other + 1))
+    const behind = calls.flatMap((made, other) =>
+      made < this.sequence ? [`rank ${other} has made ${made} calls`] : [],
+    )
     return this.fail({
       code: 'E_TF_CALL_TIMEOUT',
-      what: `call #${this.sequence}, ${describe(shape)}, was not done within ${timeoutMs / 1000} s: ${behind.join(', ') || 'every rank has made it, and one is still at work'}`,
+      what: `call #${this.sequence}, ${describe(shape)}, was not done in time on rank ${rank}: ${behind.join(', ') || 'every rank has made it, and one is still at work'}`,
       fix: 'make every call in every thread; give a longer `timeout` where one computes for longer',
     })
   }

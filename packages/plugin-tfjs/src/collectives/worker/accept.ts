@@ -15,6 +15,8 @@ import { PROTOCOL } from './protocol.js'
 
 /** Strangers at a time, before they have proven anything. */
 const MOST_STRANGERS = 64
+/** Why most are turned away; nobody's word counts for more than this account of it. */
+export const OTHER_SECRET = 'it does not hold the same secret'
 
 export interface Doorman {
   readonly rank: number
@@ -103,7 +105,7 @@ function greet(socket: Socket, { rank, group, admit, turnedAway }: Doorman, know
     }
     const { hello } = expect
     if (!sameProof(expect.proof, parseLine(text)?.['proof'])) {
-      turnedAway(hello.from, 'it does not hold the same secret')
+      turnedAway(hello.from, OTHER_SECRET)
       return false
     }
     clearTimeout(timer)

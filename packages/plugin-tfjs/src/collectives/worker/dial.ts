@@ -57,7 +57,11 @@ export function dial(target: Target, parties: Parties, group: Group, reader: Rea
     })
     const stop = (error: Error) => {
       clearTimeout(timer)
-      socket.destroy()
+      // The other side is told what was wrong with it: it may learn it in no other way.
+      if (error instanceof Refusal && !socket.destroyed)
+        socket.end(`${JSON.stringify({ refused: error.facts.code })}\n`)
+      else socket.destroy()
+      socket.on('error', () => socket.destroy())
       reject(error)
     }
     const timer = setTimeout(() => stop(new Error('it did not answer')), GREETING_MS)

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Place } from '../contract.js'
 import { neighbours } from '../plan.js'
-import { type Door, openDoor } from './accept.js'
+import { type Door, OTHER_SECRET, openDoor } from './accept.js'
 import { Control } from './control.js'
 import { dial, Refusal, targetsOf } from './dial.js'
 import type { Engine } from './engine.js'
@@ -141,7 +141,7 @@ export class Links {
           return await dial(target, parties, this.group, reader)
         } catch (error) {
           if (error instanceof Refusal) throw error
-          this.trouble.set(to, (error as Error).message)
+          if (this.trouble.get(to) !== OTHER_SECRET) this.trouble.set(to, (error as Error).message)
         }
       }
       await sleep(wait)
@@ -165,10 +165,17 @@ export class Links {
   private tooLate(): Refusal {
     const missing = this.missing()
     const why = missing.map((rank) => `rank ${rank} (${this.trouble.get(rank) ?? 'it did not come'})`).join(', ')
+    const what = `rank ${this.start.rank} is not connected with all others after ${this.start.connectTimeoutMs / 1000} s: ${why}`
+    const secret = missing.some((rank) => this.trouble.get(rank) === OTHER_SECRET)
+    const about = secret
+      ? { code: 'E_TF_SECRET', what, fix: 'give every rank the same `secret` and `name`' }
+      : {
+          code: 'E_TF_CONNECT',
+          what,
+          fix: 'start every rank, give all the same addresses, and see that a firewall lets them through',
+        }
     return new Refusal({
-      code: 'E_TF_CONNECT',
-      what: `rank ${this.start.rank} is not connected with all others after ${this.start.connectTimeoutMs / 1000} s: ${why}`,
-      fix: 'start every rank, give all the same addresses, and see that a firewall lets them through',
+      ...about,
       ...(missing[0] === undefined ? {} : { rank: missing[0] }),
     })
   }
