@@ -32,6 +32,8 @@ export interface ControlOwner {
 export class Control {
   heard = performance.now()
   ended = false
+  /** How it ended. */
+  why = 'connection closed by peer'
   private parts: Buffer[] = []
   private length = 0
 
@@ -42,9 +44,14 @@ export class Control {
     readonly socket: Socket,
     private readonly owner: ControlOwner,
   ) {
-    socket.on('error', () => socket.destroy())
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.why = `connection closed by peer (${error.code ?? error.message})`
+      socket.destroy()
+    })
     socket.once('end', () => this.end())
     socket.once('close', () => this.end())
+    // It may have broken before anyone listened.
+    if (socket.destroyed) setImmediate(() => this.end())
   }
 
   send(frame: Frame): void {

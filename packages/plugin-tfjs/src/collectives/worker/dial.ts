@@ -61,12 +61,13 @@ export function dial(target: Target, parties: Parties, group: Group, reader: Rea
       if (error instanceof Refusal && !socket.destroyed)
         socket.end(`${JSON.stringify({ refused: error.facts.code })}\n`)
       else socket.destroy()
-      socket.on('error', () => socket.destroy())
       reject(error)
     }
     const timer = setTimeout(() => stop(new Error('it did not answer')), GREETING_MS)
-    socket.once('error', stop)
-    socket.once('close', () => stop(new Error('it closed the connection')))
+    // Also when nobody waits any more: an error that nobody hears ends the thread.
+    socket.on('error', (error) => (over ? socket.destroy() : stop(error)))
+    const closed = () => stop(new Error('it closed the connection'))
+    socket.once('close', closed)
     socket.once('connect', () => {
       const hello = { gangflow: 'collectives', protocol: PROTOCOL, version: group.version, size: group.size, nonce }
       socket.write(`${JSON.stringify({ ...hello, ...parties })}\n`)
@@ -87,8 +88,7 @@ export function dial(target: Target, parties: Parties, group: Group, reader: Rea
       socket.write(`${JSON.stringify({ proof: proof(group, 'dials', parties, nonce, String(answer!['nonce'])) })}\n`)
       over = true
       clearTimeout(timer)
-      socket.removeAllListeners('close')
-      socket.off('error', stop)
+      socket.off('close', closed)
       resolve(socket)
       return true
     }

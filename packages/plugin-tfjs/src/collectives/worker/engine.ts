@@ -154,7 +154,7 @@ export class Engine implements InLinkOwner, ControlOwner {
   }
 
   controlEnded(control: Control): void {
-    this.gone(control.rank, 'connection closed by peer')
+    this.gone(control.rank, control.why)
   }
 
   frame(from: Control, frame: Frame): void {

@@ -102,10 +102,10 @@ export class Links {
     const socket = await this.persist(from, 'data', targets, deadline, link)
     if (!socket) return
     link.socket = socket
-    socket.on('error', () => socket.destroy())
     socket.once('end', () => link.end())
     socket.once('close', () => link.end())
     this.engine.ins.set(from, link)
+    if (socket.destroyed) link.end()
     this.settle()
   }
 
