@@ -193,25 +193,25 @@ describe('processes as workers', () => {
 
   it('time out, stay below their memory, and end with the program', async () => {
     const pool = new WorkerPool({ workers: 1, isolation: 'process', maxMemory: 300 })
+    const endless = (): never => {
+      for (;;);
+    }
+    await expect(pool.map([1], endless, { timeout: 500 })).rejects.toMatchObject({ code: 'E_MAP_TIMEOUT' })
     const outcomes = await pool.map(
-      [1, 2, 3],
+      [1, 2],
       async (item) => {
-        while (item === 1);
         const kept: Uint8Array[] = []
-        while (item === 2) {
+        while (item === 1) {
           kept.push(new Uint8Array(10 << 20).fill(1))
           await new Promise((resolve) => setTimeout(resolve, 5))
         }
         return process.pid
       },
-      { timeout: 2000, onError: 'collect' },
+      { onError: 'collect' },
     )
-    expect(outcomes.slice(0, 2)).toMatchObject([
-      { reason: { code: 'E_MAP_TIMEOUT' } },
-      { reason: { code: 'E_MAP_MEMORY' } },
-    ])
+    expect(outcomes[0]).toMatchObject({ reason: { code: 'E_MAP_MEMORY' } })
     await pool.close()
-    const { value: pid } = outcomes[2] as PromiseFulfilledResult<number>
+    const { value: pid } = outcomes[1] as PromiseFulfilledResult<number>
     expect(() => process.kill(pid, 0)).toThrow()
     const { stdout } = program(`
       const pool = new WorkerPool({ workers: 2, isolation: 'process' })
