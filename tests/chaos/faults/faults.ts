@@ -334,7 +334,7 @@ export const faults: readonly Fault[] = [
     ci: ['local body'],
     works: 1,
     hangs: 4,
-    timeouts: { launcher: 4_000 },
+    timeouts: { launcher: 4_000, linger: 2_000 },
     expected: { ...infrastructure, bound: { leases: 0, ms: 8_000 }, kind: 'body', codes: ['E_DATASTORE_TIMEOUT'] },
     inject: () => {},
   },

@@ -1,5 +1,7 @@
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { nearScratch } from '../../../packages/core/src/datastore/directory/near-scratch.js'
 import type { TestHosts } from '../../hosts/index.js'
 import { slack, sleep } from '../../support/gang.js'
 import type { Fault } from './faults.js'
@@ -74,7 +76,10 @@ export async function perform(fault: Fault, { place, phase, hosts, file }: Where
     await hosts?.heal()
     disk?.heal()
     await scene.clear()
-    disk?.remove()
+    if (disk) {
+      disk.remove()
+      rmSync(nearScratch(join(disk.path, 'store'))!, { recursive: true, force: true })
+    }
     await sleep(0)
   }
 }
