@@ -52,13 +52,16 @@ export function registerKernels(tf: Tf): void {
       ...(present?.setupFunc ? { setupFunc: present.setupFunc } : {}),
       kernelFunc: (call: { inputs: NamedTensorInfoMap; backend: unknown; attrs?: NamedAttrMap }) => {
         const machine = new Machine(tf, call.backend as WasmBackend)
+        let failed = true
         try {
           const plain = { transposeA: false, transposeB: false }
           const stock = (inputs: NamedTensorInfoMap) =>
             present?.kernelFunc({ inputs, backend: call.backend as object, attrs: plain }) as TensorInfo
-          return kernel(machine, call.inputs, call.attrs ?? {}, stock)
+          const result = kernel(machine, call.inputs, call.attrs ?? {}, stock)
+          failed = false
+          return result
         } finally {
-          machine.end()
+          machine.end(failed)
         }
       },
     }

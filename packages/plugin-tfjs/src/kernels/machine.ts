@@ -38,6 +38,7 @@ export class Machine {
   #functions: Functions
   #taken: number[] = []
   #made: TensorInfo[] = []
+  #results: TensorInfo[] = []
 
   constructor(
     readonly tf: Tf,
@@ -58,19 +59,15 @@ export class Machine {
   /** Room for so many floats until the kernel's end; not zeroed. */
   room(floats: number): number {
     const address = this.backend.wasm._malloc(floats * 4) >>> 0
-    if (address === 0)
-      throw new GangflowError({
-        code: 'E_TF_WASM_MEMORY',
-        what: `the wasm backend has no memory for ${floats * 4} bytes more`,
-        fix: 'give it smaller batches, or dispose of tensors that are no longer needed (tf.tidy)',
-      })
+    if (address === 0) throw full(floats)
     this.#taken.push(address)
     return address
   }
 
   /** A tensor of zeros. */
   zeros(shape: readonly number[]): TensorInfo {
-    const made = this.backend.makeOutput(shape, 'float32')
+    const made = this.#output(shape)
+    this.#results.push(made)
     const from = this.at(made) / 4
     this.floats().fill(0, from, from + this.tf.util.sizeFromShape([...shape]))
     return made
@@ -78,9 +75,17 @@ export class Machine {
 
   /** A tensor of whatever lies there, until the kernel's end. */
   temporary(shape: readonly number[]): TensorInfo {
-    const made = this.backend.makeOutput(shape, 'float32')
+    const made = this.#output(shape)
     this.#made.push(made)
     return made
+  }
+
+  #output(shape: readonly number[]): TensorInfo {
+    const made = this.backend.makeOutput(shape, 'float32')
+    const size = this.tf.util.sizeFromShape([...shape])
+    if (size === 0 || this.at(made) !== 0) return made
+    this.backend.disposeData(made.dataId)
+    throw full(size)
   }
 
   /** What another kernel of the backend gives, until the kernel's end. */
@@ -158,12 +163,20 @@ export class Machine {
     for (let i = 0; i < rows; i++) for (let j = i < wholeRows ? wholeColumns : 0; j < columns; j++) one(i, j)
   }
 
-  /** Gives back what the kernel took. */
-  end(): void {
+  /** Gives back what the kernel took, and what it made when it failed. */
+  end(failed: boolean): void {
     for (const address of this.#taken) this.backend.wasm._free(address)
-    for (const { dataId } of this.#made) this.backend.disposeData(dataId)
+    for (const { dataId } of new Set([...this.#made, ...(failed ? this.#results : [])]))
+      this.backend.disposeData(dataId)
   }
 }
+
+const full = (floats: number) =>
+  new GangflowError({
+    code: 'E_TF_WASM_MEMORY',
+    what: `the wasm backend has no memory for ${floats * 4} bytes more`,
+    fix: 'give it smaller batches, or dispose of tensors that are no longer needed (tf.tidy)',
+  })
 
 let module: WebAssembly.Module | undefined
 const instances = new WeakMap<WebAssembly.Memory, Functions>()
