@@ -26,6 +26,8 @@ export interface AttemptRequest {
   readonly recorded: Promise<unknown>
   /** Called when its processes have nothing more to do: another task may start while this one is committed. */
   free(): void
+  /** Called when its body has the task, unless it is a gang. */
+  began(): void
   /** Called when a member of a gang is done: the bodies of what follows may be started. May be called again. */
   ending(): void
   /** Takes the promise that the attempt's output is stored, or that its gang's agents have gone; the run does not end before it. */
@@ -107,7 +109,10 @@ async function runBody(
     ...(context.inspect?.step === step.name ? { inspect: true } : {}),
     ...(task.reuse ? { reuse: true } : {}),
     emit: (event) => {
-      if (event.type === 'started') begun = performance.now()
+      if (event.type === 'started') {
+        begun = performance.now()
+        request.began()
+      }
       tell(context, id, event)
     },
   })

@@ -140,7 +140,6 @@ export class RunLoop {
       if (prepared || this.stopping) return
       prepared = true
       prepareNext(this.context, this.steps, step, this.queue, this.admission, this.lastMs)
-      this.context.nextGang.after(step, this.plan)
     }
     try {
       const recorded = attempt === 0 ? this.record(task) : waiting.recorded
@@ -153,6 +152,8 @@ export class RunLoop {
         signal: controller.signal,
         recorded,
         free,
+        // Not before: its own body is to have the CPUs first.
+        began: () => this.stopping || this.context.nextGang.after(step, this.plan),
         ending: prepareOnce,
         keepLog: (logged) => this.keepLog(logged),
       })

@@ -123,10 +123,7 @@ async function begin(
   const resume = origin?.plan ?? fresh(description)
   const steps = stepsOf(description)
   const first = steps.get(resume.ready[0]?.step ?? '')
-  if (first !== undefined) {
-    prepareFirst({ ...made, baseEnv, ...(inspect ? { inspect } : {}) }, steps, first)
-    nextGang.after(first, resume.plan)
-  }
+  if (first !== undefined) prepareFirst({ ...made, baseEnv, ...(inspect ? { inspect } : {}) }, steps, first)
   const parameters = await services.parameters(description, origin?.record.parameters)
   control.signal.throwIfAborted()
   // What is reused of an origin may have asked for more.
