@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Ranks, type Trained } from './ranks.js'
+import { difference, Ranks, type Trained } from './ranks.js'
 
 describe('training over a gang', () => {
   let ranks: Ranks
@@ -29,6 +29,13 @@ describe('training over a gang', () => {
       expect(new Set(all.map(({ hash }) => hash)).size, by).toBe(1)
       expect(new Set(all.map(({ evaluated }) => `${evaluated}`)).size, by).toBe(1)
     }
+  })
+
+  it('takes the batch size as each member’s own where it is asked to', async () => {
+    const [alone] = await ranks.results<Trained>('train', { size: 1, model: 'mlp', batchSize: 32 })
+    const strategy = { batchSize: 'member' }
+    const group = await ranks.results<Trained>('train', { size: 4, model: 'mlp', batchSize: 8, strategy })
+    expect(difference(group[0]!.weights!, alone!.weights!)).toBeLessThanOrEqual(1e-5)
   })
 
   it.each(['error', 'skip', 'ignore'])('meets a gradient that is no number: %s', async (policy) => {

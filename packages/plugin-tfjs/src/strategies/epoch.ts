@@ -12,6 +12,9 @@ export interface EpochEnd {
   readonly seconds: number
 }
 
+/** Longest time without a turn for the event loop, unless a batch takes longer. */
+const YIELD_MS = 100
+
 type Logs = Record<string, number | Tensor>
 
 /** What a training's callbacks share. */
@@ -72,6 +75,13 @@ export function around(
     shown = alike(collectives, totals, labels, logs as Logs)
   }
   const tail = callback({})
+  let yielded = performance.now()
+  // A loop of exchanges that block would never let timers, signals and sockets have their turn.
+  tail.onBatchEnd = async () => {
+    if (performance.now() - yielded < YIELD_MS) return
+    await new Promise(setImmediate)
+    yielded = performance.now()
+  }
   tail.onEpochEnd = async (epoch) => {
     const [stops] = collectives.allReduceSync(Int32Array.of(model.stopTraining_ ? 1 : 0), { reduction: 'max' })
     if (stops) model.stopTraining = true

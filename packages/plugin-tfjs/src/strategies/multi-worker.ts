@@ -75,7 +75,7 @@ export class MultiWorkerMirroredStrategy {
 
   /**
    * One step of a loop of your own: runs it on this member's rows of a batch that every member has. Optimizers of
-   * `optimizer()` weigh by these rows. Of a batch with fewer rows than members, some get a row that does not count.
+   * `optimizer()` weigh by these rows. One step at a time: await one that is asynchronous. Of a batch with fewer rows than members, some get a row that does not count.
    */
   run<B extends Batch, R>(step: (own: B) => R, batch: B): R {
     const { size, rank } = this.collectives
@@ -85,11 +85,16 @@ export class MultiWorkerMirroredStrategy {
     const own = this.part(batch, begin, end) as B
     this.exchange.share = share
     this.lastRun = share
-    try {
-      return step(own)
-    } finally {
+    const over = () => {
       this.exchange.share = undefined
       this.tf.dispose(own as never)
+    }
+    let result: R | undefined
+    try {
+      result = step(own)
+      return result instanceof Promise ? (result.finally(over) as R) : result
+    } finally {
+      if (!(result instanceof Promise)) over()
     }
   }
 
