@@ -104,7 +104,7 @@ export class Pulses {
   async #keepUp(node: number): Promise<void> {
     const { signal } = this.#over
     const { leaseMs, size, dial } = this.#options
-    const first = Math.min(DELAY_MS, leaseMs / 5) + Math.random() * size * SPREAD_MS
+    const first = Math.min(DELAY_MS, leaseMs / 5) + Math.random() * Math.min(size * SPREAD_MS, leaseMs / 2)
     const wait = (ms: number) => pause(ms, undefined, { signal, ref: false }).catch(() => {})
     for (await wait(first); !signal.aborted; await wait(leaseMs / 5)) {
       try {
