@@ -16,6 +16,7 @@ export type {
   Values,
 } from './collectives/contract.js'
 export { collectives, type GangCollectivesOptions } from './collectives/gang.js'
+export { mpiCollectives } from './collectives/mpi.js'
 export { partOf } from './collectives/split.js'
 export { type TensorCollectives, type TensorLike, type TensorMaker, tensorCollectives } from './collectives/tensors.js'
 export { joinThreads, shareThreads, type ThreadShare } from './collectives/threads.js'

@@ -12,5 +12,6 @@ export const collectiveCodes = {
   E_TF_VERSION: 'the ranks have different versions of this package',
   E_TF_OPTIONS: 'an option of `connect` is wrong',
   E_TF_WORKER: 'the thread of the collectives failed',
+  E_TF_MPI: 'MPI, or the way to call it, is not there or failed',
   E_TF_MEMORY: 'there is not enough memory for what the collectives exchange',
 } as const
