@@ -1,6 +1,7 @@
 // `rank`: stands around one rank of an MPI job. It tells the member to which the rank was assigned (ranks.c) how it began
 // and ended and what it last said, gives it that member's environment, and ends it when nobody listens there any more.
-// Called as DIR/bin/rank PROGRAM ARGUMENTS…; the launcher's own variables say which rank this is.
+// Launchers kill a rank's whole group at once: the wrapper proper is in a group of its own, below a stub that the launcher
+// knows, so that it lives to tell what the rank said last. Called as DIR/bin/rank PROGRAM ARGUMENTS…; the launcher's own variables say which rank this is.
 #include "keeper.h"
 #include <dirent.h>
 #include <errno.h>
@@ -12,8 +13,8 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define LOST 127
@@ -22,11 +23,15 @@
 #define LINES 30       // of a rank that failed
 #define LINE 500
 
-// One of the rank's outputs on its way to the launcher; its end is kept.
+#define END 50           // milliseconds that a child of the rank may hold the end of an output open
+#define HELD (20 * MS)  // a line that is not whole yet
+
+// One of the rank's outputs on its way to the launcher, by whole lines, so that those of ranks do not mix; its end is kept.
 typedef struct {
   int from, to;
   uint8_t piece[PIECE];
-  size_t at, have;
+  size_t have;
+  uint64_t since;      // when what is held began to come
   char tail[TAIL];
   size_t seen;         // bytes in all
 } Lane;
@@ -100,10 +105,11 @@ static void keep(Lane *lane, const uint8_t *data, size_t length) {
 
 // True as long as there may be more.
 static bool fill(Lane *lane) {
-  ssize_t n = read(lane->from, lane->piece, PIECE);
+  ssize_t n = read(lane->from, lane->piece + lane->have, PIECE - lane->have);
   if (n < 0) return errno == EINTR || errno == EAGAIN;
-  keep(lane, lane->piece, (size_t)n);
-  lane->at = 0, lane->have = (size_t)n;
+  if (lane->have == 0) lane->since = now_ns();
+  keep(lane, lane->piece + lane->have, (size_t)n);
+  lane->have += (size_t)n;
   return n > 0;
 }
 
@@ -112,24 +118,37 @@ static void drop(Lane *lane) {
   lane->from = -1;
 }
 
-static void show(Lane *lane) {
-  ssize_t n = write(lane->to, lane->piece + lane->at, lane->have - lane->at);
-  if (n >= 0) lane->at += (size_t)n;
-  // Its reader has gone: the rank is told as it would be without us.
-  else if (errno != EINTR && errno != EAGAIN) lane->at = lane->have = 0, drop(lane);
+// How much of what is held may go: whole lines, or all when it is late, full or the last.
+static size_t due(const Lane *lane) {
+  if (lane->have == 0) return 0;
+  const uint8_t *end = memrchr(lane->piece, '\n', lane->have);
+  if (end) return (size_t)(end - lane->piece) + 1;
+  return lane->have == PIECE || lane->from < 0 || now_ns() - lane->since >= HELD ? lane->have : 0;
+}
+
+static void show(Lane *lane, size_t length) {
+  ssize_t n = write(lane->to, lane->piece, length);
+  if (n < 0) {
+    if (errno == EINTR || errno == EAGAIN) return;
+    // Its reader has gone: the rank is told as it would be without us.
+    lane->have = 0;
+    return drop(lane);
+  }
+  lane->have -= (size_t)n;
+  memmove(lane->piece, lane->piece + n, lane->have);
+  lane->since = now_ns();
 }
 
 // What the rank wrote before it ended and is still in the pipe; a child of it that holds the pipe is not waited for.
 static void finish_lane(Lane *lane) {
   uint64_t until = now_ns() + 5 * SECOND;
-  while (lane->from >= 0 && now_ns() < until) {
-    if (lane->at < lane->have) {
-      struct pollfd room = {.fd = lane->to, .events = POLLOUT};
-      if (poll(&room, 1, 100) > 0) show(lane);
-      continue;
-    }
+  while ((lane->from >= 0 || lane->have > 0) && now_ns() < until) {
     struct pollfd more = {.fd = lane->from, .events = POLLIN};
-    if (poll(&more, 1, 0) <= 0 || !fill(lane)) break;
+    // What was written to a terminal may be on the way still; its end comes behind it.
+    if (lane->from >= 0 && lane->have < PIECE && (poll(&more, 1, END) <= 0 || !fill(lane))) drop(lane);
+    struct pollfd room = {.fd = lane->to, .events = POLLOUT};
+    size_t length = due(lane);
+    if (length > 0 && poll(&room, 1, 100) > 0) show(lane, length);
   }
 }
 
@@ -185,9 +204,24 @@ static bool tell_library(pid_t pid) {
   return found;
 }
 
+// A terminal that passes everything on as it is; ends as a pipe's. False where there is none to be had.
+static bool terminal_ends(int ends[2]) {
+  int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (master < 0) return false;
+  const char *name = grantpt(master) == 0 && unlockpt(master) == 0 ? ptsname(master) : NULL;
+  int slave = name ? open(name, O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
+  struct termios how;
+  if (slave < 0 || tcgetattr(slave, &how) < 0) return close(master), false;
+  cfmakeraw(&how);
+  tcsetattr(slave, TCSANOW, &how);
+  ends[0] = master, ends[1] = slave;
+  return true;
+}
+
+// The rank keeps a terminal where the launcher gave it one: to a pipe its output would come in blocks.
 static void carry_lane(int which) {
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) < 0) quit("pipe", strerror(errno));
+  if (isatty(which + 1) ? !terminal_ends(ends) : pipe2(ends, O_CLOEXEC) < 0) return;
   fcntl(ends[0], F_SETPIPE_SZ, 1 << 18);
   fcntl(ends[0], F_SETFL, O_NONBLOCK);
   lanes[which].from = ends[0];
@@ -197,11 +231,6 @@ static void carry_lane(int which) {
   close(ends[1]);
 }
 
-static bool is_pipe(int fd) {
-  struct stat about;
-  return fstat(fd, &about) == 0 && (S_ISFIFO(about.st_mode) || S_ISSOCK(about.st_mode));
-}
-
 static void exec_failed(const char *program, int error) {
   fprintf(stderr, "gangflow: %s cannot be started: %s\n", program, strerror(error));
   tell_end("exec", error);
@@ -209,26 +238,32 @@ static void exec_failed(const char *program, int error) {
 }
 
 // Until the rank has ended; gives its wait status.
-static int attend(pid_t child, int told) {
+static int attend(pid_t child, int told, int stub) {
   // Milliseconds after the start at which it is looked at; an interpreter loads its MPI late.
   static const unsigned looks[] = {10, 30, 100, 300, 1000, 3000, 10000, 30000, 120000};
   size_t look = 0;
-  bool listens = true;
+  bool listens = true, stands = true;
   for (;;) {
     struct pollfd fds[] = {
       {.fd = told, .events = POLLIN},
       {.fd = listens ? member : -1, .events = POLLIN},
       {.fd = lanes[0].from, .events = POLLIN}, {.fd = lanes[1].from, .events = POLLIN},
-      {.fd = -1, .events = POLLOUT}, {.fd = -1, .events = POLLOUT}};
-    for (int i = 0; i < 2; i++)
-      if (lanes[i].at < lanes[i].have) fds[2 + i].fd = -1, fds[4 + i].fd = lanes[i].to;
-    bool looking = look < sizeof looks / sizeof *looks;
+      {.fd = -1, .events = POLLOUT}, {.fd = -1, .events = POLLOUT},
+      {.fd = stands ? stub : -1, .events = POLLIN}};
+    size_t goes[2];
+    bool looking = look < sizeof looks / sizeof *looks, held = false;
+    for (int i = 0; i < 2; i++) {
+      if ((goes[i] = due(&lanes[i])) > 0) fds[4 + i].fd = lanes[i].to;
+      else held = held || lanes[i].have > 0;
+      if (lanes[i].have == PIECE) fds[2 + i].fd = -1;
+    }
     unsigned long long now = ms();
     int wait = !looking ? -1 : looks[look] > now ? (int)(looks[look] - now) : 0;
-    if (poll(fds, 6, wait) < 0 && errno != EINTR) quit("poll", strerror(errno));
+    if (held && (wait < 0 || wait > (int)(HELD / MS))) wait = (int)(HELD / MS);
+    if (poll(fds, 7, wait) < 0 && errno != EINTR) quit("poll", strerror(errno));
     if (looking && ms() >= looks[look]) look = tell_library(child) ? sizeof looks : look + 1;
     for (int i = 0; i < 2; i++) {
-      if (fds[4 + i].fd >= 0 && fds[4 + i].revents) show(&lanes[i]);
+      if (fds[4 + i].fd >= 0 && fds[4 + i].revents) show(&lanes[i], goes[i]);
       if (fds[2 + i].fd >= 0 && fds[2 + i].revents && !fill(&lanes[i])) drop(&lanes[i]);
     }
     char nothing[64];
@@ -237,11 +272,34 @@ static int attend(pid_t child, int told) {
       listens = false;
       kill(child, SIGKILL);
     }
+    if (stands && fds[6].revents) {
+      stands = false;
+      kill(child, SIGKILL);
+    }
     struct signalfd_siginfo info;
     while (read(told, &info, sizeof info) == sizeof info) continue;
     int status;
     if (waitpid(child, &status, WNOHANG) == child) return status;
   }
+}
+
+// In the stub: ends as the wrapper does, which sees its death by the pipe. In the wrapper: leaves the group.
+static void stand_for(const int stands[2], pid_t wrapper) {
+  if (wrapper < 0) quit("fork", strerror(errno));
+  if (wrapper == 0) {
+    setpgid(0, 0);
+    close(stands[1]);
+    return;
+  }
+  static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
+  for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
+  close(stands[0]);
+  close(member);
+  int status;
+  while (waitpid(wrapper, &status, 0) < 0)
+    if (errno != EINTR) exit(LOST);
+  if (WIFSIGNALED(status)) end_as(WTERMSIG(status));
+  exit(WEXITSTATUS(status));
 }
 
 int rank(const char *self, int argc, char **argv) {
@@ -273,12 +331,15 @@ int rank(const char *self, int argc, char **argv) {
   snprintf(input, sizeof input, "%s/stdin", folder);
   int in = number("OMPI_COMM_WORLD_RANK", "PMI_RANK", 0) == 0 ? open(input, O_RDONLY | O_CLOEXEC) : -1;
   if (in >= 0) dup2(in, 0), close(in);
+  int stands[2];
+  if (pipe2(stands, O_CLOEXEC) < 0) quit("pipe", strerror(errno));
+  pid_t group = getpgrp();
+  stand_for(stands, fork());
   // Another program than was called by name: an interpreter that is chosen by the member knows itself by its path.
   const char *called = argv[0];
   if (*program) argv[0] = program;
   lanes[0].from = lanes[1].from = -1;
-  // A terminal is left to the rank: with a pipe in its place its output would come in blocks.
-  if (is_pipe(1)) carry_lane(0);
+  carry_lane(0);
   carry_lane(1);
   sigset_t set, before;
   sigemptyset(&set);
@@ -292,7 +353,7 @@ int rank(const char *self, int argc, char **argv) {
   if (child == 0) {
     // Signals that the launcher sends go to the group, in which both are.
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (getppid() != self_id) _exit(LOST);
+    if (getppid() != self_id || setpgid(0, group) < 0) _exit(LOST);
     sigprocmask(SIG_SETMASK, &before, NULL);
     execvp(argv[0], argv);
     int error = errno;
@@ -307,7 +368,7 @@ int rank(const char *self, int argc, char **argv) {
   if (read(failed[0], &error, sizeof error) == sizeof error) exec_failed(called, error);
   snprintf(line, sizeof line, "child %d\n", child);
   tell(line);
-  int status = attend(child, told);
+  int status = attend(child, told, stands[0]);
   for (int i = 0; i < 2; i++) finish_lane(&lanes[i]);
   bool bad = status != 0;
   if (bad) tell_tail();

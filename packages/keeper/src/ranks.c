@@ -232,7 +232,7 @@ static void serve_wrappers(int door, int told) {
 
 static bool file_has(pid_t pid, const char *file, const char *text, bool whole) {
   char path[64];
-  static char data[1 << 17];
+  static char data[1 << 22];
   snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
@@ -279,27 +279,37 @@ static void reap_rest(void) {
   }
 }
 
-// What MPI libraries put into shared memory themselves, since this call began, and nobody has mapped any more.
-static void sweep_shared(time_t since) {
-  static const char *known[] = {"mpich_shar_tmp", "sm_segment.", "vader_segment.", "ucx_shm_posix_", "Intel_MPI_"};
-  DIR *all = opendir("/dev/shm");
-  for (struct dirent *one; all && (one = readdir(all));) {
-    bool theirs = false;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) theirs = theirs || strncmp(one->d_name, known[i], strlen(known[i])) == 0;
-    char path[PATH_MAX];
-    struct stat about;
-    snprintf(path, sizeof path, "/dev/shm/%s", one->d_name);
-    if (!theirs || lstat(path, &about) < 0 || about.st_uid != geteuid() || about.st_mtime < since) continue;
-    bool mapped = false;
-    DIR *processes = opendir("/proc");
-    for (struct dirent *p; !mapped && processes && (p = readdir(processes));) {
-      pid_t pid = (pid_t)strtol(p->d_name, NULL, 10);
-      mapped = pid > 0 && file_has(pid, "maps", path, false);
-    }
-    if (processes) closedir(processes);
-    if (!mapped) unlink(path);
+// Whether some process has the file mapped, or is a proxy of another job that may have made it.
+static bool in_use(const char *path, bool of_proxy) {
+  bool found = false;
+  DIR *all = opendir("/proc");
+  for (struct dirent *one; !found && all && (one = readdir(all));) {
+    pid_t pid = (pid_t)strtol(one->d_name, NULL, 10);
+    char state = pid > 0 ? process_state(pid) : 0;
+    if (state == 0 || state == 'Z') continue;
+    found = of_proxy ? file_has(pid, "comm", "hydra_pmi_proxy", false) : file_has(pid, "maps", path, false);
   }
   if (all) closedir(all);
+  return found;
+}
+
+// What MPI libraries leave in places of their own when they are killed: made since this call began, and used by nobody.
+static void sweep(time_t since) {
+  static const struct { const char *folder, *prefix; bool of_proxy; } known[] = {
+    {"/dev/shm", "mpich_sh", false}, {"/dev/shm", "sm_segment.", false}, {"/dev/shm", "vader_segment.", false},
+    {"/dev/shm", "ucx_shm_posix_", false}, {"/dev/shm", "Intel_MPI_", false}, {"/tmp", "hydra_hwloc_xmlfile_", true}};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    DIR *all = opendir(known[i].folder);
+    for (struct dirent *one; all && (one = readdir(all));) {
+      char path[PATH_MAX];
+      struct stat about;
+      if (strncmp(one->d_name, known[i].prefix, strlen(known[i].prefix)) != 0) continue;
+      snprintf(path, sizeof path, "%s/%s", known[i].folder, one->d_name);
+      if (lstat(path, &about) < 0 || about.st_uid != geteuid() || about.st_mtime < since) continue;
+      if (!in_use(path, known[i].of_proxy)) unlink(path);
+    }
+    if (all) closedir(all);
+  }
 }
 
 static void remove_all(int at_fd, const char *name) {
@@ -331,7 +341,7 @@ int ranks(int argc, char **argv) {
   make_reply();
   serve_wrappers(door, told);
   reap_rest();
-  sweep_shared(since);
+  sweep(since);
   remove_all(AT_FDCWD, call.folder);
   if (*call.shared) remove_all(AT_FDCWD, call.shared);
   puts("done");

@@ -31,7 +31,9 @@ export function explain(facts: LaunchFacts): GangflowError | undefined {
   const { ranks, end, plan } = facts
   if (end.stopped === 'late') return late(facts)
   const abort = abortIn(end)
-  const first = ranks.failed.find(isOwn) ?? ranks.failed.find(({ rank }) => rank === abort?.rank) ?? ranks.failed[0]
+  const own = ranks.failed.filter(isOwn)
+  const aborted = ranks.failed.find(({ rank }) => rank === abort?.rank)
+  const first = own.find((rank) => !isEcho(rank)) ?? aborted ?? own[0] ?? ranks.failed[0]
   const daemon = end.lost.find(isDeath)
   const launcherDied = end.stopped === undefined && end.result.signal !== null
   if (launcherDied && !isBefore(first?.endedAt, end.endedAt)) return launcherFailed(facts)
@@ -52,6 +54,11 @@ const isBefore = (one: number | undefined, other: number) => one !== undefined &
 
 /** It ended by its own doing, and was not merely ended by the launcher because of another. */
 const isOwn = ({ end }: Rank): boolean => end!.signal === null || !/^SIG(?:TERM|KILL|CONT|HUP|PIPE)$/.test(end!.signal)
+
+const echoes = /socket closed|connection (?:reset|closed|refused|lost)|broken pipe|lost communication|LOST_CONNECTION/i
+
+/** It says only that another rank has gone, which may take longer to die. */
+const isEcho = ({ lastLines }: Rank): boolean => echoes.test(lastLines.slice(-8).join('\n'))
 
 /** A daemon that was killed, or the connection to it: no answer of its own to a rank's failure. */
 const isDeath = ({ channel }: LostChannel): boolean =>

@@ -52,7 +52,7 @@ export interface MpiRankResult {
   readonly signal: NodeJS.Signals | null
   /** From its start to its end, as its member saw it. */
   readonly durationMs: number
-  /** With `output: 'ranks'`; MPICH does not tell stdout and stderr apart: both are in `stdout`. */
+  /** With `output: 'ranks'`. */
   readonly stdout?: string
   readonly stderr?: string
 }

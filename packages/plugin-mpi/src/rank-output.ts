@@ -19,11 +19,9 @@ export const markingOptions = ({ launcher }: Implementation): readonly string[] 
 /** The output of each rank, taken apart from the launcher's. */
 export class RankOutput {
   readonly #texts = new Map<string, string>()
-  readonly #isHydra: boolean
 
   constructor(process: GangProcess, implementation: Implementation) {
     const { line } = marks[implementation.launcher]
-    this.#isHydra = implementation.launcher === 'hydra'
     process.onLine(({ stream, text }) => {
       const match = line.exec(text)
       if (!match) return
@@ -34,6 +32,6 @@ export class RankOutput {
 
   of(rank: number): { stdout: string; stderr: string } {
     const text = (stream: string) => this.#texts.get(`${rank} ${stream}`) ?? ''
-    return { stdout: text('stdout'), stderr: this.#isHydra ? '' : text('stderr') }
+    return { stdout: text('stdout'), stderr: text('stderr') }
   }
 }

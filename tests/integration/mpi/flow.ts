@@ -1,10 +1,11 @@
 import { current, FlowSpec, type Inputs, parameter, resources, step } from '@gangflow/core'
 import { type MpiRunOptions, mpi } from '@gangflow/plugin-mpi'
 
-/** A call, and what is done to it meanwhile: a shell command on a node, once a rank runs. */
-interface Case {
+/** A call, and what is done before it, or to it once it runs: a shell command on a node. */
+export interface Case {
   readonly call: MpiRunOptions
   readonly launcher?: 'run' | 'exec'
+  readonly before?: { readonly node: number; readonly command: string }
   readonly meanwhile?: { readonly node: number; readonly command: string }
 }
 
@@ -25,7 +26,11 @@ export default class Calls extends FlowSpec {
   async work() {
     const outcomes: unknown[] = []
     for (const together of this.cases) {
-      outcomes.push(...(await Promise.all(together.map((one) => perform(one, this.rethrow)))))
+      const settled = await Promise.allSettled(together.map((one) => perform(one, this.rethrow)))
+      for (const one of settled) {
+        if (one.status === 'rejected') throw one.reason
+        outcomes.push(one.value)
+      }
     }
     this.outcomes = outcomes
     this.next(this.join)
@@ -39,18 +44,19 @@ export default class Calls extends FlowSpec {
   @step end() {}
 }
 
-async function perform({ call, launcher = 'exec', meanwhile }: Case, rethrow: boolean): Promise<unknown> {
+async function perform({ call, launcher = 'exec', before, meanwhile }: Case, rethrow: boolean): Promise<unknown> {
+  const shell = (command: string) => ['sh', '-c', command]
+  if (before) await current.parallel.exec([before.node], shell(before.command))
   const began = performance.now()
-  const after = () => performance.now() - began
   const done = current.mpi[launcher](call)
   done.catch(() => {})
-  if (meanwhile) await current.parallel.exec([meanwhile.node], ['sh', '-c', meanwhile.command])
-  const faultAt = after()
+  if (meanwhile) await current.parallel.exec([meanwhile.node], shell(meanwhile.command))
+  const faultAt = performance.now()
   try {
-    return { ...(await done), tookMs: after() }
+    return { ...(await done), sinceFaultMs: performance.now() - faultAt, tookMs: performance.now() - began }
   } catch (error) {
     if (rethrow) throw error
     const { code, message, rank, node, host, details } = error as Record<string, unknown>
-    return { code, message, rank, node, host, details, tookMs: after(), sinceFaultMs: after() - faultAt }
+    return { code, message, rank, node, host, details, sinceFaultMs: performance.now() - faultAt }
   }
 }

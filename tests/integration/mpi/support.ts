@@ -1,36 +1,106 @@
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdirSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Client } from '../../../packages/core/src/index.js'
 import { mpiEnvironment } from '../../../scripts/mpi-env.mjs'
-import { SshProject } from '../../support/ssh-project.js'
+import type { TestHosts } from '../../hosts/index.js'
+import { type Running, SshProject } from '../../support/ssh-project.js'
+import type { Case } from './flow.js'
 
 export const implementations = ['openmpi4', 'openmpi5', 'mpich'] as const
 export type ImplementationName = (typeof implementations)[number]
 
-export interface Installed {
-  readonly name: ImplementationName
+interface Installed {
   readonly home: string
   readonly python: string
 }
 
+/** What came of a call, as the flow keeps it: its result, or its error. */
+export interface Outcome {
+  readonly implementation?: string
+  readonly np?: number
+  readonly ranks?: readonly {
+    rank: number
+    node: number
+    host: string
+    exitCode: number
+    stdout?: string
+    stderr?: string
+  }[]
+  readonly stdout?: string
+  readonly stderr?: string
+  readonly code?: string
+  readonly message?: string
+  readonly rank?: number
+  readonly node?: number
+  readonly host?: string
+  readonly details?: { readonly exitCode?: number; readonly signal?: string; readonly lastLines?: readonly string[] }
+  readonly sinceFaultMs: number
+}
+
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 
-/** A project with the flow of this folder for each implementation, and `behave` compiled by it. */
-export async function mpiProject(): Promise<{ project: SshProject; installed: readonly Installed[] }> {
-  const installed: Installed[] = []
-  const project = new SshProject({})
-  for (const name of implementations) {
-    const { bin, python } = await mpiEnvironment(name)
-    const folder = join(project.folder, name)
-    mkdirSync(folder)
-    execFileSync(join(bin, name === 'openmpi4' ? 'mpicc.openmpi' : 'mpicc'), [
-      ...['-O1', '-o', join(folder, 'behave')],
-      here('behave.c'),
-    ])
-    copyFileSync(here('hello.py'), join(folder, 'hello.py'))
-    copyFileSync(here('flow.ts'), join(folder, 'flow.ts'))
-    installed.push({ name, home: dirname(bin), python })
+/** A person's project with the flows of this folder for each implementation, and `behave` compiled by it. */
+export class MpiProject {
+  readonly files = new SshProject({})
+  readonly installed = new Map<ImplementationName, Installed>()
+
+  static async make(): Promise<MpiProject> {
+    const project = new MpiProject()
+    for (const name of implementations) {
+      const { bin, python } = await mpiEnvironment(name)
+      const folder = join(project.files.folder, name)
+      mkdirSync(folder)
+      const compiler = join(bin, name === 'openmpi4' ? 'mpicc.openmpi' : 'mpicc')
+      execFileSync(compiler, ['-O1', '-o', join(folder, 'behave'), here('behave.c')])
+      for (const file of ['flow.ts', 'twice.ts', 'hello.py', 'futures.py']) copyFileSync(here(file), join(folder, file))
+      project.installed.set(name, { home: dirname(bin), python })
+    }
+    return project
   }
-  return { project, installed }
+
+  /** Starts a flow of this folder, here or on hosts. */
+  start(name: ImplementationName, words: readonly string[], hosts?: TestHosts, file = 'flow.ts'): Running {
+    const { home, python } = this.installed.get(name)!
+    const named = join(this.files.folder, 'hosts')
+    if (hosts) writeFileSync(named, hosts.names.map((host) => `${host} python=${python}\n`).join(''))
+    const there = hosts
+      ? ['--backend', 'ssh', '--hosts-file', named, '--ssh-config', hosts.config, '--env', `GANGFLOW_MPI_HOME=${home}`]
+      : []
+    const env = { GANGFLOW_MPI_HOME: home, GANGFLOW_PYTHON: python }
+    return this.files.start(['run', `${name}/${file}`, ...words, ...there], env)
+  }
+
+  /** Makes calls in one gang, and gives what came of each. */
+  async calls(name: ImplementationName, cases: readonly (readonly Case[])[], hosts?: TestHosts): Promise<Outcome[]> {
+    const { code, out } = await this.start(name, ['--cases', JSON.stringify(cases)], hosts).ended
+    if (code !== 0) throw new Error(`the flow ended with ${code}\n${out.slice(-8000)}`)
+    const [run] = await new Client(this.files.store).runs('Calls')
+    return run!.artifacts['outcomes'] as Outcome[]
+  }
+
+  remove(): void {
+    this.files.remove()
+  }
 }
+
+/** Shell that kills rank 5 of the call whose program says `wait`. */
+export const killRank = `sleep 1
+for p in $(pgrep -x behave); do
+  if tr '\\0' '\\n' < /proc/$p/environ | grep -qxE '(OMPI_COMM_WORLD_RANK|PMI_RANK)=5'; then kill -9 $p; fi
+done`
+
+/** And the launcher, or the daemon, that has \`folder\` of our own in its command line. */
+export const killProgram = (pattern: string) => `sleep 1
+for p in $(pgrep '${pattern}'); do
+  if tr '\\0' ' ' < /proc/$p/cmdline | grep -q /tmp/gf-mpi-; then kill -9 $p; fi
+done`
+
+/** What calls have left on this machine. */
+export const leftHere = (): string[] =>
+  ['/tmp', '/dev/shm'].flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.startsWith('gf-mpi-'))
+      .map((name) => `${folder}/${name}`),
+  )
