@@ -32,8 +32,9 @@ export function explain(facts: LaunchFacts): GangflowError | undefined {
   if (end.stopped === 'late') return late(facts)
   const abort = abortIn(end)
   const own = ranks.failed.filter(isOwn)
+  const told = echoesIn(end)
   const aborted = ranks.failed.find(({ rank }) => rank === abort?.rank)
-  const first = own.find((rank) => !isEcho(rank)) ?? aborted ?? own[0] ?? ranks.failed[0]
+  const first = own.find((rank) => !isEcho(rank) && !told.has(rank.rank)) ?? aborted ?? own[0] ?? ranks.failed[0]
   const daemon = end.lost.find(isDeath)
   const launcherDied = end.stopped === undefined && end.result.signal !== null
   if (launcherDied && !isBefore(first?.endedAt, end.endedAt)) return launcherFailed(facts)
@@ -59,6 +60,13 @@ const echoes = /socket closed|connection (?:reset|closed|refused|lost)|broken pi
 
 /** It says only that another rank has gone, which may take longer to die. */
 const isEcho = ({ lastLines }: Rank): boolean => echoes.test(lastLines.slice(-8).join('\n'))
+
+/** Ranks of which Open MPI's launcher says that they gave up because the connection to another broke. */
+function echoesIn({ result }: LaunchEnd): ReadonlySet<number> {
+  const text = `${result.stderr}\n${result.stdout}`
+  const all = text.matchAll(/An error occurred in Socket closed[\s\S]{0,80}?reported by process \[\d+,(\d+)\]/g)
+  return new Set([...all].map(([, rank]) => Number(rank)))
+}
 
 /** A daemon that was killed, or the connection to it: no answer of its own to a rank's failure. */
 const isDeath = ({ channel }: LostChannel): boolean =>
