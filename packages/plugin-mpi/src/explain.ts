@@ -35,7 +35,8 @@ export function explain(facts: LaunchFacts): GangflowError | undefined {
   const told = echoesIn(end)
   const aborted = ranks.failed.find(({ rank }) => rank === abort?.rank)
   const first = own.find((rank) => !isEcho(rank) && !told.has(rank.rank)) ?? aborted ?? own[0] ?? ranks.failed[0]
-  const daemon = end.lost.find(isDeath)
+  // Those that lost another one end as well, by codes of their own.
+  const daemon = end.lost.find(killerOf) ?? end.lost.find(isDeath)
   const launcherDied = end.stopped === undefined && end.result.signal !== null
   if (launcherDied && !isBefore(first?.endedAt, end.endedAt)) return launcherFailed(facts)
   if (daemon && !isBefore(first?.endedAt, daemon.at)) return daemonLost(facts, daemon)
@@ -68,9 +69,15 @@ function echoesIn({ result }: LaunchEnd): ReadonlySet<number> {
   return new Set([...all].map(([, rank]) => Number(rank)))
 }
 
+/** The signal that ended a daemon; a shell between says it by a code. */
+function killerOf({ channel }: LostChannel): NodeJS.Signals | undefined {
+  const { code = null, signal = null } = channel.exit ?? {}
+  const name = signal ?? (code !== null && code > 128 && code < 192 ? signalName(code - 128) : undefined)
+  return name === 'SIGTERM' || name === 'SIGHUP' || name === 'SIGPIPE' ? undefined : name
+}
+
 /** A daemon that was killed, or the connection to it: no answer of its own to a rank's failure. */
-const isDeath = ({ channel }: LostChannel): boolean =>
-  channel.error !== undefined || channel.exit?.signal != null || (channel.exit?.code ?? 0) > 128
+const isDeath = (lost: LostChannel): boolean => killerOf(lost) !== undefined || lost.channel.error !== undefined
 
 const isStrange = ({ input }: LaunchFacts, library: string): boolean => {
   const isOpen = /libmpi\.so\.(?:20|40|80)/.test(library)
@@ -125,11 +132,11 @@ function abortIn({ result }: LaunchEnd): Abort | undefined {
   return hydra ? { rank: Number(hydra[2]), code: Number(hydra[1]) } : undefined
 }
 
-function daemonLost(facts: LaunchFacts, { channel }: LostChannel): GangflowError {
+function daemonLost(facts: LaunchFacts, lost: LostChannel): GangflowError {
+  const { channel } = lost
   const { host } = facts.gang.roster.entries[channel.node]!
-  // A shell between says a signal by a code.
   const code = channel.exit?.code ?? null
-  const signal = channel.exit?.signal ?? (code !== null && code > 128 && code < 192 ? signalName(code - 128) : null)
+  const signal = killerOf(lost) ?? null
   const how = channel.error ?? (signal ? `it was ended by ${signal}` : `it ended with exit code ${code}`)
   return blamed(
     facts,

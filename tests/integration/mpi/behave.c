@@ -36,7 +36,11 @@ int main(int argc, char **argv) {
     if (strcmp(mode, "abort") == 0) MPI_Abort(MPI_COMM_WORLD, 7);
     if (strcmp(mode, "exit") == 0) exit(3);
     if (strcmp(mode, "segv") == 0) raise(SIGSEGV);
-    if (strcmp(mode, "wait") == 0) for (;;) pause();
+    if (strcmp(mode, "wait") == 0) {
+      FILE *told = fopen("/tmp/of-node-waits", "w");
+      if (told) fclose(told);
+      for (;;) pause();
+    }
   }
   if (strcmp(mode, "hello") != 0 && strcmp(mode, "env") != 0) MPI_Barrier(MPI_COMM_WORLD);
   MPI_Finalize();

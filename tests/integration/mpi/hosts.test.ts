@@ -45,10 +45,16 @@ const cases: Record<string, readonly Case[]> = {
   crash: [behave('segv 5')],
   killedRank: [{ ...behave('wait 5'), meanwhile: { node: 2, command: killRank } }],
   killedDaemon: [
-    { ...behave('wait 5'), meanwhile: { node: 2, command: killProgram('^(orted|prted|hydra_pmi_prox)') } },
+    {
+      ...behave('wait 5'),
+      meanwhile: { node: 2, command: killProgram('^(orted|prted|hydra_pmi_prox)', 'with rank 5') },
+    },
   ],
   killedLauncher: [
-    { ...behave('wait 5'), meanwhile: { node: 0, command: killProgram('^(mpirun|mpiexec|prterun|orterun)') } },
+    {
+      ...behave('wait 5'),
+      meanwhile: { node: 0, command: killProgram('^(mpirun|mpiexec|prterun|orterun)', 'elsewhere') },
+    },
   ],
   noProgram: [{ call: { program: './nothing' } }],
   onlyHere: [{ call: { program: './copy hello' }, before: { node: 0, command: 'cp behave copy' } }],

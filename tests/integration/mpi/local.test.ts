@@ -18,7 +18,10 @@ const cases = {
   futures: { launcher: 'run', call: { np: 5, program: 'python -m mpi4py.futures futures.py' } },
   apart: behave('hello', { np: 3, output: 'ranks' }),
   exit: behave('exit 5'),
-  killed: { ...behave('wait 5'), meanwhile: { node: 0, command: killProgram('^(mpirun|mpiexec|prterun|orterun)') } },
+  killed: {
+    ...behave('wait 5'),
+    meanwhile: { node: 0, command: killProgram('^(mpirun|mpiexec|prterun|orterun)', 'with rank 5') },
+  },
   foreign: { call: { program: '../OTHER/behave hello', timeout: 60_000 * slack } },
   short: { call: { program: 'true' } },
 } as const satisfies Record<string, Case>

@@ -85,15 +85,19 @@ export class MpiProject {
   }
 }
 
-/** Shell that kills rank 5 of the call whose program says `wait`. */
-export const killRank = `sleep 1
-for p in $(pgrep -x behave); do
+/** Waits until rank 5 says that it waits, where it is on this host. */
+const waiting = `for i in $(seq 300); do [ -e /tmp/of-node-waits ] && break; sleep 0.1; done; rm -f /tmp/of-node-waits
+`
+
+/** Shell for the host of rank 5 that kills it. */
+export const killRank = `${waiting}for p in $(pgrep -x behave); do
   if tr '\\0' '\\n' < /proc/$p/environ | grep -qxE '(OMPI_COMM_WORLD_RANK|PMI_RANK)=5'; then kill -9 $p; fi
 done`
 
-/** And the launcher, or the daemon, that has \`folder\` of our own in its command line. */
-export const killProgram = (pattern: string) => `sleep 1
-for p in $(pgrep '${pattern}'); do
+/** Shell that kills programs of a launcher, by their names. */
+export const killProgram = (pattern: string, where: 'with rank 5' | 'elsewhere') => `${
+  where === 'elsewhere' ? 'sleep 1\n' : waiting
+}for p in $(pgrep '${pattern}'); do
   if tr '\\0' ' ' < /proc/$p/cmdline | grep -q /tmp/gf-mpi-; then kill -9 $p; fi
 done`
 
