@@ -31,10 +31,7 @@ export function explain(facts: LaunchFacts): GangflowError | undefined {
   const { ranks, end, plan } = facts
   if (end.stopped === 'late') return late(facts)
   const abort = abortIn(end)
-  const own = ranks.failed.filter(isOwn)
-  const told = echoesIn(end)
-  const aborted = ranks.failed.find(({ rank }) => rank === abort?.rank)
-  const first = own.find((rank) => !isEcho(rank) && !told.has(rank.rank)) ?? aborted ?? own[0] ?? ranks.failed[0]
+  const first = firstOf(facts, abort)
   // Those that lost another one end as well, by codes of their own.
   const daemon = end.lost.find(killerOf) ?? end.lost.find(isDeath)
   const launcherDied = end.stopped === undefined && end.result.signal !== null
@@ -59,8 +56,32 @@ const isOwn = ({ end }: Rank): boolean => end!.signal === null || !/^SIG(?:TERM|
 
 const echoes = /socket closed|connection (?:reset|closed|refused|lost)|broken pipe|lost communication|LOST_CONNECTION/i
 
-/** It says only that another rank has gone, which may take longer to die. */
-const isEcho = ({ lastLines }: Rank): boolean => echoes.test(lastLines.slice(-8).join('\n'))
+/** What Open MPI's ranks exit with when the connection to another broke; often they say nothing else. */
+const SOCKET_CLOSED = 14
+/** Milliseconds within which reports of different members cannot be ordered. */
+const UNCERTAINTY_MS = 30
+
+/**
+ * The rank that failed by itself. Not the first that was heard of, always: who lost a connection may end before the one
+ * that it was to, and whoever the launcher killed because of another may be heard of before that one.
+ */
+function firstOf({ ranks, end, input }: LaunchFacts, abort: Abort | undefined): Rank | undefined {
+  const { failed } = ranks
+  const [earliest] = failed
+  const aborted = failed.find(({ rank }) => rank === abort?.rank)
+  if (!earliest || aborted) return aborted ?? earliest
+  const told = echoesIn(end)
+  const isEcho = ({ rank, lastLines, end }: Rank) =>
+    told.has(rank) ||
+    echoes.test(lastLines.slice(-8).join('\n')) ||
+    (input.implementation.launcher !== 'hydra' && end!.code === SOCKET_CLOSED && lastLines.length === 0)
+  const own = failed.filter(isOwn)
+  const strong = own.find((rank) => !isEcho(rank))
+  // Nobody had failed before: it was killed from outside.
+  const killed = failed.find(({ end }) => end!.signal === 'SIGKILL')
+  if (killed && (!strong || killed.endedAt! < strong.endedAt! - UNCERTAINTY_MS)) return killed
+  return strong ?? own[0] ?? earliest
+}
 
 /** Ranks of which Open MPI's launcher says that they gave up because the connection to another broke. */
 function echoesIn({ result }: LaunchEnd): ReadonlySet<number> {
