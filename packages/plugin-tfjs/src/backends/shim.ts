@@ -1,7 +1,10 @@
 import util from 'node:util'
 
-/** tfjs-node calls this function, which Node 23 no longer has. */
+/** Before tfjs-node is loaded in this process. */
 export function prepareNode(): void {
   const own = util as { isNullOrUndefined?: (value: unknown) => boolean }
+  // tfjs-node calls it, and Node 23 no longer has it.
   own.isNullOrUndefined ??= (value) => value === null || value === undefined
+  // Else TensorFlow greets on stderr with three lines of what it is optimized for; its warnings stay.
+  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '1'
 }
