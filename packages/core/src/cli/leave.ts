@@ -1,3 +1,5 @@
+import { hungCalls } from '../errors/hung-calls.js'
+
 /** Milliseconds for what is still open to end by itself. */
 const TAIL_MS = 3_000
 
@@ -8,8 +10,7 @@ const TAIL_MS = 3_000
 export function leaveAnyway(): void {
   // Only while something is open does this timer ever come.
   setTimeout(() => {
-    const asks = process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'))
-    if (!asks) return leaveAnyway()
+    if (hungCalls() === 0) return leaveAnyway()
     const code = Number(process.exitCode ?? 0)
     process.stderr.write(`a disk does not answer: ended without waiting for it (exit code ${code})\n`)
     const { execve } = process as { execve?: (file: string, argv: string[], env: object) => never }

@@ -1,4 +1,5 @@
 import { GangflowError } from '../errors/base.js'
+import { countHung } from '../errors/hung-calls.js'
 import type { BlobRef, Datastore, PutBlobOptions } from './contract.js'
 import { Patience, type Wait } from './patience.js'
 import { noAnswer } from './relay/failures.js'
@@ -34,8 +35,11 @@ export function patient(store: Datastore, silenceMs: number): Datastore {
   const bounded = <T>(doing: string, work: (wait: Wait) => Promise<T>): Promise<T> =>
     new Promise<T>((resolve, reject) => {
       const patience = hangs ? again : usual
+      let givenUp = false
       const wait = patience.wait(() => {
         hangs = true
+        givenUp = true
+        countHung(1)
         reject(noAnswer(`the datastore ${store.location}`, doing, patience.limitMs))
       })
       // What it throws at once is thrown as what it rejects with.
@@ -44,6 +48,7 @@ export function patient(store: Datastore, silenceMs: number): Datastore {
         .finally(() => {
           wait.end()
           hangs = false
+          if (givenUp) countHung(-1)
         })
         .then(resolve, reject)
     })
