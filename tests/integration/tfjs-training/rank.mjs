@@ -10,7 +10,7 @@ const me = Number(number)
 const tf = await loadBackend(new URL('../../..', import.meta.url).pathname, backend)
 
 const groups = new Map()
-function group(size, name = '') {
+function group(size, name = '', timeout = '60s') {
   const key = `${size}${name}`
   const made =
     groups.get(key) ??
@@ -20,7 +20,7 @@ function group(size, name = '') {
       name: key,
       secret: Buffer.from('the secret of a test'),
       addresses: Array.from({ length: size }, (_, rank) => join(directory, `${key}.${rank}`)),
-      timeout: '60s',
+      timeout,
     })
   groups.set(key, made)
   return made
@@ -220,6 +220,14 @@ const jobs = {
     const optimizer = what === 'optimizer' && me === 1 ? tf.train.sgd(0.2) : tf.train.sgd(0.1)
     strategy.scope(() => model.compile({ optimizer, loss: 'categoricalCrossentropy' }))
     await model.fit(xs, ys, { epochs: 1, verbose: 0 })
+  },
+  async absent({ size }) {
+    const strategy = new MultiWorkerMirroredStrategy(tf, await group(size, 'absent', '2s'))
+    if (me === 1) return 'elsewhere'
+    const { xs, ys } = data(64)
+    const model = build('mlp', 1)
+    strategy.scope(() => model.compile({ optimizer: 'sgd', loss: 'categoricalCrossentropy' }))
+    await model.fit(xs, ys, { verbose: 0 })
   },
   async forever({ size }) {
     const strategy = new MultiWorkerMirroredStrategy(tf, await group(size, 'forever'))

@@ -70,6 +70,13 @@ describe('training over a gang', () => {
     }
   })
 
+  it('does not wait for ever for one that never trains', async () => {
+    const answers = await ranks.answers('absent', { size: 3 })
+    expect(answers[1]?.result).toBe('elsewhere')
+    for (const rank of [0, 2]) expect(answers[rank]?.error?.code).toMatch(/^E_TF_CALL_(?:TIMEOUT|ABORTED)$/)
+    expect(answers.some((answer) => /rank 1/.test(answer?.error?.what ?? ''))).toBe(true)
+  })
+
   it('ends on every rank when one is killed during fit', async () => {
     const answers = ranks.answers('forever', { size: 4 })
     await once(ranks.children[2]!, 'message')
