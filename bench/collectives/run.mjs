@@ -54,7 +54,9 @@ class OpenMpi {
   }
   async measure({ count, repetitions }) {
     const env = { ...baseEnv, OMPI_MCA_btl_vader_single_copy_mechanism: 'none' }
-    return Number(execFileSync('mpirun', [...this.argv, String(count), String(repetitions)], { env, encoding: 'utf8' }))
+    return Number(
+      execFileSync('mpirun.openmpi', [...this.argv, String(count), String(repetitions)], { env, encoding: 'utf8' }),
+    )
   }
   end() {}
 }
@@ -63,8 +65,8 @@ export async function benchCollectives(wanted, { rounds = 5, say }) {
   const python = await pythonWithTorch()
   const folder = mkdtempSync(join(tmpdir(), 'gf-bench-'))
   const program = join(folder, 'mpi')
-  const mpi = spawnSync('mpicc', ['-O2', '-o', program, join(here, 'mpi.c')]).status === 0
-  if (!mpi) console.log('without Open MPI: there is no mpicc')
+  const mpi = spawnSync('mpicc.openmpi', ['-O2', '-o', program, join(here, 'mpi.c')]).status === 0
+  if (!mpi) console.log('without Open MPI: there is no mpicc.openmpi')
   const results = {}
   try {
     for (const ranks of wanted.length > 0 ? wanted : [2, 4]) {

@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 
 const fixture = fileURLToPath(new URL('./fixtures/mpi.mjs', import.meta.url))
-const mpirun = ['mpirun', '--allow-run-as-root', '--oversubscribe', '--bind-to', 'none']
+const mpirun = ['mpirun.openmpi', '--allow-run-as-root', '--oversubscribe', '--bind-to', 'none']
 
 async function run(argv: readonly string[]) {
   const { stdout } = await promisify(execFile)(argv[0]!, [...argv.slice(1), process.execPath, fixture, 'run'])
