@@ -63,7 +63,9 @@ const libraries = {
   },
   async poolifier() {
     const { FixedThreadPool } = await import(peers.resolve('poolifier').replace(/\.cjs$/, '.mjs'))
-    const pool = new FixedThreadPool(workers, new URL('./poolifier-worker.mjs', import.meta.url).pathname)
+    // Without a queue a worker has all that wait in work at once, and the others' one each.
+    const queue = name === 'tokenize' ? { enableTasksQueue: true, tasksQueueOptions: { concurrency: 1 } } : {}
+    const pool = new FixedThreadPool(workers, new URL('./poolifier-worker.mjs', import.meta.url).pathname, queue)
     return {
       map: (items, { fn }) => Promise.all(items.map((item) => pool.execute(item, fn))),
       end: () => pool.destroy(),

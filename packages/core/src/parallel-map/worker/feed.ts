@@ -118,6 +118,7 @@ export class Claims implements Feed {
 
   #claim(): boolean {
     const { length } = this.#shared
+    this.#measure()
     for (let from = Atomics.load(this.#cursor, 0); from < length; ) {
       const to = Math.min(length, from + this.#want(length - from))
       const found = Atomics.compareExchange(this.#cursor, 0, from, to)
@@ -134,17 +135,21 @@ export class Claims implements Feed {
     return false
   }
 
-  /** How many items to claim of those that are left. */
-  #want(left: number): number {
-    const { batch, workers } = this.#shared
-    if (batch !== undefined) return batch
-    if (this.oneByOne) return 1
+  /** What an item of the last range took. */
+  #measure(): void {
+    if (this.#shared.batch !== undefined || this.oneByOne) return
     const now = performance.now()
     // The clock of some machines is coarse; below its step nothing is learnt.
     if (this.#size > 0) this.#pace.cost = Math.max((now - this.#claimedAt) / this.#size, 0.000_005)
     this.#claimedAt = now
+  }
+
+  /** How many items to claim of those that are left. */
+  #want(left: number): number {
+    const { batch, workers } = this.#shared
+    if (batch !== undefined) return batch
     const { cost } = this.#pace
-    if (cost === undefined) return 1
+    if (cost === undefined || this.oneByOne) return 1
     const even = Math.max(Math.ceil(left / (4 * workers)), Math.ceil(least / cost))
     return Math.max(1, Math.min(even, Math.floor(aim / cost), Math.max(this.#size, 1) * growth))
   }
