@@ -1,5 +1,5 @@
 import { GangflowError } from '@gangflow/core'
-import type { NamedTensor } from '@tensorflow/tfjs-core/dist/tensor_types.js'
+import type { Tensor } from '@tensorflow/tfjs'
 import type { Tf } from '../backends/tf.js'
 import type { Model } from './model.js'
 
@@ -27,7 +27,7 @@ export interface SavedTraining {
 }
 
 export async function saveTraining(model: Model, epoch: number): Promise<SavedTraining> {
-  const one = async (name: string, tensor: NamedTensor['tensor']): Promise<SavedTensor> => ({
+  const one = async (name: string, tensor: Tensor): Promise<SavedTensor> => ({
     name,
     shape: tensor.shape,
     dtype: tensor.dtype as 'float32',
