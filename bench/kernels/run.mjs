@@ -10,7 +10,7 @@ const contestants = [
   { name: 'tfjs-node', backend: 'tfjs-node', times: 7 },
   { name: 'tfjs-node, one thread', backend: 'tfjs-node', times: 7, env: oneThread() },
   { name: 'stock wasm', backend: 'stock', times: 3 },
-  // Half a minute a round, where the others take a second.
+  // Seconds a time, where the others take milliseconds.
   { name: 'cpu', backend: 'cpu', times: 1, rounds: 1 },
 ]
 
@@ -29,6 +29,7 @@ export async function benchKernels(wanted, { rounds = 5, say = () => {} } = {}) 
       const times = Object.fromEntries(running.map(({ name }) => [name, []]))
       for (let round = -1; round < rounds; round++)
         for (const contestant of running) {
+          if (tasks[task].without?.includes(contestant.name)) continue
           if (contestant.rounds !== undefined && (round < 0 || round >= contestant.rounds)) continue
           contestant.child.send({ task, times: contestant.times })
           const [{ taken, failed }] = await once(contestant.child, 'message')
@@ -57,7 +58,7 @@ function print(task, times) {
   console.log(`\n${task}`)
   for (const [name, taken] of Object.entries(times)) {
     if (taken.length === 0) {
-      console.log(`  ${name.padEnd(22)} cannot`)
+      console.log(`  ${name.padEnd(22)} ${tasks[task].without?.includes(name) ? 'not tried' : 'cannot'}`)
       continue
     }
     const ratios = taken.map((time, round) => time / (times['tfjs-node'][round] ?? times['tfjs-node'][0]))
