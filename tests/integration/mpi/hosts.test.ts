@@ -5,7 +5,7 @@ import { pythonFolders } from '../../hosts/python.js'
 import { slack, until } from '../../support/gang.js'
 import { leftOn } from '../../support/ssh-project.js'
 import type { Case } from './flow.js'
-import { implementations, killProgram, killRank, MpiProject, type Outcome } from './support.js'
+import { forget, implementations, killProgram, killRank, MpiProject, type Outcome } from './support.js'
 
 let hosts: TestHosts
 let project: MpiProject
@@ -34,7 +34,7 @@ const awkward = 'a;b,c"d\'e\nf=$HOME `g` \\h\ttab é %x'
 /** These hosts share two cores: ranks that wait must let others run. */
 const env = { OMPI_MCA_mpi_yield_when_idle: '1', MPIR_CVAR_NOLOCAL: '1', UCX_TLS: 'tcp,self' }
 const behave = (words: string, more: Partial<Case['call']> = {}): Case => ({
-  call: { program: `./behave ${words}`, timeout: 60_000 * slack, ...more, env: { ...env, ...more.env } },
+  call: { program: `./behave ${words}`, timeout: 15_000 * slack, ...more, env: { ...env, ...more.env } },
 })
 
 const cases: Record<string, readonly Case[]> = {
@@ -43,10 +43,11 @@ const cases: Record<string, readonly Case[]> = {
   exit: [behave('exit 5')],
   late: [behave('late 5')],
   crash: [behave('segv 5')],
-  killedRank: [{ ...behave('wait 5'), meanwhile: { node: 2, command: killRank } }],
+  killedRank: [{ ...behave('wait 5'), before: forget(2), meanwhile: { node: 2, command: killRank } }],
   killedDaemon: [
     {
       ...behave('wait 5'),
+      before: forget(2),
       meanwhile: { node: 2, command: killProgram('^(orted|prted|hydra_pmi_prox)', 'with rank 5') },
     },
   ],

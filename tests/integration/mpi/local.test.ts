@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Client } from '../../../packages/core/src/index.js'
 import { slack } from '../../support/gang.js'
 import type { Case } from './flow.js'
-import { implementations, killProgram, leftHere, MpiProject, type Outcome } from './support.js'
+import { forget, implementations, killProgram, leftHere, MpiProject, type Outcome } from './support.js'
 
 let project: MpiProject
 beforeAll(async () => {
@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => project?.remove())
 
 const behave = (words: string, more: Partial<Case['call']> = {}): Case => ({
-  call: { program: `./behave ${words}`, timeout: 60_000 * slack, ...more },
+  call: { program: `./behave ${words}`, timeout: 15_000 * slack, ...more },
 })
 const cases = {
   seed: { call: { args: ['-n', '8', '--allow-run-as-root'], program: 'python hello.py' } },
@@ -20,9 +20,10 @@ const cases = {
   exit: behave('exit 5'),
   killed: {
     ...behave('wait 5'),
+    before: forget(0),
     meanwhile: { node: 0, command: killProgram('^(mpirun|mpiexec|prterun|orterun)', 'with rank 5') },
   },
-  foreign: { call: { program: '../OTHER/behave hello', timeout: 60_000 * slack } },
+  foreign: { call: { program: '../OTHER/behave hello', timeout: 15_000 * slack } },
   short: { call: { program: 'true' } },
 } as const satisfies Record<string, Case>
 

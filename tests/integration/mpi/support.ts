@@ -89,6 +89,9 @@ export class MpiProject {
 const waiting = `for i in $(seq 300); do [ -e /tmp/of-node-waits ] && break; sleep 0.1; done; rm -f /tmp/of-node-waits
 `
 
+/** Before a call that is to wait: nothing of an earlier one says so. */
+export const forget = (node: number) => ({ node, command: 'rm -f /tmp/of-node-waits' })
+
 /** Shell for the host of rank 5 that kills it. */
 export const killRank = `${waiting}for p in $(pgrep -x behave); do
   if tr '\\0' '\\n' < /proc/$p/environ | grep -qxE '(OMPI_COMM_WORLD_RANK|PMI_RANK)=5'; then kill -9 $p; fi
