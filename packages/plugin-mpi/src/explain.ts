@@ -77,9 +77,10 @@ function firstOf({ ranks, end, input }: LaunchFacts, abort: Abort | undefined): 
     (input.implementation.launcher !== 'hydra' && end!.code === SOCKET_CLOSED && lastLines.length === 0)
   const own = failed.filter(isOwn)
   const strong = own.find((rank) => !isEcho(rank))
-  // Nobody had failed before: it was killed from outside.
+  // Nobody had failed before: it was killed from outside. Hydra kills the others while the first one is still on its way out.
   const killed = failed.find(({ end }) => end!.signal === 'SIGKILL')
-  if (killed && (!strong || killed.endedAt! < strong.endedAt! - UNCERTAINTY_MS)) return killed
+  const early = (killed?.endedAt ?? 0) < (strong?.endedAt ?? 0) - UNCERTAINTY_MS
+  if (killed && (!strong || (input.implementation.launcher !== 'hydra' && early))) return killed
   return strong ?? own[0] ?? earliest
 }
 
