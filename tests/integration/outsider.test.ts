@@ -46,7 +46,8 @@ function command(cwd: string, name: string, ...args: string[]): Promise<Ended> {
 beforeAll(async () => {
   mkdirSync(project)
   // The keeper as it is published: a package without a binary, and one for this platform.
-  const packages = readdirSync(join(repository, 'packages')).filter((name) => name !== 'keeper')
+  // People install only the plugins that they need: this one needs no TensorFlow, which brings much of its own.
+  const packages = readdirSync(join(repository, 'packages')).filter((name) => !['keeper', 'plugin-tfjs'].includes(name))
   const packed = await Promise.all([
     command(repository, 'npm', 'pack', '--pack-destination', folder, ...packages.map((name) => `./packages/${name}`)),
     command(repository, 'node', 'packages/keeper/pack.mjs', '--to', folder),
