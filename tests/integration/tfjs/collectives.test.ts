@@ -6,7 +6,10 @@ import { freeAddresses, Ranks } from './ranks.js'
 const lengths = [0, 1, 2, 3, 5, 1021, 8193, 20_011]
 
 describe.each([1, 2, 3, 4, 5])('%d processes', (size) => {
-  const ranks = new Ranks(size)
+  let ranks: Ranks
+  beforeAll(() => {
+    ranks = new Ranks(size)
+  })
   afterAll(() => ranks.end())
 
   it('give every result right, and the same bits on all', async () => {
@@ -34,7 +37,10 @@ describe.each([1, 2, 3, 4, 5])('%d processes', (size) => {
 })
 
 describe('over TCP', () => {
-  const ranks = new Ranks(3)
+  let ranks: Ranks
+  beforeAll(() => {
+    ranks = new Ranks(3)
+  })
   afterAll(() => ranks.end())
 
   it('is the same', async () => {
@@ -45,7 +51,10 @@ describe('over TCP', () => {
 })
 
 describe('calls that do not fit', () => {
-  const ranks = new Ranks(3)
+  let ranks: Ranks
+  beforeAll(() => {
+    ranks = new Ranks(3)
+  })
   afterAll(() => ranks.end())
   const big = { operation: 'allReduce', length: 100_000 }
   const small = { operation: 'allReduce', length: 10 }
@@ -153,12 +162,13 @@ describe('calls that do not fit', () => {
 })
 
 describe('connecting', () => {
-  const ranks = new Ranks(3)
-  afterAll(() => ranks.end())
-  let base: ReturnType<Ranks['connect']>
+  let ranks: Ranks
   beforeAll(() => {
+    ranks = new Ranks(3)
     base = ranks.connect({ connectTimeout: '2s' })
   })
+  afterAll(() => ranks.end())
+  let base: ReturnType<Ranks['connect']>
 
   it('with another secret fails by name where it is seen, and soon everywhere', async () => {
     const results = await ranks.run((rank) => [{ ...base, ...(rank === 1 ? { secret: 'another' } : {}) }])
