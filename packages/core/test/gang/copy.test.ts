@@ -85,11 +85,11 @@ const never = new AbortController().signal
 it.each([0, 1, (1 << 16) + 3, 20_000_003])('carries %i bytes exactly, with their mode', async (size) => {
   const bytes = randomBytes(size)
   writeFileSync(join(here, `f${size}`), bytes)
-  chmodSync(join(here, `f${size}`), 0o540)
+  chmodSync(join(here, `f${size}`), 0o572)
   await sendFile(await wire(), request(`f${size}`), never)
   for (const node of nodes) {
     expect(readFileSync(join(at(node), `f${size}`)).equals(bytes)).toBe(true)
-    expect(statSync(join(at(node), `f${size}`)).mode & 0o777).toBe(0o540)
+    expect(statSync(join(at(node), `f${size}`)).mode & 0o777).toBe(0o572)
   }
 })
 

@@ -26,6 +26,8 @@ export interface BodyMethodsOptions {
   /** 32 bytes for a plugin's label; the secret itself stays in the agent. */
   key(label: string): Uint8Array
   fail(casualty: Casualty): void
+  /** Tells whoever watches the run, as the body's `progress` does. */
+  progress(data: Json): void
   /** The body called its `seq`-th collective. */
   called(seq: number): void
   /** Where it is in its collectives, for a watchdog. */
@@ -79,7 +81,8 @@ export function bodyMethods(options: BodyMethodsOptions): Methods {
         nodes: number[]
         timeoutMs: number | null
       }
-      await sendFile(peers, { ...request, cwd, timeoutMs: request.timeoutMs ?? options.timeoutMs }, signal)
+      const timeoutMs = request.timeoutMs ?? options.timeoutMs
+      await sendFile(peers, { ...request, cwd, timeoutMs, onProgress: options.progress }, signal)
     },
     'gang.key': (params) => new WithPayload(options.key((params as { label: string }).label)),
     'gang.port': async (params) => {

@@ -89,7 +89,8 @@ async function take(stream: Duplex, part: string, { mode, size }: CopyHeader, on
       told = written
       digest.advance(told)
     }
-    const [sha256] = await Promise.all([digest.finish(size), handle.sync()])
+    // As it was, whatever the umask here makes of a new file.
+    const [sha256] = await Promise.all([digest.finish(size), handle.chmod(mode).then(() => handle.sync())])
     return sha256
   } finally {
     await digest.close()

@@ -75,6 +75,7 @@ function methodsOf(
     timeoutMs: timeouts.collective,
     key: (label) => deriveKey(secret, address, `plugin/${formation.epoch}/${label}`),
     fail: (casualty) => reports.blame(casualty),
+    progress: (data) => parts.data.tell('progress', data),
     ...(whereabouts ? { at: (at: At) => (whereabouts.at = at) } : {}),
     called: (seq) => {
       body.calls = Math.max(body.calls, seq)

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { GangflowError, messageOf } from '../../errors/base.js'
 import { readJsonLine, writeJsonLine } from '../lines.js'
 import { type CopyHeader, type CopyResult, chainsFor, resultsIn, writeOn } from './copy-chain.js'
+import { CopyMeter, type CopyProgress } from './copy-meter.js'
 import { FileDigest } from './file-digest.js'
 import type { Peers } from './peers.js'
 
@@ -16,6 +17,8 @@ export interface CopyRequest {
   readonly nodes: readonly number[]
   readonly cwd: string
   readonly timeoutMs: number
+  /** Told once a second what has been sent to whom gets it slowest; not of a copy that is done before. */
+  readonly onProgress?: (progress: CopyProgress) => void
 }
 
 /**
@@ -38,6 +41,7 @@ export async function sendFile(peers: Pick<Peers, 'dial'>, request: CopyRequest,
   const sha256 = digest.finish(size)
   all.addEventListener('abort', () => void digest.close(), { once: true })
   const failed = new Map<number, GangflowError>()
+  const meter = new CopyMeter(source, size, request.nodes.length, request.onProgress)
   const settle = (node: number, cause?: unknown) => {
     waiting.delete(node)
     if (cause !== undefined) failed.set(node, GangflowError.is(cause) ? cause : refused(source, node, cause))
@@ -45,6 +49,7 @@ export async function sendFile(peers: Pick<Peers, 'dial'>, request: CopyRequest,
   /** Along one chain; gives the nodes of which nothing is known. */
   const along = async ([first, ...behind]: readonly number[]): Promise<number[]> => {
     const unreached: number[] = []
+    const sent = meter.begin()
     try {
       const { stream } = await peers.dial(first!, 'copy')
       for (const { node, error, code, unreached: unknown } of await sendTo(
@@ -53,6 +58,7 @@ export async function sendFile(peers: Pick<Peers, 'dial'>, request: CopyRequest,
         { ...header, behind },
         sha256,
         all,
+        sent,
       )) {
         if (unknown) unreached.push(node)
         else settle(node, error === undefined ? undefined : Object.assign(new Error(error), { code }))
@@ -69,6 +75,7 @@ export async function sendFile(peers: Pick<Peers, 'dial'>, request: CopyRequest,
     // One in a chain broke: those behind it get theirs straight from here.
     await Promise.all(unreached.map((node) => along([node])))
   } finally {
+    meter.close()
     await digest.close()
     await file.close()
   }
@@ -103,11 +110,12 @@ async function sendTo(
   header: CopyHeader,
   sha256: Promise<string>,
   signal: AbortSignal,
+  sent: (bytes: number) => void,
 ): Promise<readonly CopyResult[]> {
   const { size } = header
   try {
     writeJsonLine(stream, header)
-    await readThrough(file, size, stream, signal)
+    await readThrough(file, size, stream, signal, sent)
     writeJsonLine(stream, { sha256: await sha256 })
     return resultsIn(await readJsonLine(stream, 256 << 10, signal))
   } finally {
@@ -116,7 +124,13 @@ async function sendTo(
 }
 
 /** The file's first bytes into a stream, no faster than it takes them. */
-async function readThrough(file: FileHandle, size: number, stream: Duplex, signal: AbortSignal): Promise<void> {
+async function readThrough(
+  file: FileHandle,
+  size: number,
+  stream: Duplex,
+  signal: AbortSignal,
+  sent: (bytes: number) => void,
+): Promise<void> {
   for (let at = 0; at < size; ) {
     signal.throwIfAborted()
     const piece = Buffer.allocUnsafe(Math.min(PIECE, size - at))
@@ -124,6 +138,7 @@ async function readThrough(file: FileHandle, size: number, stream: Duplex, signa
     if (bytesRead === 0) throw new Error('the file became shorter while it was sent')
     at += bytesRead
     if (!(await writeOn(stream, piece.subarray(0, bytesRead), signal))) throw new Error('the connection broke')
+    sent(at)
   }
 }
 
