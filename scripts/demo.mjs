@@ -1,9 +1,18 @@
 // `npm run demo -- [NAME] [OPTION…]`: prepares what an example needs and runs it; options go to `gangflow run`.
 import { spawn, spawnSync } from 'node:child_process'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const say = (line) => console.error(`demo: ${line}`)
+
+/** Open MPI 5 of the Python index, with mpi4py; where the person names an installation, that one. */
+async function withMpi() {
+  if (process.env.GANGFLOW_MPI_HOME) return {}
+  const { mpiEnvironment } = await import('./mpi-env.mjs')
+  const { bin, python } = await mpiEnvironment('openmpi5', { log: say })
+  return { GANGFLOW_MPI_HOME: dirname(bin), GANGFLOW_PYTHON: python }
+}
 
 const demos = {
   tfjs: {
@@ -20,6 +29,24 @@ const demos = {
       const { pythonWithTorch } = await import('./python-env.mjs')
       return { GANGFLOW_PYTHON: await pythonWithTorch({ log: say }) }
     },
+  },
+  mpi: {
+    flow: 'examples/mpi-hello/hello.ts',
+    about: 'say hello from eight MPI ranks of mpi4py on a gang of four',
+    next: 'npx gangflow logs MpiHello/latest/multinode',
+    environment: withMpi,
+  },
+  'mpi-pi': {
+    flow: 'examples/mpi-hello/pi.ts',
+    about: 'compile a C program, take it to four members and compute pi by eight ranks',
+    next: 'npx gangflow artifacts MpiPi/latest/end',
+    environment: withMpi,
+  },
+  'mpi-pairs': {
+    flow: 'examples/mpi-hello/pairs.ts',
+    about: 'measure latency and bandwidth between all pairs of four members, drawn as a picture',
+    next: 'npx gangflow artifacts MpiPairs/latest/end',
+    environment: withMpi,
   },
 }
 

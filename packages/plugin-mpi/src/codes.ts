@@ -14,5 +14,7 @@ export const codes = {
   E_MPI_DAEMON: 'a daemon of the launcher, or the channel to it, was lost',
   E_MPI_LAUNCHER: 'mpirun itself failed',
   E_MPI_TIMEOUT: 'the ranks ran longer than `timeout`',
+  E_MPI_COMPILER: 'the MPI installation has no compiler for the language',
+  E_MPI_COMPILE: 'the compiler refused a program',
   E_MPI_AWAIT: 'a step ended while its current.mpi.run was still running',
 } as const

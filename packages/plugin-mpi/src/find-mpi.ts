@@ -28,8 +28,8 @@ export async function findMpi(home: string | undefined, flowDir: string, env: En
   return { implementation: readVersion(mpirun, stdout), bin: dirname(mpirun) }
 }
 
-/** In order: as asked, `GANGFLOW_MPI_HOME`, the active virtual environment, the nearest `.venv`, PATH. */
-function locate(home: string | undefined, flowDir: string, env: Environment): string {
+/** Path of mpirun. In order: as asked, `GANGFLOW_MPI_HOME`, the active virtual environment, the nearest `.venv`, PATH. */
+export function locate(home: string | undefined, flowDir: string, env: Environment): string {
   const asked = home ?? env['GANGFLOW_MPI_HOME']
   if (asked !== undefined && asked !== '') {
     const found = [join(asked, 'bin', 'mpirun'), join(asked, 'mpirun')]
@@ -63,7 +63,7 @@ function ask(mpirun: string, env: Environment): Promise<{ stdout: string; stderr
   })
 }
 
-function isProgram(path: string): boolean {
+export function isProgram(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)
     return statSync(realpathSync(path)).isFile()

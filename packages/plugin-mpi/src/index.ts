@@ -8,7 +8,17 @@ import { checkOptions, decoratorNames } from './settings.js'
 
 export type { LaunchPlan } from './launch-plan.js'
 export type { Mpi } from './namespace.js'
-export type { MpiOptions, MpiRankResult, MpiResult, MpiRunOptions } from './options.js'
+export type {
+  MpiBroadcastOptions,
+  MpiBroadcastResult,
+  MpiCompileOptions,
+  MpiCompileResult,
+  MpiLanguage,
+  MpiOptions,
+  MpiRankResult,
+  MpiResult,
+  MpiRunOptions,
+} from './options.js'
 
 declare module '@gangflow/core' {
   interface CurrentNamespaces {

@@ -1,6 +1,15 @@
 import { GangflowError } from '@gangflow/core'
+import { broadcastFile } from './broadcast-file.js'
+import { compile } from './cc.js'
 import type { LaunchPlan } from './launch-plan.js'
-import type { MpiResult, MpiRunOptions } from './options.js'
+import type {
+  MpiBroadcastOptions,
+  MpiBroadcastResult,
+  MpiCompileOptions,
+  MpiCompileResult,
+  MpiResult,
+  MpiRunOptions,
+} from './options.js'
 import { perform, planOf } from './perform.js'
 import type { Session } from './session.js'
 import type { Settings } from './settings.js'
@@ -15,17 +24,31 @@ export interface Mpi {
   run(options: MpiRunOptions): Promise<MpiResult>
   /** The same by `mpiexec`. */
   exec(options: MpiRunOptions): Promise<MpiResult>
+  /**
+   * Compiles a program on the control by the installation's own compiler (`mpicc`, `mpicxx`, `mpifort`), which adds what
+   * MPI needs. A list is the compiler's arguments as they are.
+   * @throws GangflowError `E_MPI_COMPILE` with the compiler's output; `E_MPI_COMPILER` where there is none
+   */
+  cc(source: string | readonly string[], options?: MpiCompileOptions): Promise<MpiCompileResult>
+  /**
+   * Copies a file of the control to the same path in each member's working directory, passed on from member to member,
+   * its SHA-256 compared, its mode kept. Members that share the control's disk are left as they are.
+   */
+  broadcastFile(path: string, options?: MpiBroadcastOptions): Promise<MpiBroadcastResult>
   /** What `run` would perform, without performing it. */
   plan(options: MpiRunOptions): Promise<LaunchPlan>
 }
 
 /** The namespace of one attempt on one member. */
 export function makeMpi(session: Session): Mpi {
+  const onControl = <T>(work: () => Promise<T>) => counted(session, () => everywhere(session, work))
   const launch = (launcher: Settings['launcher']) => (call: MpiRunOptions) =>
-    counted(session, () => everywhere(session, () => perform(session, launcher, call)))
+    onControl(() => perform(session, launcher, call))
   return {
     run: launch('mpirun'),
     exec: launch('mpiexec'),
+    cc: (source, options) => onControl(() => compile(session, source, options)),
+    broadcastFile: (path, options) => onControl(() => broadcastFile(session, path, options)),
     plan: (call) => planOf(session, 'mpirun', call),
   }
 }

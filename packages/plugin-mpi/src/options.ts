@@ -42,6 +42,49 @@ export interface MpiRunOptions {
   readonly output?: 'together' | 'ranks'
 }
 
+/** Options of `current.mpi.cc(…)`. */
+export interface MpiCompileOptions {
+  /** Path of the program; default: that of the source without its extension. Its folder is made. */
+  readonly out?: string
+  /** Default: what the source's extension says. */
+  readonly language?: MpiLanguage
+  /** Further flags; after the source, so that libraries (`-lm`) are found. Default: `-O2`. */
+  readonly flags?: readonly string[]
+  /** Limit on the compilation; default 10 min. */
+  readonly timeout?: Duration
+}
+
+export type MpiLanguage = 'c' | 'c++' | 'fortran'
+
+export interface MpiCompileResult {
+  /** Absolute path of the program, for `broadcastFile` and `program`. Empty where `args` name none. */
+  readonly out: string
+  /** What was run. */
+  readonly argv: readonly string[]
+  /** What the compiler said: warnings. */
+  readonly stderr: string
+  readonly durationMs: number
+}
+
+/** Options of `current.mpi.broadcastFile(…)`. */
+export interface MpiBroadcastOptions {
+  /** Another path than the file's own, on all members, the control too; a relative one is below the flow file's folder. */
+  readonly to?: string
+  /** Limit on the whole copy; default: the gang's for collectives (10 min). */
+  readonly timeout?: Duration
+}
+
+export interface MpiBroadcastResult {
+  /** Where it is on every member: below the flow file's folder when relative. */
+  readonly path: string
+  readonly bytes: number
+  /** Nodes that it was copied to. */
+  readonly copied: readonly number[]
+  /** Nodes that see the control's own file: they share its disk. */
+  readonly shared: readonly number[]
+  readonly durationMs: number
+}
+
 /** How one rank ended. */
 export interface MpiRankResult {
   readonly rank: number
