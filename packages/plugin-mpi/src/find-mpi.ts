@@ -45,7 +45,9 @@ export function locate(home: string | undefined, flowDir: string, env: Environme
     if (dirname(folder) === folder) break
   }
   folders.push(...(env['PATH'] ?? '').split(delimiter).filter(isAbsolute))
-  const found = folders.map((folder) => join(folder, 'mpirun')).find(isProgram)
+  const first = folders.map((folder) => join(folder, 'mpirun')).find(isProgram)
+  // Where /bin is /usr/bin, Open MPI 4 takes `/` for its prefix, and refuses it.
+  const found = first === '/bin/mpirun' && isProgram('/usr/bin/mpirun') ? '/usr/bin/mpirun' : first
   if (!found)
     throw missing(
       'there is no mpirun on PATH',

@@ -1,5 +1,6 @@
 import { GangflowError } from '@gangflow/core'
 import { defineStepDecorator, type GangContext } from '@gangflow/core/plugin'
+import { mpiCheck } from './doctor.js'
 import { casualtyOf } from './explain.js'
 import { type Mpi, makeMpi } from './namespace.js'
 import type { MpiOptions } from './options.js'
@@ -34,6 +35,7 @@ export const mpi = defineStepDecorator<MpiOptions, 'mpi'>({
   apiVersion: 1,
   namespace: 'mpi',
   options: decoratorNames,
+  checks: [mpiCheck],
   needs(options) {
     checkOptions(options)
     return { body: options.body ?? 'control', ssh: true }

@@ -98,3 +98,44 @@ describe('current.mpi.cc and broadcastFile', () => {
     expect(of).toMatchObject({ bigs: [big], tools: [tool] })
   })
 })
+
+describe('gangflow doctor', () => {
+  interface Found {
+    readonly check: string
+    readonly host?: string
+    readonly status: string
+    readonly found: string
+    readonly fix?: string
+  }
+  const examine = async (flow: string, ...words: string[]) => {
+    const { out } = await project.files.start(['doctor', flow, ...words, '--json']).ended
+    const { findings } = JSON.parse(out.slice(out.indexOf('{'))) as { findings: Found[] }
+    return findings.filter(({ check }) => check === 'mpi: mpi')
+  }
+
+  it('says which MPI is where, that it starts processes, and who has none', async () => {
+    const flow = (options: string) => `import { FlowSpec, step } from '@gangflow/core'
+import { mpi } from '@gangflow/plugin-mpi'
+export default class Some extends FlowSpec {
+  @step start() { this.next(this.work, { numParallel: 2 }) }
+  @mpi(${options}) @step work() { this.next(this.join) }
+  @step join() { this.next(this.end) }
+  @step end() {}
+}
+`
+    const { home } = project.installed.get('openmpi5')!
+    const dependencies = { '@gangflow/core': '*', '@gangflow/plugin-mpi': '*' }
+    const described = JSON.stringify({ name: 'project', type: 'module', dependencies })
+    project.files.write({ 'package.json': described, 'named.ts': flow(`{ home: '${home}' }`), 'plain.ts': flow('') })
+    const good = await examine('named.ts', '--hosts', 'host1,host2', '--ssh-config', hosts.config)
+    expect(good.length).toBeGreaterThanOrEqual(2)
+    for (const { status, found } of good)
+      expect({ status, found }).toEqual({ status: 'ok', found: `Open MPI 5.0.11 in ${home}/bin` })
+    const plain = await examine('plain.ts', '--hosts', 'host1', '--ssh-config', hosts.config)
+    expect(plain.find(({ host }) => host === 'host1')).toMatchObject({
+      status: 'fail',
+      found: 'there is no mpirun on PATH',
+      fix: expect.stringContaining('apt-get install openmpi-bin'),
+    })
+  })
+})
