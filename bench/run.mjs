@@ -8,6 +8,7 @@ import { benchCollectives } from './collectives/run.mjs'
 import { benchKernels } from './kernels/run.mjs'
 import { hasCertificates, interleave, ratioOf } from './lib/measure.mjs'
 import { metaflowEnv, metaflowPython } from './lib/metaflow.mjs'
+import { mpiContestants, mpiFolders } from './lib/mpi.mjs'
 import { relayContestants } from './lib/relay.mjs'
 import { benchRendezvous } from './lib/rendezvous.mjs'
 import { benchHosts, copyContestants, shellContestants, sshContestants } from './lib/ssh.mjs'
@@ -17,6 +18,7 @@ import { benchPool } from './pool/run.mjs'
 const usage = `npm run bench [-- ROW …] [--rounds N] [--json FILE] [--verbose]
 
 Rows: help single chain foreach gang (these five where none is named), relay (1 GB: needs 6 GB in TMPDIR), ssh, shell, copy (four test hosts: root; copy needs 6 GB of memory), torch (needs a Python with torch),
+      mpi mpich (current.mpi beside mpirun typed by hand over OpenSSH on four test hosts: root, 6 GB of memory; GANGFLOW_BENCH_MB for less),
       rendezvous [SIZE …] (10 to 2,000 members of few processes; GANGFLOW_PYTHON with torch: beside its TCPStore),
       kernels [PART OF A NAME …] (TensorFlow.js on wasm with the plugin's kernels, beside tfjs-node and cpu; a minute),
       pool [TASK …] (parallelMap beside other pools; installs them into bench/ at first use),
@@ -93,7 +95,9 @@ const store = mkdtempSync(join(tmpdir(), 'gangflow-bench-'))
 process.on('exit', () => rmSync(store, { recursive: true, force: true }))
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130))
 const wanted = new Set(positionals.length > 0 ? positionals : ['help', 'single', 'chain', 'foreach', 'gang'])
-const python = [...wanted].some((row) => !['help', 'torch', 'relay', 'ssh', 'copy', 'shell'].includes(row))
+const python = [...wanted].some(
+  (row) => !['help', 'torch', 'relay', 'ssh', 'copy', 'shell', 'mpi', 'mpich'].includes(row),
+)
   ? metaflowPython()
   : undefined
 
@@ -116,7 +120,13 @@ const peer = (name, file, extra = {}) =>
       ]
 
 const relay = wanted.has('relay') ? await relayContestants(store) : { of: [], end() {} }
-const hosts = ['ssh', 'copy', 'shell'].some((row) => wanted.has(row)) ? benchHosts() : undefined
+const onHosts = ['ssh', 'copy', 'shell', 'mpi', 'mpich'].some((row) => wanted.has(row))
+const hosts = onHosts ? benchHosts(await mpiFolders(wanted)) : undefined
+const mpiRow = async (row, title) => ({
+  title,
+  base: 'by hand',
+  of: wanted.has(row) ? await mpiContestants(row, hosts, flow, Number(values.rounds ?? 5)) : [],
+})
 const rows = {
   help: {
     title: 'gangflow --help',
@@ -189,6 +199,8 @@ empty; 'later': which takes half a second; 'cold': which alone says how many the
     of: wanted.has('copy') ? copyContestants(hosts, flow) : [],
     rounds: 3,
   },
+  mpi: await mpiRow('mpi', 'Open MPI 5, eight ranks on four hosts; by hand: mpirun over OpenSSH, and scp one by one'),
+  mpich: await mpiRow('mpich', 'MPICH, eight ranks on four hosts; by hand: mpiexec over OpenSSH, and scp one by one'),
   torch: {
     title: `four ranks of a gloo all-reduce on one host; ratios are medians of each round's
 ${Object.entries(figures)

@@ -6,15 +6,15 @@ import { baseEnv } from './measure.mjs'
 const root = new URL('../..', import.meta.url).pathname
 const hostsCommand = (...words) => ['--import', 'tsx', join(root, 'tests/hosts/cli.ts'), ...words]
 
-/** Brings four hosts up; they go with this process. */
-export function benchHosts() {
+/** Brings four hosts up, which see these paths of this machine; they go with this process. */
+export function benchHosts(show = []) {
   const run = (...words) =>
     execFileSync(process.execPath, hostsCommand(...words), {
       cwd: root,
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],
     })
-  const set = JSON.parse(run('up', '4', '--disk', '6144', '--json'))
+  const set = JSON.parse(run('up', '4', '--disk', '6144', ...show.flatMap((path) => ['--show', path]), '--json'))
   const id = set.id
   process.on('exit', () => run('down', id))
   return { names: set.hosts.map(({ name }) => name), config: join(set.folder, 'ssh_config') }
