@@ -3,6 +3,7 @@ import { basename, dirname, extname, join, resolve } from 'node:path'
 import { type Duration, GangflowError } from '@gangflow/core'
 import { findCompiler, languageOf, languages } from './compiler.js'
 import type { MpiCompileOptions, MpiCompileResult, MpiLanguage } from './options.js'
+import { note } from './record.js'
 import type { Session } from './session.js'
 import { onlyKnown, wrong } from './wrong.js'
 
@@ -35,7 +36,9 @@ export async function compile(
   const compiler = findCompiler(found, language)
   if (out !== '') mkdirSync(dirname(out), { recursive: true })
   const argv = [compiler, ...args]
-  const command = { name: `${basename(compiler)}-${++session.calls}`, argv, cwd: gang.flowDir }
+  const name = `${basename(compiler)}-${++session.calls}`
+  const command = { name, argv, cwd: gang.flowDir }
+  await note(gang, `mpi-${name}`, { argv })
   const [end] = await gang.exec([gang.nodeIndex], command, { timeout })
   const { exitCode, signal, stdout, stderr, durationMs } = end!
   if (exitCode === 0) return { out, argv, stderr, durationMs }

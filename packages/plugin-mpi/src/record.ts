@@ -10,5 +10,10 @@ export const masked = (env: Readonly<Record<string, string>>): Record<string, st
 /** Keeps a plan with the task. Never rejects: a launch is not held up by its record. */
 export async function record(gang: GangContext, number: number, plan: LaunchPlan): Promise<void> {
   const shown = { ...plan, env: masked(plan.env), rankEnv: masked(plan.rankEnv) }
-  await gang.record(`mpi-${number}`, shown as unknown as Json).catch(() => {})
+  await note(gang, `mpi-${number}`, shown as unknown as Json)
+}
+
+/** Keeps what a call performs with the task. Never rejects. */
+export async function note(gang: GangContext, name: string, request: Json): Promise<void> {
+  await gang.record(name, request).catch(() => {})
 }

@@ -83,6 +83,7 @@ describe('current.mpi.cc and broadcastFile', () => {
       expect(of['unknown']!.code).toBe('E_MPI_OPTION')
       expect(of['big']).toMatchObject({ path: 'made/big', bytes: 9_000_000, copied: [], shared: [1, 2, 3] })
       expect(of).toMatchObject({ sameFile: true, bigs: [big], tools: [tool] })
+      expect(of['taken']).toMatchObject({ code: 'E_MPI_OPTION', fix: expect.stringContaining('directory') })
       expect(of['folder']!.code).toBe('E_MPI_OPTION')
       rmSync(join(project.files.folder, name, 'made'), { recursive: true })
     },

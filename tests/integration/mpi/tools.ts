@@ -42,6 +42,7 @@ export default class Tools extends FlowSpec {
       bigs: await ls('made/big'),
       tool: await tell(broadcastFile('made/tool', { to: 'put/there/tool' })),
       tools: await ls('put/there/tool'),
+      taken: await tell(broadcastFile('made/tool', { to: 'put/there' })),
       folder: await tell(broadcastFile('made')),
       ran: await tell(current.mpi.run({ program: ['./made/words'], np: 1 })),
     }

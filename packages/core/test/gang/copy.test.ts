@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import { afterAll, afterEach, expect, it, vi } from 'vitest'
 import { chainsFor } from '../../src/gang/agent/copy-chain.js'
+import { CopyMeter, type CopyProgress } from '../../src/gang/agent/copy-meter.js'
 import { receiveFile } from '../../src/gang/agent/receive-file.js'
 import { sendFile } from '../../src/gang/agent/send-file.js'
 
@@ -101,6 +102,24 @@ it('sends a large file once, and a small one to each at once', async () => {
   expect(net.dialled.splice(0)).toEqual(['0>1', '1>2', '2>3'])
   await sendFile(net, request('small'), never)
   expect(net.dialled.sort()).toEqual(['0>1', '0>2', '0>3'])
+})
+
+it('tells once a second how far the slowest chain is, and no more when it is closed', () => {
+  vi.useFakeTimers()
+  try {
+    const told: CopyProgress[] = []
+    const meter = new CopyMeter('/some/big.bin', 100_000_000, 3, (progress) => void told.push(progress))
+    const [one, other] = [meter.begin(), meter.begin()]
+    one(50_000_000)
+    other(25_000_000)
+    vi.advanceTimersByTime(1_500)
+    meter.close()
+    vi.advanceTimersByTime(5_000)
+    const line = 'copying big.bin to 3 members: 25 % of 100 MB, 25 MB/s'
+    expect(told).toEqual([{ file: 'big.bin', bytes: 25_000_000, size: 100_000_000, line }])
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 it.each([1, 2, 3])('reaches the others when the connections to node %i break, and names that one', async (node) => {
