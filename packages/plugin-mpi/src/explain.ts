@@ -30,7 +30,7 @@ const ECHO_MS = 500
 export function explain(facts: LaunchFacts): GangflowError | undefined {
   const { ranks, end, plan } = facts
   if (end.stopped === 'late') return late(facts)
-  const abort = abortIn(end)
+  const abort = abortIn(end, ranks)
   const first = firstOf(facts, abort)
   // Those that lost another one end as well, by codes of their own.
   const daemon = end.lost.find(killerOf) ?? end.lost.find(isDeath)
@@ -145,9 +145,9 @@ interface Abort {
   readonly code: number
 }
 
-/** What the launcher says of an MPI_Abort. */
-function abortIn({ result }: LaunchEnd): Abort | undefined {
-  const text = `${result.stderr}\n${result.stdout}`
+/** What the launcher, or a rank whose last words the launcher lost, says of an MPI_Abort. */
+function abortIn({ result }: LaunchEnd, { failed }: Ranks): Abort | undefined {
+  const text = [result.stderr, result.stdout, ...failed.flatMap(({ lastLines }) => lastLines)].join('\n')
   const open = /MPI_ABORT was invoked on rank (\d+)[\s\S]{0,300}?with errorcode (-?\d+)/i.exec(text)
   if (open) return { rank: Number(open[1]), code: Number(open[2]) }
   const hydra = /MPI_Abort\((?:comm=)?\w+, (-?\d+)\) - process (\d+)/.exec(text)

@@ -149,6 +149,13 @@ describe('the rank that is to blame', () => {
       what: expect.stringContaining('called MPI_Abort with 7'),
       casualty: { exitCode: 7 },
     })
+    // The launcher may end before it has passed on the rank's last words, which its wrapper has kept.
+    const own =
+      '1 tail 1 Abort(7) on node 1 (rank 1 in comm 0): application called MPI_Abort(comm=0x44000000, 7) - process 1'
+    expect(blame(['0 end 0 signal 9 10', own, '1 end 1 signal 9 11'], {}, 'hydra')).toMatchObject({
+      rank: 1,
+      casualty: { exitCode: 7 },
+    })
   })
 
   it('went with a wrapper that was killed', () => {
