@@ -44,7 +44,7 @@ export async function compile(
   if (exitCode === 0) return { out, argv, stderr, durationMs }
   const said = `${stderr}${stdout}`.trim()
   const told = { step: gang.step, node: gang.nodeIndex, details: { exitCode, signal, argv, output: said } }
-  const lacking = lackingIn(said)
+  const lacking = lackingIn(said, exitCode)
   if (lacking !== undefined)
     throw new GangflowError({
       code: 'E_MPI_COMPILER',
@@ -68,10 +68,11 @@ const packages: Readonly<Record<MpiLanguage, string>> = { c: 'gcc libc6-dev', 'c
 const variables = (language: MpiLanguage) =>
   ({ c: 'OMPI_CC or MPICH_CC', 'c++': 'OMPI_CXX or MPICH_CXX', fortran: 'OMPI_FC or MPICH_FC' })[language]
 
-/** What the wrapper calls and did not find: Open MPI's says so in a box, MPICH's is a script. */
-function lackingIn(said: string): string | undefined {
+/** What the wrapper calls and did not find: Open MPI's says so in a box, MPICH's is a script, whose shell says it. */
+function lackingIn(said: string, exitCode: number | null): string | undefined {
   const box = /unable to find the specified compiler\s+(\S+)/.exec(said)
-  return box?.[1] ?? /line \d+: (?:exec: )?(\S+): (?:command )?not found/.exec(said)?.[1]
+  if (box || exitCode !== 127) return box?.[1]
+  return /: (?:line )?\d+: (?:exec: )?(\S+): (?:command )?not found/.exec(said)?.[1]
 }
 
 /** Pure but for a look at the source; throws `E_MPI_OPTION`. */
