@@ -70,18 +70,33 @@ function firstOf({ ranks, end, input }: LaunchFacts, abort: Abort | undefined): 
   const [earliest] = failed
   const aborted = failed.find(({ rank }) => rank === abort?.rank)
   if (!earliest || aborted) return aborted ?? earliest
+  const hydra = input.implementation.launcher === 'hydra'
   const told = echoesIn(end)
   const isEcho = ({ rank, lastLines, end }: Rank) =>
     told.has(rank) ||
     echoes.test(lastLines.slice(-8).join('\n')) ||
-    (input.implementation.launcher !== 'hydra' && end!.code === SOCKET_CLOSED && lastLines.length === 0)
+    (!hydra && end!.code === SOCKET_CLOSED && lastLines.length === 0)
   const own = failed.filter(isOwn)
-  const strong = own.find((rank) => !isEcho(rank))
+  const strong = strongest(
+    own.filter((rank) => !isEcho(rank)),
+    hydra,
+  )
   // Nobody had failed before: it was killed from outside. Hydra kills the others while the first one is still on its way out.
   const killed = failed.find(({ end }) => end!.signal === 'SIGKILL')
   const early = (killed?.endedAt ?? 0) < (strong?.endedAt ?? 0) - UNCERTAINTY_MS
-  if (killed && (!strong || (input.implementation.launcher !== 'hydra' && early))) return killed
+  if (killed && (!strong || (!hydra && early))) return killed
   return strong ?? own[0] ?? earliest
+}
+
+/**
+ * The first; but MPICH's ranks may crash without a word when another one leaves, and be heard of before that one: who
+ * gave an exit code, or had something to say, comes before those.
+ */
+function strongest(ranks: readonly Rank[], hydra: boolean): Rank | undefined {
+  const [first] = ranks
+  if (!hydra || !first) return first
+  const near = ranks.filter(({ endedAt }) => endedAt! < first.endedAt! + ECHO_MS)
+  return near.find(({ end }) => end!.signal === null) ?? near.find(({ lastLines }) => lastLines.length > 0) ?? first
 }
 
 /** Ranks of which Open MPI's launcher says that they gave up because the connection to another broke. */

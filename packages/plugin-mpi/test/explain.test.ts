@@ -137,6 +137,9 @@ describe('the rank that is to blame', () => {
       blame(['0 tail 0 recv failed: Connection reset by peer', '0 end 0 code 1 10', '1 end 1 code 3 11'], {}, 'hydra')
         .rank,
     ).toBe(1)
+    // MPICH's own crash, when another rank left without a word to it.
+    expect(blame(['0 end 0 signal 11 10', '1 end 1 code 3 11'], {}, 'hydra').rank).toBe(1)
+    expect(blame(['0 end 0 signal 11 10', '1 tail 1 bad', '1 end 1 signal 11 11'], {}, 'hydra').rank).toBe(1)
     const stderr = '[h:0] *** An error occurred in Socket closed\n[h:0] *** reported by process [2781609985,0]\n'
     expect(blame(['0 tail 0 hello', '0 end 0 code 1 10', '1 end 1 code 3 11'], { stderr }).rank).toBe(1)
     expect(blame(['0 end 0 code 14 10', '1 end 1 signal 9 11']).rank).toBe(1)
