@@ -19,8 +19,11 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
   console.log('setting up: npm packages')
   const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
   // A registry that lacks some platform's optional package makes `ci` refuse the lock; `install` does without it.
-  if (!run('npm', ['ci', ...quiet]) && !run('npm', ['install', '--no-save', ...quiet]))
+  const clean = spawnSync('npm', ['ci', ...quiet], { stdio: ['ignore', 'inherit', 'pipe'], encoding: 'utf8' })
+  if (clean.status !== 0 && !run('npm', ['install', '--no-save', ...quiet])) {
+    console.error(clean.stderr)
     fail('npm could not install the packages', 'npm ci')
+  }
   writeFileSync(stamp, lock)
 }
 /** What the tests start besides Node: each group is installed where this is Debian and root; in CI it must be there. */
