@@ -19,7 +19,7 @@ import { peerRefusal } from '../../packages/core/src/gang/agent/peer-refusal.js'
 import { Peers } from '../../packages/core/src/gang/agent/peers.js'
 import { probePeers } from '../../packages/core/src/gang/agent/probe-peers.js'
 import { Pulses } from '../../packages/core/src/gang/agent/pulses.js'
-import { Relay } from '../../packages/core/src/gang/agent/relay.js'
+import { relayOf } from '../../packages/core/src/gang/agent/relay.js'
 import { Services } from '../../packages/core/src/gang/agent/services.js'
 import type { Allocation, GangAttempt, Member } from '../../packages/core/src/gang/contract.js'
 import { keepDoor } from '../../packages/core/src/gang/doorkeeper.js'
@@ -34,7 +34,7 @@ import type { Formation, FormOrder, Joining, ProbeOrder, StopOrder } from '../..
 import { launcherRendezvous } from '../../packages/core/src/gang/rendezvous/by-launcher.js'
 import { defaultTimeouts } from '../../packages/core/src/gang/timeouts.js'
 import { sshTransport } from '../../packages/core/src/gang/transport/ssh.js'
-import { FAN_OUT, parentOf, weightOf } from '../../packages/core/src/gang/tree.js'
+import { FAN_OUT } from '../../packages/core/src/gang/tree.js'
 import { openMesh } from '../../packages/core/src/ssh/mesh.js'
 
 const address = { flow: 'Bench', run: '1', step: 'fit', task: '1', attempt: 0 }
@@ -191,14 +191,7 @@ async function be(memberId: string, { rendezvous, secret }: Told, probe: boolean
     const node = formation.roster.entries.findIndex((one) => one.memberId === memberId)
     const { fanOut } = formation
     const peers = new Peers(transport, key, memberId, formation, () => {})
-    const relay =
-      fanOut === undefined || node === 0
-        ? undefined
-        : new Relay({
-            weight: weightOf(node, size, fanOut),
-            parent: () => peers.to(parentOf(node, fanOut)),
-            control: () => peers.to(0),
-          })
+    const relay = relayOf(node, size, fanOut, (one) => peers.to(one))
     const nothing = {} as never
     const services = new Services(nothing, nothing, size, long, nothing, () => {}, relay)
     pulses = new Pulses({

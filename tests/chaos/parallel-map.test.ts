@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { ItemError, parallelMap, WorkerPool } from '@gangflow/core/parallel'
 import { afterAll, describe, expect, it } from 'vitest'
+import { random as seeded } from '../support/random.js'
 
 /** Seeded runs of all kinds at once: each has every result in place, or the right error; nothing is left of them. */
 const runs = Number(process.env['GANGFLOW_CHAOS_RUNS'] ?? 1000)
@@ -15,17 +16,6 @@ type Act = 'give' | 'throw' | 'die' | 'wait' | 'spin' | 'nest' | 'hang'
 interface Item {
   readonly index: number
   readonly act: Act
-}
-
-/** mulberry32. */
-function randomOf(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 async function perform({ index, act }: Item): Promise<number> {
@@ -77,7 +67,7 @@ function itemsOf(random: () => number, most: number): Item[] {
 }
 
 async function oneRun(pool: WorkerPool<undefined>, seed: number): Promise<string> {
-  const random = randomOf(seed)
+  const random = seeded(seed)
   const coded = random() < 0.5
   const items = itemsOf(random, coded ? 1000 : 250)
   const collect = random() < 0.4

@@ -1,3 +1,5 @@
+import { random } from './random.js'
+
 /** Malformed bytes, the same from the same seed. */
 export interface Malformed {
   below(bound: number): number
@@ -7,14 +9,8 @@ export interface Malformed {
 }
 
 export function seeded(seed: number): Malformed {
-  let state = seed >>> 0
-  // mulberry32
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return (mixed ^ (mixed >>> 14)) >>> 0
-  }
+  const drawn = random(seed)
+  const next = () => drawn() * 2 ** 32
   const below = (bound: number) => (bound <= 0 ? 0 : next() % bound)
   const bytes = (length: number) => {
     const made = Buffer.alloc(length)

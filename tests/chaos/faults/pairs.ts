@@ -1,18 +1,8 @@
 import { expect } from 'vitest'
 import type { TestHosts } from '../../hosts/index.js'
 import { slack, sleep } from '../../support/gang.js'
+import { random } from '../../support/random.js'
 import { kill, type MemberProcesses, type Place, Scene } from './scene.js'
-
-/** Numbers from a seed, the same in each run. */
-function random(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 interface Target {
   readonly scene: Scene

@@ -14,7 +14,7 @@ const behave = (words: string, more: Partial<Case['call']> = {}): Case => ({
   call: { program: `./behave ${words}`, timeout: 15_000 * slack, ...more },
 })
 const cases = {
-  seed: { call: { args: ['-n', '8', '--allow-run-as-root'], program: 'python hello.py' } },
+  seed: { call: { args: ['-n', '8', '--allow-run-as-root'], program: 'python mpi_hello.py' } },
   futures: { launcher: 'run', call: { np: 5, program: 'python -m mpi4py.futures futures.py' } },
   apart: behave('hello', { np: 3, output: 'ranks' }),
   exit: behave('exit 5'),

@@ -54,7 +54,8 @@ export class MpiProject {
       mkdirSync(folder)
       const compiler = join(bin, name === 'openmpi4' ? 'mpicc.openmpi' : 'mpicc')
       execFileSync(compiler, ['-O1', '-o', join(folder, 'behave'), here('behave.c')])
-      for (const file of ['flow.ts', 'twice.ts', 'hello.py', 'futures.py']) copyFileSync(here(file), join(folder, file))
+      for (const file of ['flow.ts', 'twice.ts', 'futures.py']) copyFileSync(here(file), join(folder, file))
+      copyFileSync(here('../../../examples/mpi-hello/mpi_hello.py'), join(folder, 'mpi_hello.py'))
       project.installed.set(name, { home: dirname(bin), python })
     }
     return project

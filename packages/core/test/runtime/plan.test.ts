@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { random } from '../../../../tests/support/random.js'
 import type { DoneRecord, TaskRecord } from '../../src/datastore/records.js'
 import type { FlowDescription } from '../../src/flow/description.js'
 import { keyOf, Plan, type PlannedTask } from '../../src/runtime/plan.js'
@@ -9,7 +10,6 @@ import {
   type Execution,
   interpret,
   itemRef,
-  random,
   randomProgram,
   stepOf,
   toDescription,

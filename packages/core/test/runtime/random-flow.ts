@@ -1,17 +1,7 @@
+import { random } from '../../../../tests/support/random.js'
 import type { ArtifactRef } from '../../src/datastore/contract.js'
 import type { StoredTransition } from '../../src/datastore/records.js'
 import type { FlowDescription, StepDescription, Transition } from '../../src/flow/description.js'
-
-/** A small seeded generator (mulberry32), so that a failing case can be named by its seed. */
-export function random(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 /** A series-parallel program: what a flow means, before it is a graph. */
 export type Block =

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { random } from '../../../../tests/support/random.js'
 import { readArtifact } from '../../src/datastore/artifacts/source.js'
 import type { Datastore } from '../../src/datastore/contract.js'
 import {
@@ -11,16 +12,7 @@ import {
 import { GangflowError } from '../../src/errors/base.js'
 import type { FlowDescription, StepDescription } from '../../src/flow/description.js'
 import { collect, fakeServices, type Perform, start, temporaryStore } from './fake-services.js'
-import {
-  choose,
-  describeFlow,
-  interpret,
-  itemRef,
-  random,
-  randomProgram,
-  stepOf,
-  toDescription,
-} from './random-flow.js'
+import { choose, describeFlow, interpret, itemRef, randomProgram, stepOf, toDescription } from './random-flow.js'
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 

@@ -4,7 +4,7 @@ import type { Json } from '../../flow/values.js'
 import type { Transport } from '../contract.js'
 import { keepDoor } from '../doorkeeper.js'
 import type { Formation, StopOrder } from '../protocol.js'
-import { FAN_OUT, parentOf, weightOf } from '../tree.js'
+import { FAN_OUT } from '../tree.js'
 import { Channels } from './channels.js'
 import { Commands } from './commands.js'
 import { gangFacts } from './environment.js'
@@ -14,7 +14,7 @@ import { peerRefusal } from './peer-refusal.js'
 import { Peers } from './peers.js'
 import { Pulses } from './pulses.js'
 import { receiveFile } from './receive-file.js'
-import { Relay } from './relay.js'
+import { type Relay, relayOf } from './relay.js'
 import type { Reports } from './reports.js'
 import { runMemberBody } from './run-body.js'
 import { Services } from './services.js'
@@ -36,14 +36,7 @@ export function form(
   const commands = commandsOf(state, parts, formation)
   const size = formation.roster.entries.length
   const { fanOut } = formation
-  const relay: Relay | undefined =
-    fanOut === undefined || node === 0
-      ? undefined
-      : new Relay({
-          weight: weightOf(node, size, fanOut),
-          parent: () => peers.to(parentOf(node, fanOut)),
-          control: () => peers.to(0),
-        })
+  const relay: Relay | undefined = relayOf(node, size, fanOut, (one) => peers.to(one))
   const services = new Services(
     commands,
     parts.keeper,

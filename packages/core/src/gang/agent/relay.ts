@@ -2,6 +2,7 @@ import { type Deferred, deferred } from '../../body/deferred.js'
 import { type Peer, WithPayload } from '../../body/peer.js'
 import { GangflowError } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
+import { parentOf, weightOf } from '../tree.js'
 import type { Part } from './collectives.js'
 
 /** Milliseconds for which a part waits for others to go up with it. */
@@ -36,6 +37,21 @@ export interface RelayOptions {
   readonly weight: number
   parent(): Promise<Peer>
   control(): Promise<Peer>
+}
+
+/** What passes parts on at a node of a gang with a tree; undefined at the control, and where there is no tree. */
+export function relayOf(
+  node: number,
+  size: number,
+  fanOut: number | undefined,
+  to: (node: number) => Promise<Peer>,
+): Relay | undefined {
+  if (fanOut === undefined || node === 0) return undefined
+  return new Relay({
+    weight: weightOf(node, size, fanOut),
+    parent: () => to(parentOf(node, fanOut)),
+    control: () => to(0),
+  })
 }
 
 /**
