@@ -3,6 +3,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { installPackages } from './debian.mjs'
 
 process.chdir(new URL('..', import.meta.url).pathname)
 const [major, minor] = process.versions.node.split('.').map(Number)
@@ -79,13 +80,20 @@ const groups = [
     packages: ['openmpi-bin', 'libopenmpi-dev'],
     without: 'tests of @mpi fail',
   },
+  {
+    what: "Debian's Slurm",
+    there: () =>
+      ['slurmctld', 'slurmd', 'munged'].every((name) => has(name) || existsSync(`/usr/sbin/${name}`)) && has('sbatch'),
+    packages: ['slurmctld', 'slurmd', 'slurm-client', 'munge'],
+    without: 'tests of the Slurm backend fail',
+  },
 ]
 const toRun = process.argv.includes('--to-run')
 for (const { what, there, packages, without } of toRun ? [] : groups) {
   if (process.platform !== 'linux' || there()) continue
   console.log(`setting up: ${what}`)
   const fix = `apt-get install ${packages.join(' ')}`
-  if (!install(packages) && process.env.CI) fail(`this machine has not ${what}`, fix)
+  if (!installPackages(packages) && process.env.CI) fail(`this machine has not ${what}`, fix)
   if (!there()) console.warn(`this machine has not ${what}: ${without}\n  fix: ${fix}`)
 }
 console.log('building')
@@ -102,22 +110,6 @@ for (const [name, file] of Object.entries(bins)) {
 if (!toRun && process.platform === 'linux' && !run(process.execPath, [`packages/${bins['gangflow-tfjs-node']}`])) {
   if (process.env.CI) fail('tfjs-node could be neither fetched nor built', 'npx gangflow-tfjs-node')
   console.warn('this machine has not tfjs-node: tests of the TensorFlow.js plugin fail\n  fix: npx gangflow-tfjs-node')
-}
-
-/** Installs Debian packages without starting any daemon that comes with them; true when they are there. */
-function install(packages) {
-  if (process.getuid?.() !== 0 || !has('apt-get')) return false
-  const policy = '/usr/sbin/policy-rc.d'
-  const own = !existsSync(policy)
-  if (own) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
-  try {
-    process.env.DEBIAN_FRONTEND = 'noninteractive'
-    return (
-      run('apt-get', ['update', '-q']) && run('apt-get', ['install', '-qy', '--no-install-recommends', ...packages])
-    )
-  } finally {
-    if (own) rmSync(policy)
-  }
 }
 
 function fail(what, fix) {
