@@ -186,6 +186,20 @@ describe('a function is sent with what it uses', () => {
     expect(await pool.map([10], adding([3]))).toEqual([13])
   })
 
+  it('what was moved to a worker and not begun there comes back whole', async () => {
+    const given = Array.from({ length: 40 }, (_, index) => move(new Float64Array(5000).fill(index)))
+    const sums = await pool.map(
+      given,
+      (array, index) => {
+        // Longer than a batch may take before it is asked for what it still holds.
+        if (index % 8 === 0) for (const until = performance.now() + 40; performance.now() < until; );
+        return array.reduce((sum, each) => sum + each, 0)
+      },
+      { batch: 8 },
+    )
+    expect(sums).toEqual(given.map((_, index) => index * 5000))
+  })
+
   it('buffers are moved where that is asked for', async () => {
     const given = new Float64Array(1000).fill(2)
     const [back] = await pool.map([move(given)], (array) => {

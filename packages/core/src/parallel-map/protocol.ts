@@ -110,6 +110,8 @@ export type ToWorker =
       readonly batch: number
       readonly first: number
       readonly items: Packed | SharedItems
+      /** The worker alone has them: what it does not begin it sends back. */
+      readonly moved: boolean
     }
   | { readonly k: 'drop'; readonly job: number }
 
@@ -160,6 +162,8 @@ export interface Done {
   readonly rest: number
   /** Position of the first item that is given back. */
   readonly restAt: number
+  /** Those items, where they had been moved to the worker. */
+  readonly back?: Packed
   /** Milliseconds that the worker was at it. */
   readonly spent: number
 }

@@ -180,7 +180,7 @@ export class Crew {
     if (done.end) {
       job.sizing.measured(flying.count, done.spent)
       member.flying.delete(done.batch)
-      job.again(flying.handBack(done.restAt, done.rest))
+      job.again(flying.handBack(done.restAt, done.rest, done.back))
       job.landed(chunk)
     }
     this.settle(job)

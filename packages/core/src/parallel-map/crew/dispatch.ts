@@ -49,11 +49,11 @@ export class Dispatch {
     }
   }
 
-  /** What waits at a process cannot be taken back: nothing waits behind long items there. */
+  /** What waits at a process cannot be taken back, nor what was moved: nothing waits behind long items there. */
   #mayQueue(member: Member): boolean {
     const [flying] = member.flying.values()
     if (flying?.chunk.alone) return false
-    if (this.#crew.options.isolation === 'thread') return true
+    if (this.#crew.options.isolation === 'thread' && !flying?.moved) return true
     return (flying?.job.sizing.cost ?? Number.POSITIVE_INFINITY) < 5
   }
 
@@ -135,7 +135,7 @@ export class Dispatch {
 
   /** Takes back what a worker has not begun. */
   reclaim(member: Member, of: (flying: Flying) => boolean): boolean {
-    const back = member.takeBack(of)
+    const back = member.takeBack((flying) => !flying.moved && of(flying))
     for (const flying of back) {
       if (!flying.chunk.segment) flying.job.again(flying.chunk)
       flying.job.landed(flying.chunk)

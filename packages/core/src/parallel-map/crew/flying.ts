@@ -1,5 +1,7 @@
+import { type Packed, unpack } from '../codec.js'
 import type { Job } from '../job/job.js'
 import type { Chunk } from '../job/source.js'
+import { move } from '../move.js'
 
 /** A batch that was sent to a worker, and what of it has come back. */
 export class Flying {
@@ -13,7 +15,7 @@ export class Flying {
     readonly number: number,
     readonly job: Job,
     readonly chunk: Chunk,
-    /** Its buffers went with it: it cannot be sent again. */
+    /** Its buffers went with it: only the worker can give it back. */
     readonly moved: boolean,
     readonly sentAt: number,
   ) {}
@@ -61,11 +63,11 @@ export class Flying {
     return chunks
   }
 
-  /** Items that the worker had and has not begun. */
-  handBack(from: number, count: number): Chunk {
+  /** Items that the worker had and has not begun; `back` are those that had been moved there. */
+  handBack(from: number, count: number, back?: Packed): Chunk {
     const { first, items, segment } = this.chunk
     if (count > 0) segment?.settle(from, from + count)
-    return { first: first + from, items: items.slice(from, from + count) }
+    return { first: first + from, items: back ? move(unpack(back)) : items.slice(from, from + count) }
   }
 
   isSettled(position: number): boolean {

@@ -18,6 +18,8 @@ export interface Gone {
 
 /** A worker as the pool sees it, thread or process. */
 export interface WorkerHandle {
+  /** Whether buffers can be moved there; where not, they are copied. */
+  readonly moves: boolean
   /** Throws where a value cannot be cloned. */
   post(message: ToWorker, moved: readonly ArrayBuffer[]): void
   /** True where a batch that was sent is the pool's again: the worker has not begun it and will not. */

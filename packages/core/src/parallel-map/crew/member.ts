@@ -40,10 +40,10 @@ export class Member {
       this.handle.post({ k: 'program', job: job.id, program: job.spec.program, options: job.spec.options }, [])
       this.#programs.add(job.id)
     }
-    const moved = packed.k !== 'shared' && isMoved(chunk.items)
+    const moved = packed.k !== 'shared' && this.handle.moves && isMoved(chunk.items)
     const batch = this.#batch + 1
     this.handle.post(
-      { k: 'run', job: job.id, batch, first: chunk.first, items: packed },
+      { k: 'run', job: job.id, batch, first: chunk.first, items: packed, moved },
       packed.k === 'shared' ? [] : [...buffersOfPacked(packed), ...(moved ? buffersToMove(chunk.items, false) : [])],
     )
     this.#batch = batch

@@ -43,6 +43,7 @@ export function startProcess({ worker, heap }: HandleOptions, events: WorkerEven
   child.send(workerSource(), () => {})
   child.send(start, () => {})
   return {
+    moves: false,
     post: (message) => {
       if (child.connected) child.send(message, () => {})
     },

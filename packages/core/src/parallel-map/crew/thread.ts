@@ -43,6 +43,7 @@ export function startThread({ worker, heap }: HandleOptions, events: WorkerEvent
     events.gone({ how: wordsFor(code, cause?.error), cause: cause?.error, held: held() })
   })
   return {
+    moves: true,
     post: (message, moved) => thread.postMessage(message, moved as ArrayBuffer[]),
     takeBack: (batch) => Atomics.compareExchange(board, claimed, batch - 1, batch) === batch - 1,
     askBack: (batch) => Atomics.store(board, yielding, batch),

@@ -99,6 +99,7 @@ export class Batch {
     const stored = this.feed.stored()
     if (!end && values.length + this.#errors.length + (stored?.length ?? 0) === 0) return
     const rest = end ? this.feed.rest() : { from: 0, count: 0 }
+    const back = rest.count > 0 ? this.feed.moved : undefined
     const done = (packed: Packed): Done => ({
       k: 'done',
       batch: this.number,
@@ -109,6 +110,7 @@ export class Batch {
       end,
       rest: rest.count,
       restAt: rest.from,
+      ...(back && { back: pack(back, () => true) }),
       spent: performance.now() - this.#begun,
     })
     const refuse = (index: number, error: unknown): void => {
@@ -120,7 +122,7 @@ export class Batch {
     let packed = pack(values, keeps)
     try {
       if (isCloned(packed) && this.#refuseLossy(refuse)) packed = pack(values, keeps)
-      const moved = buffersToMove(values, this.runnable.options.moveResults)
+      const moved = [...buffersToMove(values, this.runnable.options.moveResults), ...buffersToMove(back ?? [], true)]
       this.link.post(done(packed), [...buffersOfPacked(packed), ...moved])
     } catch {
       for (let index = 0; index < values.length; index++) {

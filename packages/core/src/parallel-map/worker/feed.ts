@@ -13,6 +13,8 @@ export interface Feed {
   next(): number
   /** Items that are this worker's and were not begun. */
   rest(): { readonly from: number; readonly count: number }
+  /** Those, where nobody else has them. */
+  readonly moved: readonly unknown[] | undefined
   /** Keeps a result where it is, beside the item; false where it has to be sent. */
   store(position: number, value: unknown): boolean
   /** Ranges of what `store` kept since the last call. */
@@ -26,8 +28,15 @@ export class Row implements Feed {
   oneByOne = false
   #next = 0
 
-  constructor(packed: Packed) {
+  constructor(
+    packed: Packed,
+    readonly isMoved: boolean,
+  ) {
     this.items = readable(packed)
+  }
+
+  get moved(): readonly unknown[] | undefined {
+    return this.isMoved ? (this.items as readonly unknown[]).slice(this.#next) : undefined
   }
 
   next(): number {
@@ -60,6 +69,7 @@ const growth = 32
 
 /** Ranges of numbers in shared memory, claimed as they are needed. Results that are numbers stay in shared memory. */
 export class Claims implements Feed {
+  readonly moved = undefined
   readonly items: ArrayLike<unknown>
   readonly scattered = true
   oneByOne = false

@@ -25,7 +25,7 @@ export class BatchRunner {
     if (!this.#mayBegin(runnable)) return this.#whenFree(() => this.run(runnable, message))
     if (board && Atomics.compareExchange(board, claimed, batch - 1, batch) !== batch - 1) return
     const { items } = message
-    const feed = items.k === 'shared' ? new Claims(items, board!, runnable.pace) : new Row(items)
+    const feed = items.k === 'shared' ? new Claims(items, board!, runnable.pace) : new Row(items, message.moved)
     return this.#loop(new Batch(this.#link, runnable, batch, message.first, feed), runnable)
   }
 
