@@ -147,6 +147,11 @@ export interface Member {
   spools?(): Promise<string | undefined>
   /** The agent's own last lines, where the backend sees them. */
   lastLines?(): readonly string[]
+  /**
+   * Where members of its host reach the launcher only through the connection that keeps that host: another address, on a
+   * connection of its own, for all but leases. Undefined when there is none to be had. The same for all members of a host.
+   */
+  aside?(): Promise<string | undefined>
   /** What is to be seen of its agent from outside, where the backend sees it; `text` is a clause for the verdict. */
   look?(): { readonly state: 'runs' | 'stopped' | 'stuck' | 'gone'; readonly text: string }
   /**
@@ -178,6 +183,8 @@ export interface Listener extends AsyncIterable<Connection> {
 export interface Connection {
   readonly peer: string
   readonly stream: Duplex
+  /** It came about over a unix socket of this host that something else carries on (`ssh -R`). */
+  readonly forwarded?: boolean
   close(): void
 }
 

@@ -7,7 +7,7 @@ import type { GangNeeds } from '../flow/description.js'
 
 /**
  * What agents and the owner say to each other, in the frames of body/frames.ts. On the lease connection (from the
- * agent): calls `join` (Joining → Work) and `roster` ({epoch} → payload: formation.ts), events `beat` ({sent}), `report`
+ * agent): calls `join` (Joining → Work), `aside` (→ another address of the owner, for all but the lease, or null) and `roster` ({epoch} → payload: formation.ts), events `beat` ({sent}), `report`
  * (Report), `account` (Account: it was stopped by way of others); (from the owner) events `beat` ({sent, owner}: its clock)
  * and `out` (the member is given up), calls `form` (FormOrder; payload: formation.ts, where no parent has it), `probe` (ProbeOrder → ProbeAnswer[]), `delivered` (→ Delivered, where Work has a PackageRef: within a second), `stop` (StopOrder → Account),
  * `renew` ({epoch, round}: that one is over, another will come → complaints), `commit` ({epoch, key, value} → boolean), `finish` (→ Account). On the data connection, numbered and answered: calls `lines`,

@@ -74,6 +74,8 @@ export interface OpenOptions {
   readonly signal: AbortSignal
   /** A connection of its own, that no other channel shares: leases, stop, verdicts. Default: the pooled one. */
   readonly own?: boolean
+  /** Told at which of the target's places a connection of its own was made. */
+  reached?(place: Candidate): void
 }
 
 /** What a member lets others do on it; this room starts no process itself. */

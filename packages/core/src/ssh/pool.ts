@@ -32,7 +32,7 @@ export class Pool {
   readonly #shared = new Map<string, Promise<Dialled>>()
   readonly #open = new Map<Client, Socket>()
   readonly #keys = new Map<string, SshKey>()
-  /** Where a member answered last: when that place refuses, it is dead. */
+  /** By member and its places: where it answered last. When that one refuses, it is dead. */
   readonly #last = new Map<string, Candidate>()
   #closed = false
 
@@ -48,6 +48,7 @@ export class Pool {
   async channel<T>(target: Target, options: OpenOptions, request: ChannelRequest<T>): Promise<T> {
     if (options.own) {
       const alone = await this.#dial(target, options.signal)
+      options.reached?.(alone.candidate)
       try {
         return await opened(target, alone.client, options.signal, {
           ask: request.ask,
@@ -121,32 +122,27 @@ export class Pool {
 
   async #dial(target: Target, signal: AbortSignal): Promise<Dialled> {
     const { memberId, client } = this.#options
+    const known = placesOf(target)
+    const last = this.#last.get(known)
     try {
       const { memberId: id } = target
-      const dialled = await dial(this.#ordered(target), {
+      const dialled = await dial(ordered(target, last), {
         memberId,
         client,
         ident: this.#ident,
         host: this.#key(id),
         signal,
-        last: this.#last.get(id),
+        last,
       })
-      this.#last.set(target.memberId, dialled.candidate)
+      this.#last.set(known, dialled.candidate)
       this.#open.set(dialled.client, dialled.socket)
       dialled.client.once('close', () => this.#open.delete(dialled.client))
       if (this.#closed) dialled.client.end()
       return dialled
     } catch (error) {
       if (signal.aborted) throw signal.reason
-      throw unansweredError(target, error, this.#last.get(target.memberId))
+      throw unansweredError(target, error, last)
     }
-  }
-
-  /** The address that answered last comes first. */
-  #ordered({ memberId, candidates }: Target): readonly Candidate[] {
-    const last = this.#last.get(memberId)
-    const first = candidates.findIndex((one) => last && placeOf(one) === placeOf(last))
-    return first > 0 ? [candidates[first]!, ...candidates.filter((_, index) => index !== first)] : candidates
   }
 
   #key(memberId: string): SshKey {
@@ -156,6 +152,15 @@ export class Pool {
     return key
   }
 }
+
+/** The address that answered last comes first. */
+function ordered({ candidates }: Target, last: Candidate | undefined): readonly Candidate[] {
+  const first = candidates.findIndex((one) => last && placeOf(one) === placeOf(last))
+  return first > 0 ? [candidates[first]!, ...candidates.filter((_, index) => index !== first)] : candidates
+}
+
+/** The same for the same places in any order; another for a way aside (a socket that leads to the launcher besides). */
+const placesOf = ({ memberId, candidates }: Target): string => [memberId, ...candidates.map(placeOf).sort()].join(' ')
 
 /** What each place gave; those that had not answered when the time was over say that. */
 function failed(places: readonly Candidate[], cause: unknown): Probed[] {

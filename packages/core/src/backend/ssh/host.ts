@@ -5,6 +5,7 @@ import type { HostPlatform } from '../../compile/package/host-platform.js'
 import { GangflowError } from '../../errors/base.js'
 import { keeperOver } from '../../process/keeper.js'
 import type { NativeKeeper } from '../../process/native.js'
+import { Aside } from './aside.js'
 import { deliver } from './deliver.js'
 import type { HostFacts } from './facts.js'
 import type { HostSpec } from './hosts.js'
@@ -53,6 +54,8 @@ export interface OpenHost {
   readonly programs: HostPrograms
   /** The launcher's address as members there have it. */
   readonly rendezvous: string
+  /** The same by a second SSH connection, made at the first call and again when it broke; undefined: it cannot be had. */
+  aside(): Promise<string | undefined>
   /** Ends everything there and the connection. */
   close(): Promise<void>
 }
@@ -75,8 +78,11 @@ export async function openHost(order: HostOrder, signal: AbortSignal): Promise<O
 
 async function openOnce(order: HostOrder, signal: AbortSignal): Promise<OpenHost> {
   const { plan, way, mark, leaseMs, graceMs } = order
-  const socket = `/tmp/gf-${randomBytes(12).toString('hex')}.sock`
-  const argv = sshArgv(plan, way, { forward: { there: socket, here: socketOf(order.rendezvous) } })
+  const there = `/tmp/gf-${randomBytes(12).toString('hex')}`
+  const socket = `${there}.sock`
+  const here = socketOf(order.rendezvous)
+  const argv = sshArgv(plan, way, { forward: { there: socket, here } })
+  const beside = new Aside({ spec: plan, way, here, there })
   const session = new HostSession(plan.host, argv, { workdir: plan.workdir, node: plan.node, socket })
   try {
     const { facts, runtime } = await equip(order, session, signal)
@@ -92,10 +98,12 @@ async function openOnce(order: HostOrder, signal: AbortSignal): Promise<OpenHost
     })
     let closing = false
     void keeper.closed.then(() => {
+      beside.close()
       if (!closing) sweep(plan, way, { places, keeper: keeper.ownPid, mark, work: facts.work, socket })
     })
     const close = async () => {
       closing = true
+      beside.close()
       // A host that does not answer any more ends everything by itself.
       const late = setTimeout(() => session.close(), graceMs + CLOSE_MS)
       await keeper.close({ graceMs })
@@ -110,7 +118,11 @@ async function openOnce(order: HostOrder, signal: AbortSignal): Promise<OpenHost
       compiled: own(`${runtime.layers[0]!.name}/compiled`),
     }
     const rendezvous = rendezvousOn(order.rendezvous, { socket, ...(facts.client ? { client: facts.client } : {}) })
-    return { keeper, facts, places, programs, rendezvous, close }
+    const aside = async () => {
+      const path = await beside.socket()
+      return path === undefined ? undefined : rendezvousOn(order.rendezvous, { socket: path })
+    }
+    return { keeper, facts, places, programs, rendezvous, aside, close }
   } catch (error) {
     session.close()
     throw error

@@ -48,6 +48,10 @@ export class SshMember implements Member {
     agent.onOutput((chunk) => this.#feed.push(chunk))
   }
 
+  aside(): Promise<string | undefined> {
+    return this.place.host.aside()
+  }
+
   lastLines(): readonly string[] {
     return this.#feed.tail()
   }

@@ -9,7 +9,7 @@ export interface ScriptFacts {
   readonly nonce: string
   readonly workdir?: string | undefined
   readonly node?: string | undefined
-  /** Socket on the host that OpenSSH forwards to the launcher; removed with the session. */
+  /** Socket on the host that OpenSSH forwards to the launcher; removed with the session, as are those beside it (aside.ts). */
   readonly socket?: string | undefined
 }
 
@@ -18,7 +18,7 @@ export const cleanFunction = (
   socket: string | undefined,
 ): string => `# What a log still waits in stays; the agents' own output and what is empty goes.
 clean() {
-  ${socket === undefined ? '' : `rm -f ${socket}`}
+  ${socket === undefined ? '' : `rm -f ${socket} ${socket.replace(/\.sock$/, '')}-*.sock`}
   [ -z "$new" ] || rm -rf "$new" 2>/dev/null || { sleep 1; rm -rf "$new"; }
   [ -z "$run" ] || rm -rf "$run" "$temp/\${run##*/}"-*
   [ -n "$spool" ] || return 0

@@ -18,6 +18,7 @@ import { MemberShell } from './member-shell.js'
 import { openStore } from './open-store.js'
 import type { OwnerLink } from './owner-link.js'
 import type { Reports } from './reports.js'
+import { SideWay } from './side-way.js'
 import type { MemberState, Parts } from './state.js'
 import { openRawPort } from './tokens.js'
 
@@ -41,12 +42,13 @@ export async function comeUp(
   reports: Reports,
 ): Promise<Parts> {
   const { member, timeouts } = state.boot
+  const way = new SideWay(state, owner, tools.transport)
   const [, data, listener, raw, datastore] = await Promise.all([
-    owner.open(),
-    openData(state, owner, tools.transport),
+    owner.open().then(() => way.open()),
+    openData(state, owner, way),
     tools.transport.listen(`agent-${member.memberId}`),
     openRawPort(join(member.directory, 'raw.sock')),
-    base.host?.then((ready) => ready.datastore) ?? openStore(state, tools, owner),
+    base.host?.then((ready) => ready.datastore) ?? openStore(state, tools, owner, way),
   ])
   const live = new Live(data)
   state.parts = { data, live, listener, raw, datastore }
@@ -66,15 +68,11 @@ export async function comeUp(
   return parts
 }
 
-async function openData(
-  { boot, key, rendezvous }: MemberState,
-  owner: OwnerLink,
-  transport: Transport,
-): Promise<DataLink> {
+async function openData({ boot, key }: MemberState, owner: OwnerLink, way: SideWay): Promise<DataLink> {
   const { timeouts, member } = boot
   const dial = async (limitMs: number) => {
     const signal = AbortSignal.timeout(limitMs)
-    const { stream } = await transport.connect(await rendezvous.find({ signal }), { signal })
+    const { stream } = await way.connect({ signal })
     await answer(stream, key, { member: member.memberId, purpose: 'data', epoch: owner.epoch }, signal)
     return new Peer(stream, { name: 'the launcher' })
   }

@@ -36,6 +36,8 @@ export class OwnerLink {
   heardAt = performance.now()
   /** `performance.now()` of the latest beat that it has answered. */
   answered = 0
+  /** What carries it is not its own: see `Connection.forwarded`. */
+  forwarded = false
   readonly clock = new OwnerClock()
   #peer: Peer | undefined
   #closed = false
@@ -107,10 +109,12 @@ export class OwnerLink {
   async #dial(limitMs: number): Promise<Peer> {
     const { transport, rendezvous, key, memberId, methods } = this.#options
     const signal = AbortSignal.timeout(Math.ceil(limitMs))
-    const { stream } = await transport.connect(await rendezvous.find({ signal }), { signal, own: true })
+    const address = await rendezvous.find({ signal })
+    const { stream, forwarded = false } = await transport.connect(address, { signal, own: true })
     await answer(stream, key, { member: memberId, purpose: 'lease', epoch: this.epoch }, signal)
     const peer = new Peer(stream, { name: 'the launcher', methods, onEvent: (event, data) => this.#heard(event, data) })
     this.heardAt = performance.now()
+    this.forwarded = forwarded
     this.#peer = peer
     void peer.closed.then(() => this.#broken())
     for (const report of this.#reports) peer.event('report', report)

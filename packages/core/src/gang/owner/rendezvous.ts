@@ -112,6 +112,7 @@ function leasePeer(
         options.joined(member)
         return options.work as unknown as Json
       },
+      aside: async () => (await member.backed.aside?.()) ?? null,
       roster: () => new WithPayload(options.formation?.() ?? new Uint8Array(0)),
     },
     onEvent: (event, data) => {

@@ -21,7 +21,12 @@ export function sshTransport(mesh: Mesh, place: ListenPlace = {}): Transport {
         })
       }
       try {
-        return connectionOf(target.memberId, await mesh.open(target, { signal, ...(own && { own }) }))
+        let forwarded = false
+        const reached = (place: Candidate) => {
+          forwarded = 'path' in place
+        }
+        const stream = await mesh.open(target, { signal, reached, ...(own && { own }) })
+        return { ...connectionOf(target.memberId, stream), forwarded }
       } catch (cause) {
         throw GangflowError.is(cause) ? gangError(cause) : cause
       }
