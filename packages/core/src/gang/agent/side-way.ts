@@ -40,7 +40,8 @@ export class SideWay {
     const direct = straight && (await this.#directly(straight, options))
     if (direct) return direct
     await before(this.#hasOwner, signal)
-    const asked = this.#owner.forwarded ? (this.#aside ??= this.#ask()) : undefined
+    if (this.#owner.forwarded) this.#aside ??= this.#ask()
+    const asked = this.#owner.forwarded ? this.#aside : undefined
     const aside = await before(Promise.resolve(asked), signal)
     if (aside === undefined) return this.#transport.connect(main, options)
     try {
