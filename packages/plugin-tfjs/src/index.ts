@@ -3,12 +3,15 @@ import { defineStepDecorator, type GangContext } from '@gangflow/core/plugin'
 import { openBackend } from './backends/choose.js'
 import { backendCheck } from './backends/doctor.js'
 import { collectives } from './collectives/gang.js'
-import type { SavedTraining } from './strategies/checkpoint.js'
+import type { SavedTraining, TrainingStore } from './strategies/checkpoint.js'
+import type { TrainingHooks } from './strategies/fit.js'
 import { Metrics } from './strategies/metrics.js'
 import { modelCodec } from './strategies/model-codec.js'
 import { MultiWorkerMirroredStrategy } from './strategies/multi-worker.js'
 import type { TensorFlow } from './strategies/namespace.js'
 import { checkOptions, decoratorNames, type TensorflowOptions } from './strategies/options.js'
+import { openParameterServer } from './strategies/parameter-server/open.js'
+import type { ParameterServerOptions } from './strategies/parameter-server/strategy.js'
 import { prepareLibrary } from './strategies/threads.js'
 
 export { type BackendOptions, type Chosen, openBackend } from './backends/choose.js'
@@ -21,6 +24,7 @@ export type { EpochMetrics } from './strategies/metrics.js'
 export { type Batch, MultiWorkerMirroredStrategy } from './strategies/multi-worker.js'
 export type { TensorFlow } from './strategies/namespace.js'
 export type { StrategyOptions, TensorflowOptions } from './strategies/options.js'
+export type { ParameterServerOptions, ParameterServerStrategy } from './strategies/parameter-server/strategy.js'
 
 declare module '@gangflow/core' {
   interface CurrentNamespaces {
@@ -28,7 +32,14 @@ declare module '@gangflow/core' {
   }
 }
 
-const open = new WeakMap<GangContext, { namespace: TensorFlow; metrics: Metrics }>()
+interface Opened {
+  readonly namespace: TensorFlow
+  readonly metrics: Metrics
+  readonly strategies: { readonly open: number }[]
+  readonly closing: (() => Promise<void>)[]
+}
+
+const open = new WeakMap<GangContext, Opened>()
 
 /** Makes a step's gang one that TensorFlow.js trains over: its code runs on every member. */
 export const tensorflow = defineStepDecorator<TensorflowOptions, 'tf'>({
@@ -53,18 +64,32 @@ export const tensorflow = defineStepDecorator<TensorflowOptions, 'tf'>({
       ...(isControl ? { log: (line: string) => console.error(`[gangflow] ${line}`) } : {}),
     })
     const metrics = new Metrics(gang)
-    const ofGang = await collectives(gang, timeout === undefined ? {} : { timeout })
-    const strategy = new MultiWorkerMirroredStrategy(chosen.tf, ofGang, options, {
+    const tuning = timeout === undefined ? {} : { timeout }
+    const ofGang = await collectives(gang, tuning)
+    const { tf, name } = chosen
+    const hooks: TrainingHooks = {
+      trainings: { begun: 0 },
       endEpoch: (training, end) => metrics.add(training, end),
       ...(checkpointEvery ? { store: storeOf(gang, checkpointEvery) } : {}),
-    })
-    const namespace = { tf: chosen.tf, backend: chosen.name, strategy, metrics: metrics.series, collectives: ofGang }
-    open.set(gang, { namespace, metrics })
+    }
+    const strategy = new MultiWorkerMirroredStrategy(tf, ofGang, options, hooks)
+    const strategies: Opened['strategies'] = [strategy]
+    const closing = [() => ofGang.close()]
+    const parameterServer = async (asked: ParameterServerOptions = {}) => {
+      const all = { ...options, ...asked }
+      const one = await openParameterServer(tf, gang, ofGang, all, hooks, tuning)
+      strategies.push(one.strategy)
+      closing.push(one.close)
+      return one.strategy
+    }
+    const shared = { metrics: metrics.series, collectives: ofGang }
+    const namespace: TensorFlow = { tf, backend: name, strategy, parameterServer, ...shared }
+    open.set(gang, { namespace, metrics, strategies, closing })
     return namespace
   },
   async wrap(gang, _options, next) {
     await next()
-    if (open.get(gang)?.namespace.strategy.open)
+    if (open.get(gang)?.strategies.some((strategy) => strategy.open > 0))
       throw new GangflowError({
         code: 'E_TF_AWAIT',
         what: `step '${gang.step}' ended while a model was still training`,
@@ -76,11 +101,11 @@ export const tensorflow = defineStepDecorator<TensorflowOptions, 'tf'>({
   },
   async teardown(gang, outcome) {
     // After a failure the others may wait in a call that this member will not make: they are ended by the gang.
-    if (outcome.ok) await open.get(gang)?.namespace.collectives.close()
+    if (outcome.ok) await Promise.all(open.get(gang)?.closing.map((close) => close()) ?? [])
   },
 })
 
-const storeOf = (gang: GangContext, every: number) => ({
+const storeOf = (gang: GangContext, every: number): TrainingStore => ({
   every,
   save: (training: number, saved: SavedTraining) => gang.checkpoint.save(`tf-training-${training}`, saved),
   load: (training: number) => gang.checkpoint.load<SavedTraining>(`tf-training-${training}`),

@@ -47,6 +47,7 @@ it('a run is read back whole: artifacts, logs, attempts, members', async () => {
     [0, true, 0],
     [1, false, 1],
   ])
+  expect(nodes[0]!.artifactTypes).toMatchObject({ rank: 'number' })
   for (const node of [0, 1]) {
     expect(await texts(gang.logs({ node }))).toEqual([`node ${node} begins`, 'from a command'])
   }

@@ -229,12 +229,16 @@ const jobs = {
     strategy.scope(() => model.compile({ optimizer: 'sgd', loss: 'categoricalCrossentropy' }))
     await model.fit(xs, ys, { verbose: 0 })
   },
-  async forever({ size }) {
+  async forever({ size, dying }) {
     const strategy = new MultiWorkerMirroredStrategy(tf, await group(size, 'forever'))
     const { xs, ys } = data(256)
     const model = build('mlp', 1)
     strategy.scope(() => model.compile({ optimizer: 'sgd', loss: 'categoricalCrossentropy' }))
-    const callbacks = { onEpochEnd: (epoch) => void (epoch === 2 && process.send({ reached: true })) }
+    const callbacks = {
+      // The last thing done before was an exchange.
+      onBatchBegin: (batch) => void (batch === 5 && me === dying && process.kill(process.pid, 'SIGKILL')),
+      onEpochEnd: (epoch) => void (epoch === 2 && process.send({ reached: true })),
+    }
     await model.fit(xs, ys, { batchSize: 16, epochs: 1e9, verbose: 0, callbacks })
   },
 }

@@ -77,12 +77,15 @@ describe('training over a gang', () => {
     expect(answers.some((answer) => /rank 1/.test(answer?.error?.what ?? ''))).toBe(true)
   })
 
-  it('ends on every rank when one is killed during fit', async () => {
-    const answers = ranks.answers('forever', { size: 4 })
+  it('ends on every rank when one is killed just after an exchange, or at any time during fit', async () => {
+    const early = await ranks.answers('forever', { size: 4, dying: 3 } as { size: number })
+    expect(early[3]).toBeUndefined()
+    for (const answer of early.slice(0, 3)) expect(answer?.error).toMatchObject({ code: 'E_TF_RANK_LOST', rank: 3 })
+    const answers = ranks.answers('forever', { size: 3 })
     await once(ranks.children[2]!, 'message')
     ranks.children[2]!.kill('SIGKILL')
     const all = await answers
     expect(all[2]).toBeUndefined()
-    for (const rank of [0, 1, 3]) expect(all[rank]?.error).toMatchObject({ code: 'E_TF_RANK_LOST', rank: 2 })
+    for (const rank of [0, 1]) expect(all[rank]?.error).toMatchObject({ code: 'E_TF_RANK_LOST', rank: 2 })
   })
 })

@@ -25,6 +25,10 @@ export interface ArtifactsOf {
   readonly step: string
 }
 
+/** Name and kind of each, without reading any. */
+export const typesOf = (table: ArtifactTable): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(table).map(([name, { type }]) => [name, type]))
+
 /**
  * An object whose properties are the artifacts, each read (synchronously) when first asked for and then kept. A name
  * that is no artifact is a named error, never `undefined`.

@@ -1,6 +1,6 @@
 import type { NodeRecord } from '../datastore/records.js'
 import type { Artifacts } from '../flow/types.js'
-import { lazyArtifacts } from './artifacts.js'
+import { lazyArtifacts, typesOf } from './artifacts.js'
 import type { View } from './view.js'
 
 /** One member of a gang that ran a body, as it left things. */
@@ -26,6 +26,11 @@ export class GangNode<F = Record<string, unknown>> {
     this.host = record.host
     this.memberId = record.memberId
     this.control = record.control
+  }
+
+  /** The names and kinds of its artifacts, without reading any: `{ loss: 'number' }`. */
+  get artifactTypes(): Readonly<Record<string, string>> {
+    return typesOf(this.#record.artifacts)
   }
 
   /** Read one by one, when asked for. */

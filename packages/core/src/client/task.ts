@@ -3,7 +3,7 @@ import { type DoneRecord, keys, type TaskAddress, type TaskRecord, type TaskRef 
 import { GangflowError } from '../errors/base.js'
 import type { Verdict } from '../errors/verdict.js'
 import type { Artifacts } from '../flow/types.js'
-import { lazyArtifacts } from './artifacts.js'
+import { lazyArtifacts, typesOf } from './artifacts.js'
 import { Attempt } from './attempt.js'
 import { byNumber, notFound } from './find.js'
 import type { LogFilter, TaskLine } from './logs.js'
@@ -113,8 +113,7 @@ export class Task<F = Record<string, unknown>> {
 
   /** The names and kinds of its artifacts, without reading any: `{ loss: 'number' }`. */
   get artifactTypes(): Readonly<Record<string, string>> {
-    const table = this.#doneRecord()?.artifacts ?? {}
-    return Object.fromEntries(Object.entries(table).map(([name, { type }]) => [name, type]))
+    return typesOf(this.#doneRecord()?.artifacts ?? {})
   }
 
   /** In order; a task that a resumed run took over has those of its origin. */

@@ -22,22 +22,57 @@ export async function collectives(
   const gang = ('parallel' in current ? current.parallel : current) as GangContext
   const number = (made.get(gang) ?? 0) + 1
   made.set(gang, number)
-  const { roster, epoch, nodeIndex: rank, numNodes: size } = gang
-  const { addresses } = roster.entries[rank]!
-  const hosts = new Set(roster.entries.map(({ host }) => host))
-  const name = `${epoch}/${number}`
+  const { epoch, numNodes } = gang
+  const members = Array.from({ length: numNodes }, (_, node) => node)
+  const [all] = await connectGroups(gang, [{ name: `${epoch}/${number}`, members }], options)
+  return all as Collectives
+}
+
+/** Members that have collectives of their own: rank is the place in `members`. */
+export interface Group {
+  /** The same on its members, and no other group's of this epoch. */
+  readonly name: string
+  readonly members: readonly number[]
+}
+
+/** This member's groups. Every member of the gang calls it, also one that is in no group. */
+export async function connectGroups(
+  gang: GangContext,
+  groups: readonly Group[],
+  options: GangCollectivesOptions = {},
+): Promise<Collectives[]> {
+  const { nodeIndex, roster, signal } = gang
   const { connectTimeout = 60_000 } = options
-  return connect({
-    ...options,
-    rank,
-    size,
-    name,
-    secret: size === 1 ? new Uint8Array(32) : await gang.key(`tfjs/collectives/${name}`),
-    signal: gang.signal,
-    listen: { directory: gang.temp, ...(hosts.size > 1 ? { host: addresses[0]! } : {}) },
-    addresses: (mine: Place) =>
-      gang.allGather(reachable(mine, addresses), { timeout: connectTimeout, signal: gang.signal }),
-  })
+  const { addresses } = roster.entries[nodeIndex]!
+  const hosts = new Set(roster.entries.map(({ host }) => host))
+  const mine: Record<string, Place> = {}
+  let told = () => {}
+  const allTold = new Promise<void>((resolve) => (told = resolve))
+  // One exchange for all: no group waits for another one of a member that waits for it.
+  const count = groups.filter(({ members }) => members.length > 1).length
+  if (count === 0) told()
+  const everyone = allTold.then(() => gang.allGather(mine, { timeout: connectTimeout, signal }))
+  const connected = Promise.all(
+    groups.map(async ({ name, members }) =>
+      connect({
+        ...options,
+        rank: members.indexOf(nodeIndex),
+        size: members.length,
+        name,
+        secret: members.length === 1 ? new Uint8Array(32) : await gang.key(`tfjs/collectives/${name}`),
+        signal,
+        listen: { directory: gang.temp, ...(hosts.size > 1 ? { host: addresses[0]! } : {}) },
+        addresses: async (place: Place) => {
+          mine[name] = reachable(place, addresses)
+          if (Object.keys(mine).length === count) told()
+          const all = await everyone
+          return members.map((node) => all[node]![name]!)
+        },
+      }),
+    ),
+  )
+  const [all] = await Promise.all([connected, count === 0 ? everyone : undefined])
+  return all
 }
 
 /** The port is the same at every address at which peers have found this member. */

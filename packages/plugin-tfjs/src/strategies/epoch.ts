@@ -2,7 +2,6 @@ import type { CustomCallback, CustomCallbackArgs, Tensor } from '@tensorflow/tfj
 import type { Tf } from '../backends/tf.js'
 import type { Collectives } from '../collectives/contract.js'
 import type { Model } from './model.js'
-import { averageUntrained } from './same-model.js'
 
 /** An epoch's end, the same on every rank. */
 export interface EpochEnd {
@@ -20,6 +19,8 @@ type Logs = Record<string, number | Tensor>
 /** What a training's callbacks share. */
 export interface Training {
   readonly model: Model
+  /** Gives all ranks the same model. */
+  readonly settle: () => void
   readonly labels: readonly string[]
   readonly epochs: number
   readonly beginEpoch?: (epoch: number) => void
@@ -59,7 +60,7 @@ export function around(
   training: Training,
   given: readonly CustomCallback[],
 ): CustomCallback[] {
-  const { model, labels, epochs, beginEpoch, endEpoch } = training
+  const { model, settle, labels, epochs, beginEpoch, endEpoch } = training
   const callback = (args: CustomCallbackArgs) => new tf.CustomCallback(args, 'never')
   let since = 0
   let shown: Record<string, number> = {}
@@ -71,7 +72,7 @@ export function around(
     beginEpoch?.(epoch)
   }
   head.onEpochEnd = async (_, logs) => {
-    averageUntrained(tf, collectives, model)
+    settle()
     shown = alike(collectives, totals, labels, logs as Logs)
   }
   const tail = callback({})

@@ -1,31 +1,40 @@
-import type { CustomCallback, CustomCallbackArgs, Tensor } from '@tensorflow/tfjs'
+import type { CustomCallback, CustomCallbackArgs, History, Tensor } from '@tensorflow/tfjs'
 import type { Tf } from '../backends/tf.js'
 import type { Collectives } from '../collectives/contract.js'
-import { partOf } from '../collectives/split.js'
 import { agreeOn } from './agree.js'
 import { restoreTraining, saveTraining, type TrainingStore } from './checkpoint.js'
 import { around, type EpochEnd, Totals } from './epoch.js'
-import type { Exchange, Share } from './gradients.js'
+import type { GradientExchange, Share } from './gradients.js'
 import type { Columns, FitLoop, Model, TestLoop, Train } from './model.js'
 import { isOwn, together } from './own-dataset.js'
 import { Order, ownRows, rowsOf, sliced } from './rows.js'
-import { startAlike } from './same-model.js'
+import { averageUntrained, startAlike } from './same-model.js'
+import { testTogether, validateTogether } from './validation.js'
 
 /** What the training of a model over a gang is made of. */
 export interface Trainer {
   readonly tf: Tf
+  /** Over the ranks that train. */
   readonly collectives: Collectives
-  readonly exchange: Exchange
+  /** Over all that have the model, where these are more. */
+  readonly everyone?: Collectives
+  readonly exchange: GradientExchange
   readonly batchSize: 'global' | 'member'
   /** Trainings that have not settled. */
   open: number
-  /** Trainings begun: the same number on every rank, and in every attempt, names the same one. */
-  begun: number
+  readonly trainings: Trainings
   readonly hooks: TrainingHooks
+}
+
+/** Counts trainings begun: the same number on every rank, and in every attempt, names the same one. */
+export interface Trainings {
+  begun: number
 }
 
 /** What a gang does beside its trainings. */
 export interface TrainingHooks {
+  /** Of all strategies together; absent: of this one alone. */
+  readonly trainings?: Trainings
   /** Told each epoch's end. */
   readonly endEpoch?: (training: number, end: EpochEnd) => void
   readonly store?: TrainingStore
@@ -33,7 +42,7 @@ export interface TrainingHooks {
 
 /** Patches this one model: its fit, fitDataset and trainOnBatch train over the gang. */
 export function distribute(trainer: Trainer, model: Model): void {
-  const { tf, collectives, exchange } = trainer
+  const { tf, collectives, exchange, trainings } = trainer
   const { rank, size } = collectives
   const totals = new Totals()
   const original = {
@@ -49,9 +58,11 @@ export function distribute(trainer: Trainer, model: Model): void {
   let started: unknown
   let isOwnBatch = false
   let last: Share = { rows: 1 }
+  let isSettled = false
 
   /** One step on rows that are this rank's; `counted` of them. */
   const perform = (train: Train, columns: Columns, counted: number): Tensor[] => {
+    isSettled = false
     const share: Share = { rows: counted }
     exchange.share = share
     last = share
@@ -64,8 +75,8 @@ export function distribute(trainer: Trainer, model: Model): void {
     }
   }
   const start = () => {
-    trainer.begun += 1
-    startAlike(tf, collectives, model)
+    trainings.begun += 1
+    startAlike(tf, trainer.everyone ?? collectives, model)
     started = model.optimizer
   }
   const counting = async <T>(training: () => Promise<T>): Promise<T> => {
@@ -91,6 +102,21 @@ export function distribute(trainer: Trainer, model: Model): void {
     return onOwnRows
   }
 
+  /** Gives all ranks the same model: after an epoch's steps, before it is validated or shown. */
+  const settle = () => {
+    if (isSettled) return
+    isSettled = true
+    exchange.settle?.()
+    averageUntrained(tf, collectives, model)
+  }
+  /** A training between the words that begin and end it. */
+  const training = async <T extends History>(train: () => Promise<T>): Promise<T> => {
+    await exchange.open?.(model)
+    const history = await train()
+    await exchange.close?.({ epoch: history.epoch, history: history.history })
+    return history
+  }
+
   const fitLoop: FitLoop = async (...call) => {
     const [made, columns, labels, asked, epochs, verbose, callbacks, test, testColumns, shuffle, names] = call
     const { first, ...ending } = await begin(trainer, model, call[11])
@@ -114,17 +140,20 @@ export function distribute(trainer: Trainer, model: Model): void {
         counted,
       )
     }
-    const training = { model, labels, epochs: facts.epochs, beginEpoch: (epoch: number) => order.shuffle(epoch) }
-    const all = around(tf, collectives, totals, { ...training, ...ending }, callbacks)
-    const testLoop: TestLoop = (...asked) =>
-      asked[1] === testColumns
-        ? testTogether(trainer, original.testLoop, labels.length, asked)
-        : original.testLoop(...asked)
+    const facets = { settle, labels, epochs: facts.epochs, beginEpoch: (epoch: number) => order.shuffle(epoch) }
+    const all = around(tf, collectives, totals, { model, ...facets, ...ending }, callbacks)
+    const testLoop: TestLoop = (...asked) => {
+      if (asked[1] !== testColumns) return original.testLoop(...asked)
+      settle()
+      return testTogether({ tf, collectives, count: labels.length }, original.testLoop, asked)
+    }
     model.testLoop = testLoop
     try {
       const shuffled = isShuffled ? false : shuffle
       const rest = [test, testColumns, shuffled, names, first, call[12], call[13]] as const
-      return await original.fitLoop(onNumbers, [numbers], labels, batchSize, epochs, verbose, all, ...rest)
+      return await training(() =>
+        original.fitLoop(onNumbers, [numbers], labels, batchSize, epochs, verbose, all, ...rest),
+      )
     } finally {
       model.testLoop = original.testLoop
       numbers.dispose()
@@ -146,20 +175,22 @@ export function distribute(trainer: Trainer, model: Model): void {
       const { first, ...ending } = await begin(trainer, model, args.initialEpoch)
       agreeOn(collectives, 'fitDataset', { epochs, batchesPerEpoch, initialEpoch: first, own })
       const labels = (model as unknown as { getDedupedMetricsNames(): string[] }).getDedupedMetricsNames()
-      const training = { model, labels, epochs, ...ending }
       const callbacks = around(
         tf,
         collectives,
         totals,
-        training,
+        { model, settle, labels, epochs, ...ending },
         standard(tf, args as Pick<typeof args, 'callbacks' | 'yieldEvery'>),
       ) as never
+      const batches = own && !exchange.settle ? together(tf, collectives, dataset) : dataset
+      const how = { tf, collectives, count: labels.length }
+      const alone = validateTogether(how, model, args.validationData, original.testLoop, settle)
       isOwnBatch = own
       try {
-        const batches = own ? together(tf, collectives, dataset) : dataset
-        return await original.fitDataset(batches, { ...args, initialEpoch: first, callbacks, ...quiet })
+        return await training(() => original.fitDataset(batches, { ...args, initialEpoch: first, callbacks, ...quiet }))
       } finally {
         isOwnBatch = false
+        alone()
       }
     })
 
@@ -176,9 +207,9 @@ export function distribute(trainer: Trainer, model: Model): void {
 }
 
 /** Where a training begins, after its checkpoint where it has one, and what follows each of its epochs. */
-async function begin({ tf, collectives, hooks, ...trainer }: Trainer, model: Model, initialEpoch = 0) {
+export async function begin({ tf, collectives, exchange, trainings, hooks }: Trainer, model: Model, initialEpoch = 0) {
   const { endEpoch, store } = hooks
-  const training = trainer.begun
+  const training = trainings.begun - 1
   const saved = await store?.load(training)
   if (saved && saved.epoch >= initialEpoch) await restoreTraining(tf, model, saved)
   const first = Math.max(initialEpoch, (saved?.epoch ?? -1) + 1)
@@ -187,28 +218,10 @@ async function begin({ tf, collectives, hooks, ...trainer }: Trainer, model: Mod
     endEpoch: async (end: EpochEnd) => {
       endEpoch?.(training, end)
       const isDue = store && ((end.epoch + 1) % store.every === 0 || end.epoch + 1 === end.epochs)
+      if (isDue) await exchange.gather?.()
       if (isDue && collectives.rank === 0) await store.save(training, await saveTraining(model, end.epoch))
     },
   }
-}
-
-/** Validation on this rank's part of the rows; gives the means over all. Blocks. */
-function testTogether(
-  { tf, collectives }: Trainer,
-  testLoop: TestLoop,
-  count: number,
-  [test, columns, batchSize, ...rest]: Parameters<TestLoop>,
-): Tensor[] {
-  const rows = rowsOf(columns)
-  const { begin, end } = partOf(rows, collectives.size, collectives.rank)
-  const sums = new Float64Array(count)
-  if (end > begin)
-    tf.tidy(() => {
-      const values = testLoop(test, sliced(tf, columns, begin, end), batchSize, ...rest)
-      for (let at = 0; at < count; at++) sums[at] = ((values[at] as Tensor).dataSync()[0] as number) * (end - begin)
-    })
-  collectives.allReduceSync(sums)
-  return [...sums].map((sum) => tf.scalar(sum / rows))
 }
 
 /** The user's callbacks as the loop takes them. */

@@ -2,7 +2,7 @@ import { GangflowError } from '@gangflow/core'
 import type { Optimizer, Tensor } from '@tensorflow/tfjs'
 import type { Tf } from '../backends/tf.js'
 import type { Collectives } from '../collectives/contract.js'
-import type { Applying, Gradients } from './model.js'
+import type { Applying, Gradients, Model } from './model.js'
 
 /** What happens where the gang's gradients are not all finite: see `StrategyOptions.nan`. */
 export type NanPolicy = 'error' | 'skip' | 'ignore'
@@ -16,9 +16,23 @@ export interface Share {
   skipped?: boolean
 }
 
-/** Optimizers whose gradients are the means over all rows of the gang. */
-export class Exchange {
+/** How a rank's gradients move the weights of all. */
+export interface GradientExchange {
   /** Absent: an optimizer that is used outside of a step, where each rank counts the same. */
+  share: Share | undefined
+  attach<T extends Optimizer>(optimizer: T): T
+  /** Before a training's first step, when all have the same weights. */
+  open?(model: Model): Promise<void>
+  /** After an epoch's last step, and before its validation: gives every rank the same weights. Blocks. */
+  settle?(): void
+  /** Gives rank 0's optimizer its whole state, to be saved. Every rank calls it. */
+  gather?(): Promise<void>
+  /** After a training's last step. */
+  close?(history: unknown): Promise<void>
+}
+
+/** Optimizers whose gradients are the means over all rows of the gang. */
+export class Exchange implements GradientExchange {
   share: Share | undefined
   steps = 0
   private memory: Float32Array | undefined

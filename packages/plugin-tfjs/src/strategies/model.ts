@@ -1,4 +1,4 @@
-import type { CustomCallback, LayersModel, Optimizer, Tensor, Variable } from '@tensorflow/tfjs'
+import type { CustomCallback, History, LayersModel, Optimizer, Tensor, Variable } from '@tensorflow/tfjs'
 
 /** A batch's inputs, targets and, where there are class weights, weights of its rows, one after the other. */
 export type Columns = readonly (Tensor | null)[]
@@ -29,7 +29,7 @@ export type FitLoop = (
   initialEpoch: number | undefined,
   stepsPerEpoch: number | null,
   validationSteps: number | null,
-) => Promise<unknown>
+) => Promise<History>
 
 export type TestLoop = (test: Train, columns: Columns, batchSize: number, ...rest: unknown[]) => Tensor[]
 
@@ -45,6 +45,8 @@ export interface Model {
   fitLoop: FitLoop
   testLoop: TestLoop
   fit: LayersModel['fit']
+  evaluate: LayersModel['evaluate']
+  evaluateDataset: LayersModel['evaluateDataset']
   fitDataset: LayersModel['fitDataset']
   trainOnBatch: LayersModel['trainOnBatch']
 }

@@ -35,7 +35,8 @@ export class MultiWorkerMirroredStrategy {
   ) {
     this.exchange = new Exchange(tf, collectives, nan)
     const exchange = this.exchange
-    this.trainer = { tf, collectives, exchange, batchSize, open: 0, begun: 0, hooks }
+    const { trainings = { begun: 0 } } = hooks
+    this.trainer = { tf, collectives, exchange, batchSize, open: 0, trainings, hooks }
   }
 
   get numReplicasInSync(): number {

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
+import type { GangNode } from '../../client/node.js'
 import type { Task } from '../../client/task.js'
 import { GangflowError } from '../../errors/base.js'
 import { exitCodes } from '../../errors/exit-codes.js'
@@ -14,9 +15,10 @@ export const command: CommandModule['command'] = async (args) => {
   const path = await resolveRunPath(openClient(args), String(args['path']))
   const task = taskOf(path)
   const node = typeof args['node'] === 'number' ? args['node'] : undefined
-  const artifacts = (node === undefined ? task.artifacts : await ofNode(task, node)) as Record<string, unknown>
+  const of = node === undefined ? task : await ofNode(task, node)
+  const artifacts = of.artifacts as Record<string, unknown>
   const name = args['name']
-  if (typeof name !== 'string') list(args, task, artifacts)
+  if (typeof name !== 'string') list(args, task.pathspec, artifacts, of.artifactTypes)
   else await show(args, artifacts[name])
   return exitCodes.ok
 }
@@ -25,10 +27,10 @@ function taskOf({ run, step = 'end', task }: RunPath): Task {
   return run.task(step, task)
 }
 
-async function ofNode(task: Task, node: number): Promise<unknown> {
+async function ofNode(task: Task, node: number): Promise<GangNode> {
   const nodes = await task.nodes()
   const found = nodes.find((each) => each.node === node)
-  if (found !== undefined) return found.artifacts
+  if (found !== undefined) return found
   throw new GangflowError({
     code: 'E_USAGE',
     what: `task ${task.pathspec} has no node ${node}`,
@@ -36,12 +38,16 @@ async function ofNode(task: Task, node: number): Promise<unknown> {
   })
 }
 
-function list(args: Arguments, task: Task, artifacts: Record<string, unknown>): void {
-  const types = task.artifactTypes
+function list(
+  args: Arguments,
+  pathspec: string,
+  artifacts: Record<string, unknown>,
+  types: Readonly<Record<string, string>>,
+): void {
   const names = Object.keys(artifacts).sort()
   const rows = names.map((name) => ({ name, type: types[name] ?? 'parameter' }))
   if (args['json'] === true) console.log(JSON.stringify(rows, null, 2))
-  else if (rows.length === 0) console.log(`${task.pathspec} has no artifacts`)
+  else if (rows.length === 0) console.log(`${pathspec} has no artifacts`)
   else
     console.log(
       table(
