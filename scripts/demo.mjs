@@ -14,6 +14,13 @@ async function withMpi() {
   return { GANGFLOW_MPI_HOME: dirname(bin), GANGFLOW_PYTHON: python }
 }
 
+/** An engine's own environment; where the person names an interpreter, that one. */
+const withEngine = (name) => async () => {
+  if (process.env.GANGFLOW_PYTHON) return {}
+  const { engineEnvironment } = await import('./engine-env.mjs')
+  return { GANGFLOW_PYTHON: await engineEnvironment(name, { log: say }) }
+}
+
 const demos = {
   tfjs: {
     flow: 'examples/tfjs-digits/flow.ts',
@@ -47,6 +54,12 @@ const demos = {
     about: 'measure latency and bandwidth between all pairs of four members, drawn as a picture',
     next: 'npx gangflow artifacts MpiPairs/latest/end',
     environment: withMpi,
+  },
+  ray: {
+    flow: 'examples/ray-slow-fn/flow.ts',
+    about: 'map a slow function over 512 jobs by Ray, on a cluster of two nodes that the gang forms',
+    next: 'npx gangflow logs RaySlowFn/latest/map',
+    environment: withEngine('ray'),
   },
 }
 

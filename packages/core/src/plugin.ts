@@ -3,3 +3,6 @@ export type { GangNeeds, PluginUse, Resources, StepDescription } from './flow/de
 export type { ArtifactCodec, Json } from './flow/values.js'
 export type * from './plugin/contract.js'
 export { defineStepDecorator, type StepDecoratorFactory } from './plugin/define.js'
+export { clusterEngine } from './plugin/engine/cluster-engine.js'
+export type * from './plugin/engine/contract.js'
+export { memberPython } from './plugin/engine/python.js'

@@ -104,6 +104,7 @@ export interface GangProcess {
   /** Lines as they come. */
   onLine(listener: (line: { node: number; stream: 'stdout' | 'stderr'; text: string }) => void): void
   signal(signal: NodeJS.Signals): Promise<void>
+  /** Ends it with all its descendants; also those that one which has ended left behind. */
   stop(): Promise<void>
 }
 

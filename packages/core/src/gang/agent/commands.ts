@@ -148,8 +148,15 @@ export class Commands {
     }
   }
 
+  /** Ends it, and what is left below one that has ended by itself. */
   async stop(id: string): Promise<void> {
-    await Promise.all(this.#alive(id).map((running) => this.#end(running, undefined)))
+    const left = this.#all.filter((running) => running.exit && running.id === id)
+    await Promise.all([
+      ...this.#alive(id).map((running) => this.#end(running, undefined)),
+      ...left.map(({ process, command }) =>
+        process.stop({ graceMs: command.stopGraceMs ?? this.#options.stopGraceMs }),
+      ),
+    ])
   }
 
   /** Ends all; gives those that were still running as casualties. */

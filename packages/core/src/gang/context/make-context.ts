@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { availableParallelism, hostname } from 'node:os'
 import type { ContextRequest } from '../../body/contract.js'
 import type { Roster } from '../../current/roster.js'
@@ -19,6 +20,8 @@ import { streams } from './streams.js'
 export function makeContext(request: ContextRequest): GangContext {
   const { assignment, step, datastore } = request
   const roster = assignment.gang?.roster ?? alone()
+  // Each call under way listens: a plugin may make many at once.
+  setMaxListeners(0, request.signal)
   const listeners = new Map<string, ((data: Json, payload: Uint8Array) => void)[]>()
   request.onEvent((event, data, payload) => {
     for (const listener of listeners.get(event) ?? []) listener(data ?? null, payload)

@@ -74,8 +74,10 @@ export function processes(link: Link) {
           await call(link, 'gang.signal', { id, signal })
         },
         async stop() {
-          if (group.waiting.size === 0) return
-          await call(link, 'gang.stop', { id })
+          // What one that ended by itself has left behind ends too.
+          const stopped = call(link, 'gang.stop', { id })
+          if (group.waiting.size === 0) await stopped.catch(() => {})
+          else await stopped
           await ended
         },
       }

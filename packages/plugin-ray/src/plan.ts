@@ -1,0 +1,158 @@
+import type { EnginePlace, EnginePlan } from '@gangflow/core/plugin'
+import { memberPython } from '@gangflow/core/plugin'
+import type { Wanted } from './gcs.js'
+import type { RayOptions } from './options.js'
+
+/** What is not the roster's or the options' to say. */
+export interface PlanInput {
+  readonly options: RayOptions
+  readonly token: string
+  /** Bytes of the control's memory. */
+  readonly memory: number
+}
+
+export const ports = {
+  head: ['gcs', 'client', 'dashboard', 'dashboard-metric'],
+  each: ['raylet', 'objects', 'runtime-env', 'agent-grpc', 'agent-http', 'metrics'],
+} as const
+
+/** A planned cluster. */
+export interface RayPlan extends EnginePlan {
+  readonly id: string
+  /** `HOST:PORT` of the GCS. */
+  readonly address: string
+  readonly dashboardUrl: string | undefined
+  /** What each node must have, by node. */
+  readonly wanted: readonly Wanted[]
+  /** Of the control. */
+  readonly tempDir: string
+}
+
+/** Makes the folder that no other user may look into, and becomes the command. */
+const inFolder = ['/bin/sh', '-c', 'mkdir -m 700 -- "$1" && shift && exec "$@"', 'sh']
+
+/** The cluster of one start. Pure. */
+export function planRay(place: EnginePlace, { options, token, memory }: PlanInput): RayPlan {
+  const { entries } = place.roster
+  const addresses = entries.map(({ addresses: all }) => all[0] ?? '127.0.0.1')
+  const address = joined(addresses[0]!, options.port ?? place.port(0, 'gcs'))
+  const wanted = entries.map(({ node, slots, gpus }) => ({
+    resources: {
+      CPU: options.cpus ?? slots,
+      ...(gpus.length > 0 ? { GPU: gpus.length } : {}),
+      ...options.resources,
+      [`gang_node_${node}`]: 1,
+    } as Record<string, number>,
+    raylet: joined(addresses[node]!, place.port(node, 'raylet')),
+  }))
+  const tempDir = (node: number) => `/tmp/gf-ray-${place.id}-${node}`
+  const env = { ...rayEnvironment(token), DASHBOARD_METRIC_PORT: String(place.port(0, 'dashboard-metric')) }
+  const start = (node: number, first: readonly string[]) => {
+    const { gpus, host } = entries[node]!
+    const { CPU, GPU, ...custom } = wanted[node]!.resources
+    const sharing = entries.filter((one) => one.host === host).length
+    // Ray takes 30 % of the machine's memory, and knows of no other node there.
+    const store = options.objectStoreMemory ?? (sharing > 1 ? Math.floor((memory * 0.3) / sharing) : undefined)
+    return {
+      argv: [
+        ...inFolder,
+        tempDir(node),
+        ...memberPython(options.python),
+        ...['-m', 'ray.scripts.scripts', 'start', ...first],
+        `--node-ip-address=${addresses[node]}`,
+        `--num-cpus=${CPU}`,
+        `--num-gpus=${GPU ?? 0}`,
+        `--resources=${JSON.stringify(custom)}`,
+        ...(store === undefined ? [] : [`--object-store-memory=${Math.max(store, 78_643_200)}`]),
+        `--temp-dir=${tempDir(node)}`,
+        `--node-manager-port=${place.port(node, 'raylet')}`,
+        `--object-manager-port=${place.port(node, 'objects')}`,
+        `--runtime-env-agent-port=${place.port(node, 'runtime-env')}`,
+        `--dashboard-agent-grpc-port=${place.port(node, 'agent-grpc')}`,
+        `--dashboard-agent-listen-port=${place.port(node, 'agent-http')}`,
+        `--metrics-export-port=${place.port(node, 'metrics')}`,
+        // Workers come and go: the system draws theirs.
+        ...['--min-worker-port=0', '--max-worker-port=0'],
+        ...(options.workerLogs === false ? ['--include-log-monitor=false'] : []),
+        ...['--disable-usage-stats', '--log-style=record', '--log-color=false', '--block'],
+      ],
+      env: { ...env, ...(gpus.length > 0 ? { CUDA_VISIBLE_DEVICES: gpus.join(',') } : {}) },
+      show: false,
+    }
+  }
+  const head = [
+    '--head',
+    `--port=${address.slice(address.lastIndexOf(':') + 1)}`,
+    `--ray-client-server-port=${place.port(0, 'client')}`,
+    `--include-dashboard=${options.dashboard === true}`,
+    `--dashboard-host=${addresses[0]}`,
+    `--dashboard-port=${place.port(0, 'dashboard')}`,
+    '--no-monitor',
+  ]
+  return {
+    id: place.id,
+    address,
+    dashboardUrl: options.dashboard ? `http://${joined(addresses[0]!, place.port(0, 'dashboard'))}` : undefined,
+    wanted,
+    tempDir: tempDir(0),
+    head: start(0, head),
+    workers: entries.slice(1).map(({ node }) => ({
+      node,
+      command: start(node, [`--address=${address}`]),
+      after: before(entries, node),
+    })),
+    atEnd: entries.map(({ node }) => ({ node, undo: { remove: tempDir(node) } })),
+  }
+}
+
+/**
+ * Whose start must be over before this node's: a start keeps two CPUs busy, and a raylet gives up when its agents do not
+ * come up within 15 s. So a host starts as many at once as it has pairs of CPUs.
+ */
+function before(entries: EnginePlace['roster']['entries'], node: number): number[] {
+  const host = entries[node]!.host
+  const here = entries.filter((entry) => entry.host === host)
+  const atOnce = Math.max(1, Math.floor(here.reduce((sum, { slots }) => sum + slots, 0) / 2))
+  const earlier = here.filter((entry) => entry.node < node).map((entry) => entry.node)
+  return earlier.slice(0, Math.max(0, earlier.length - atOnce + 1))
+}
+
+/** What the nodes and every driver of a cluster share. */
+export function rayEnvironment(token: string): Record<string, string> {
+  return {
+    RAY_AUTH_MODE: 'token',
+    RAY_AUTH_TOKEN: token,
+    RAY_USAGE_STATS_ENABLED: '0',
+    RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S: '0',
+    PYTHONUNBUFFERED: '1',
+  }
+}
+
+/** And drivers alone: where it is, and that lines which several workers print alike all come. */
+export function driverEnvironment(plan: Pick<RayPlan, 'address'>, token: string): Record<string, string> {
+  return { ...rayEnvironment(token), RAY_ADDRESS: plan.address, RAY_DEDUP_LOGS: '0' }
+}
+
+const joined = (host: string, port: number): string => `${host.includes(':') ? `[${host}]` : host}:${port}`
+
+/**
+ * What a node's logs say of the end of a process or of its silence, in lines of `gangflow: what`, then the log: who
+ * ended (`ray start` writes that down), who is stopped, what a raylet that gave up said.
+ */
+const logScript = `cd "$1/session_latest/logs" 2>/dev/null || exit 0
+[ -s ray_process_exit.log ] && tail -n 12 ray_process_exit.log
+for p in /proc/[0-9]*; do
+  read -r name 2>/dev/null < $p/comm || continue
+  case $name in raylet | gcs_server) ;; *) continue ;; esac
+  tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q -- "$1/" || continue
+  case $(sed -n 's/^State:[[:space:]]*//p' $p/status) in T*) echo "gangflow: $name is stopped, pid \${p#/proc/}" ;; esac
+done
+[ -s ray_process_exit.log ] || for f in raylet.err gcs_server.err dashboard_agent.err runtime_env_agent.err; do
+  [ -s $f ] && { echo "== $f"; tail -n 8 $f; }
+done
+grep -hE 'Check failed|is dead because|Health check failed|Failed to connect to GCS' raylet.out gcs_server.out 2>/dev/null | tail -n 4
+:`
+
+export function logsOf(plan: Pick<RayPlan, 'id'>, node: number): { argv: string[] } {
+  return { argv: ['/bin/sh', '-c', logScript, 'sh', `/tmp/gf-ray-${plan.id}-${node}`] }
+}
