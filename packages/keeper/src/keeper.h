@@ -217,4 +217,5 @@ int attach(int argc, char **argv);
 int shim(const char *self, int argc, char **argv);
 int rank(const char *self, int argc, char **argv);
 int ranks(int argc, char **argv);
+int copy(int argc, char **argv);
 #endif

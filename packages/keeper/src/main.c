@@ -21,10 +21,12 @@ int main(int argc, char **argv) {
   if (argc > 1 && strcmp(argv[1], "ranks") == 0) return ranks(argc - 2, argv + 2);
   if (argc > 1 && strcmp(argv[1], "shim") == 0) return shim("shim", argc - 2, argv + 2);
   if (argc > 1 && strcmp(argv[1], "attach") == 0) return attach(argc - 2, argv + 2);
+  if (argc > 1 && strcmp(argv[1], "copy") == 0) return copy(argc - 2, argv + 2);
   if (argc > 1 && strcmp(argv[1], "serve") == 0) return serve(argc - 2, argv + 2);
   if (argc > 1 && strcmp(argv[1], "--version") == 0) return puts(KEEPER_VERSION), 0;
   fputs("usage: gangflow-keeper serve [--mark=TEXT] [--lease-ms=N] [--grace-ms=N] [--live-rate=BYTES] [--adopt=kill|keep]"
         " [--parent-death]\n       gangflow-keeper attach [--terminal=COLSxROWS] SOCKET TOKEN COMMAND...\n"
-        "       gangflow-keeper shim HOST [COMMAND...]\n       gangflow-keeper ranks FOLDER SHARED NODE.FIRST CWD PROGRAM SCRIPT DAEMON\n       gangflow-keeper --version\n", stderr);
+        "       gangflow-keeper shim HOST [COMMAND...]\n       gangflow-keeper ranks FOLDER SHARED NODE.FIRST CWD PROGRAM SCRIPT DAEMON\n"
+        "       gangflow-keeper copy check | seal SIZE | open SIZE [onward]\n       gangflow-keeper --version\n", stderr);
   return 64;
 }

@@ -56,7 +56,7 @@ async function placeHere(source: string, target: string, mode: number): Promise<
   await mkdir(dirname(target), { recursive: true })
   const part = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString('hex')}.part`)
   try {
-    await copyFile(source, part, constants.COPYFILE_FICLONE)
+    await copyFile(source, part, constants.COPYFILE_EXCL)
     await chmod(part, mode)
     await rename(part, target)
   } catch (error) {

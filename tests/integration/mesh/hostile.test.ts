@@ -42,6 +42,25 @@ async function lives(): Promise<void> {
 }
 
 describe('the embedded server', () => {
+  it('has no door for who guesses a token, and one for one who was told it, once', async () => {
+    const mesh = openMesh({ memberId: 'm2', derive: deriveOf('hostile') })
+    try {
+      const guess = connect(port, '127.0.0.1')
+      guess.end(`gangflow-door ${'0'.repeat(48)}\n`)
+      await new Promise((resolve) => guess.once('close', resolve))
+      const { token, socket } = member.mesh.openDoor(limit().signal)
+      const first = await mesh.enterDoor(member.target, token, limit())
+      ;(await socket).end('come in')
+      let heard = ''
+      for await (const chunk of first) heard += String(chunk)
+      expect(heard).toBe('come in')
+      const second = await mesh.enterDoor(member.target, token, limit())
+      await new Promise((resolve) => second.resume().once('close', resolve))
+    } finally {
+      await mesh.close()
+    }
+  })
+
   it('has nothing that ssh-audit would fail', async () => {
     const { argv, env } = await sshAudit()
     const child = spawn(argv[0]!, [...argv.slice(1), '-j', '--skip-rate-test', `127.0.0.1:${port}`], {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Assignment } from '../body/protocol.js'
 import type { CompiledFlow } from '../compile/contract.js'
@@ -172,6 +173,14 @@ export interface Transport {
    * that is not known. `own`: shares its way with nothing else, as leases must not (D2).
    */
   connect(address: string, options: { signal: AbortSignal; own?: boolean }): Promise<Connection>
+  /** Connections without the transport's own cipher, for what is sealed already. Absent where there is none to spare. */
+  readonly bare?: BareWays
+}
+
+/** One connection for each token: who opens the door tells it to who may come, over a connection that has authenticated. */
+export interface BareWays {
+  openDoor(signal: AbortSignal): { readonly token: string; readonly socket: Promise<Socket> }
+  enterDoor(address: string, token: string, signal: AbortSignal): Promise<Socket>
 }
 
 export interface Listener extends AsyncIterable<Connection> {

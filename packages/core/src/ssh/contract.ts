@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Duplex, Readable, Writable } from 'node:stream'
 
 /**
@@ -23,6 +24,13 @@ export interface Mesh {
   run(target: Target, request: StartRequest, options: OpenOptions): Promise<RemoteProcess>
   /** A TCP connection, or one to a unix socket, from there. */
   forward(target: Target, to: Candidate, options: OpenOptions): Promise<Duplex>
+  /**
+   * Lets one connection in without SSH, on the same port: for bytes that are sealed already, by whoever was told the token.
+   * Its first line apart nothing has been read of it. Rejects with the signal's reason.
+   */
+  openDoor(signal: AbortSignal): Door
+  /** A bare connection to a member's door, at the place where it answered last. Rejects with what the system says. */
+  enterDoor(target: Target, token: string, options: OpenOptions): Promise<Socket>
   /** Takes no new connections; those that are open stay. */
   stopListening(): Promise<void>
   /** Ends the listener and every connection. */
@@ -31,6 +39,11 @@ export interface Mesh {
 
 /** 32 bytes for a label: the same on every member of one gang, and on no other. */
 export type DeriveKey = (label: string) => Uint8Array
+
+export interface Door {
+  readonly token: string
+  readonly socket: Promise<Socket>
+}
 
 export interface ListenPlace {
   /** Addresses to bind; default all of this machine's. */

@@ -2,6 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { IDENT } from './algorithms.js'
 import type { DeriveKey } from './contract.js'
+import { doorIn } from './doors.js'
 
 /** Bytes of a first line, as RFC 4253 limits it. */
 const LONGEST = 255
@@ -15,34 +16,45 @@ export const knockOf = (derive: DeriveKey): string => Buffer.from(derive('ssh/kn
 /** The first line of a member, without the protocol's version. */
 export const identOf = (derive: DeriveKey): string => `${IDENT} ${knockOf(derive)}`
 
+/** A first line: of SSH, which is given back to the socket, or for a door, which is not. */
+export interface Heard {
+  /** It knocks as a member does. */
+  readonly isMember: boolean
+  /** The token of the door that it came for. */
+  readonly door?: string
+}
+
 /**
- * Whether who has connected knocks as a member does; undefined once the socket is closed. Who waits for the other
- * side's line first, as some clients do, is none of ours after `patienceMs`. What was read is given back.
+ * What who has connected says first; undefined once the socket is closed. Who waits for the other side's line first, as
+ * some clients do, is no member after `patienceMs`.
  */
-export function heardKnock(socket: Socket, knock: string, patienceMs: number): Promise<boolean | undefined> {
+export function heardKnock(socket: Socket, knock: string, patienceMs: number): Promise<Heard | undefined> {
   return new Promise((resolve) => {
     let held = Buffer.alloc(0)
     let over = false
-    const done = (result: boolean | undefined) => {
+    const done = (result: Heard | undefined) => {
       if (over) return
       over = true
       clearTimeout(timer)
       socket.off('data', read)
       socket.off('close', gone)
       socket.pause()
-      if (held.length > 0) socket.unshift(held)
+      if (held.length > 0 && result?.door === undefined) socket.unshift(held)
       resolve(result)
     }
     const read = (chunk: Buffer) => {
       held = Buffer.concat([held, chunk])
       const end = held.indexOf(10)
       if (end < 0 && held.length < LONGEST) return
-      const said = held.subarray(0, Math.max(0, end)).toString('latin1').trimEnd().split(' ')[1] ?? ''
-      done(said.length === knock.length && timingSafeEqual(Buffer.from(said), Buffer.from(knock)))
+      const line = held.subarray(0, Math.max(0, end)).toString('latin1').trimEnd()
+      const door = doorIn(line)
+      if (door !== undefined) return done({ isMember: false, door })
+      const said = Buffer.from(line.split(' ')[1] ?? '')
+      done({ isMember: said.length === knock.length && timingSafeEqual(said, Buffer.from(knock)) })
     }
     const gone = () => done(undefined)
     // In a rush this process may be late by more than that: what has come meanwhile is read first.
-    const timer = setTimeout(() => setImmediate(done, false), patienceMs)
+    const timer = setTimeout(() => setImmediate(done, { isMember: false }), patienceMs)
     socket.on('data', read)
     socket.once('close', gone)
   })

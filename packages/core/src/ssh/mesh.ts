@@ -4,6 +4,7 @@ import { formatAddress } from './address.js'
 import type { AdmissionLimits } from './admission.js'
 import { ChannelStream } from './channel.js'
 import type { Candidate, DeriveKey, Mesh, MeshHost } from './contract.js'
+import { Doors, enterDoor } from './doors.js'
 import { clientKey, hostKey } from './keys.js'
 import { knockOf } from './knock.js'
 import { ownAddresses } from './own-addresses.js'
@@ -38,6 +39,7 @@ export function openMesh(options: MeshOptions): Mesh {
       else stream.destroy()
     },
   }
+  const doors = new Doors()
   let server: MeshServer | undefined
   let listening: Promise<string> | undefined
   return {
@@ -51,6 +53,7 @@ export function openMesh(options: MeshOptions): Mesh {
           client,
           knock: knockOf(derive),
           services,
+          doors,
           ...(admission && { admission }),
         })
         const chosen = await server.listen(bind, port)
@@ -90,6 +93,12 @@ export function openMesh(options: MeshOptions): Mesh {
         },
         take: streamOf,
       }),
+    openDoor: (signal) => doors.open(signal),
+    async enterDoor(target, token, { signal }) {
+      const place = pool.placeFor(target)
+      if (!place) throw new Error(`${target.memberId} listens nowhere`)
+      return enterDoor(place, token, signal)
+    },
     async stopListening() {
       services.closing = true
       server?.stopListening()

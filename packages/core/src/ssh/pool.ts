@@ -75,6 +75,11 @@ export class Pool {
     }
   }
 
+  /** Where a member answered last, else where it is most likely. */
+  placeFor(target: Target): Candidate | undefined {
+    return ordered(target, this.#last.get(placesOf(target)))[0]
+  }
+
   async probe(target: Target, { signal, each }: ProbeOptions): Promise<readonly Probed[]> {
     if (each) return Promise.all(target.candidates.map((place) => this.#tryOne(target.memberId, place, signal)))
     try {

@@ -5,6 +5,7 @@ import ssh2, { type AuthContext, type Connection, type Server as SshServer } fro
 import { GangflowError } from '../errors/base.js'
 import { Admission, type AdmissionLimits } from './admission.js'
 import { algorithms, IDENT } from './algorithms.js'
+import type { Doors } from './doors.js'
 import type { SshKey } from './keys.js'
 import { heardKnock } from './knock.js'
 import { parsedKey } from './parsed-key.js'
@@ -23,6 +24,7 @@ export interface ServerOptions {
   /** What members say in their first line. */
   readonly knock: string
   readonly services: Services
+  readonly doors: Doors
   readonly admission?: AdmissionLimits
 }
 
@@ -34,8 +36,10 @@ export class MeshServer {
   readonly #admission: Admission
   readonly #client: SshKey
   readonly #knock: string
+  readonly #doors: Doors
 
   constructor(options: ServerOptions) {
+    this.#doors = options.doors
     this.#admission = new Admission(options.admission)
     this.#client = options.client
     this.#knock = options.knock
@@ -101,8 +105,12 @@ export class MeshServer {
     socket.once('close', () => this.#sockets.delete(socket))
     this.#admission.enter(socket)
     const silence = Math.min(LONGEST_SILENCE_MS, SILENCE_MS * (1 + this.#admission.silent / 32))
-    const isMember = await heardKnock(socket, this.#knock, silence)
-    if (isMember !== undefined && (await this.#admission.admit(socket, isMember))) this.#ssh.injectSocket(socket)
+    const heard = await heardKnock(socket, this.#knock, silence)
+    if (heard?.door !== undefined) {
+      this.#admission.passed(socket)
+      return this.#doors.enter(heard.door, socket)
+    }
+    if (heard && (await this.#admission.admit(socket, heard.isMember))) this.#ssh.injectSocket(socket)
   }
 
   #greet(connection: Connection, services: Services): void {

@@ -8,6 +8,7 @@ import type { WireCommand } from './commands.js'
 import type { MemberShell } from './member-shell.js'
 import type { Peers } from './peers.js'
 import { framed, type Outcome, type Relay, type RisingPart } from './relay.js'
+import type { SealedWays } from './sealed-copy.js'
 import { sendFile } from './send-file.js'
 import type { RawPort } from './tokens.js'
 import { checkUndo } from './undo.js'
@@ -16,6 +17,7 @@ import type { At } from './whereabouts.js'
 export interface BodyMethodsOptions {
   readonly node: number
   readonly peers: Peers
+  readonly sealed?: SealedWays | undefined
   /** In a gang with a tree, on members that are not the control. */
   readonly relay?: Relay | undefined
   readonly raw: RawPort
@@ -36,7 +38,7 @@ export interface BodyMethodsOptions {
 
 /** What this member's body asks of its agent: `context/` is the other end. */
 export function bodyMethods(options: BodyMethodsOptions): Methods {
-  const { peers, relay, raw, channels, cwd, node } = options
+  const { peers, relay, raw, channels, cwd, node, sealed } = options
   const control = () => peers.to(0)
   const nodesOf = new Map<string, number[]>()
   const each = async (id: string, method: string, params: Json) => {
@@ -82,7 +84,8 @@ export function bodyMethods(options: BodyMethodsOptions): Methods {
         timeoutMs: number | null
       }
       const timeoutMs = request.timeoutMs ?? options.timeoutMs
-      await sendFile(peers, { ...request, cwd, timeoutMs, onProgress: options.progress }, signal)
+      const ways = { dial: peers.dial.bind(peers), onOneHost: peers.onOneHost, sealed }
+      await sendFile(ways, { ...request, cwd, timeoutMs, onProgress: options.progress }, signal)
     },
     'gang.key': (params) => new WithPayload(options.key((params as { label: string }).label)),
     'gang.port': async (params) => {

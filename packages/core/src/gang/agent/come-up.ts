@@ -63,7 +63,8 @@ export async function comeUp(
   if (state.boot.transport === 'ssh') await shell.serve()
   const self = joiningOf(state, listener.address) as unknown as Json
   const work = await owner.call<Work>('join', self, timeouts.join, 'the launcher to take this member in')
-  const parts: Parts = { keeper, datastore, host, work, listener, raw, data, live, shell }
+  const helper = tools.nativeHelper
+  const parts: Parts = { keeper, datastore, host, work, listener, raw, data, live, shell, helper }
   state.parts = parts
   return parts
 }

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { messageOf } from '../../errors/base.js'
 import { readJsonLine, writeJsonLine } from '../lines.js'
+import type { FileHere } from './copy-here.js'
 
 /** First line of a copy. */
 export interface CopyHeader {
@@ -10,6 +11,10 @@ export interface CopyHeader {
   readonly mode: number
   /** Nodes to which the receiver passes it on while it comes, one behind the other. */
   readonly behind: readonly number[]
+  /** The id of a sealed copy, whose bytes come another way. */
+  readonly seal?: string
+  /** To a member of the same host: no bytes come, it takes them from there. */
+  readonly here?: FileHere
 }
 
 /** How it went at one node; `unreached`: nothing is known of it, since one before it in the chain broke. */
@@ -27,8 +32,8 @@ export type DialCopy = (node: number) => Promise<Duplex>
 const LIMIT = 256 << 10
 /** Members of one chain: longer ones take longer to fill than they save. */
 const LONGEST = 16
-/** Bytes from which on passing on is worth the dialling one after the other. */
-const WORTH = 4 << 20
+/** Bytes from which on passing on is worth the dialling one after the other, and a helper its start. */
+export const WORTH = 4 << 20
 
 /** The chains in which nodes get a file of so many bytes: each list is passed on along itself. */
 export function chainsFor(nodes: readonly number[], size: number): number[][] {
@@ -80,7 +85,7 @@ export class CopyOnward {
       writeJsonLine(stream, { sha256 })
       return resultsIn(await readJsonLine(stream, LIMIT, signal))
     } catch (error) {
-      return this.#behind.map((node) => ({ node, error: messageOf(error), unreached: true }))
+      return unreached(this.#behind, messageOf(error))
     } finally {
       stream?.destroy()
     }
@@ -108,6 +113,13 @@ export async function writeOn(stream: Duplex, piece: Uint8Array, signal: AbortSi
   })
   return !stream.destroyed && !signal.aborted
 }
+
+/** Of nodes to which nobody knows whether anything came. */
+export const unreached = (nodes: readonly number[], error: string): readonly CopyResult[] =>
+  nodes.map((node) => ({ node, error, unreached: true }))
+
+/** What arrived is not what was sent. */
+export const contentError = (what: string): Error => Object.assign(new Error(what), { code: 'E_GANG_COPY_CONTENT' })
 
 export function resultsIn(line: Record<string, unknown>): readonly CopyResult[] {
   if (Array.isArray(line['results'])) return line['results'] as CopyResult[]

@@ -1,8 +1,10 @@
 import { Peer } from '../../body/peer.js'
 import { LogSink } from '../../datastore/logs/sink.js'
 import type { Json } from '../../flow/values.js'
-import type { Transport } from '../contract.js'
+import { canCopy } from '../../process/copier.js'
+import type { Connection, Transport } from '../contract.js'
 import { keepDoor } from '../doorkeeper.js'
+import { deriveKey } from '../keys.js'
 import type { Formation, StopOrder } from '../protocol.js'
 import { FAN_OUT } from '../tree.js'
 import { Channels } from './channels.js'
@@ -60,7 +62,16 @@ export function form(
     heard: vigil.look,
     stop: vigil.stop,
   })
-  const formed: Formed = { formation, packed, relay, commands, peers, channels, pulses, services, incoming: new Set() }
+  const sealed = peers.bare && {
+    ...peers.bare,
+    helper: async () => {
+      const helper = await parts.helper()
+      return helper !== undefined && (await canCopy(helper)) ? helper : undefined
+    },
+    key: (id: string) => deriveKey(boot.secret, boot.address, `copy/${id}`).subarray(0, 16),
+  }
+  const others = { peers, channels, pulses, services, sealed, incoming: new Set<Connection>() }
+  const formed: Formed = { formation, packed, relay, commands, ...others }
   state.formed = formed
   if (state.seen === 0) admitPeers(state, parts)
   state.seen = formation.epoch
@@ -109,7 +120,7 @@ function admitPeers(state: MemberState, parts: Parts): void {
     admit: (hello) => peerRefusal(state.formed?.formation, state.seen, hello),
     enter: ({ purpose, member }, connection) => {
       const { stream } = connection
-      const { formation, packed, peers, channels, pulses, services, incoming } = state.formed!
+      const { formation, packed, peers, channels, pulses, services, incoming, sealed } = state.formed!
       incoming.add(connection)
       stream.once('close', () => incoming.delete(connection))
       const from = formation.roster.entries.findIndex((entry) => entry.memberId === member)
@@ -118,7 +129,7 @@ function admitPeers(state: MemberState, parts: Parts): void {
       else if (purpose === 'roster') stream.end(packed)
       else if (purpose === 'copy') {
         const dial = async (node: number) => (await peers.dial(node, 'copy')).stream
-        void receiveFile(stream, { node: state.place.node!, cwd: state.cwd, dial })
+        void receiveFile(stream, { node: state.place.node!, cwd: state.cwd, dial, sealed })
       } else channels.arrive(purpose.slice('stream:'.length), from, stream)
     },
   })

@@ -1,12 +1,18 @@
+import type { Socket } from 'node:net'
 import { Peer } from '../../body/peer.js'
 import { GangflowError } from '../../errors/base.js'
-import type { Connection, Transport } from '../contract.js'
+import type { BareWays, Connection, Transport } from '../contract.js'
 import { answer, type Purpose } from '../handshake.js'
 import type { Formation } from '../protocol.js'
 
 /** Milliseconds that a peer has to answer the handshake, and more for each member: all may dial the control at once. */
 const HANDSHAKE_MS = 15_000
 const RUSH_MS = 100
+
+/** As a transport's bare ways, to nodes. */
+export interface PeerDoors extends Pick<BareWays, 'openDoor'> {
+  enterDoor(node: number, token: string, signal: AbortSignal): Promise<Socket>
+}
 
 /** This agent's ways to the others (and to itself, by the same way): dialled at first need, kept. */
 export class Peers {
@@ -67,6 +73,23 @@ export class Peers {
         { cause },
       )
     }
+  }
+
+  /** Ways without a cipher of their own, where this gang has such. */
+  get bare(): PeerDoors | undefined {
+    const { bare } = this.transport
+    return (
+      bare && {
+        openDoor: (signal) => bare.openDoor(signal),
+        enterDoor: (node, token, signal) =>
+          bare.enterDoor(this.formation.listens[this.formation.roster.entries[node]!.memberId]!, token, signal),
+      }
+    )
+  }
+
+  /** All members are on this host, as this user, with this disk. */
+  get onOneHost(): boolean {
+    return this.transport.kind === 'unix'
   }
 
   async close(): Promise<void> {

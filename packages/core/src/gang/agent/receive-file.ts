@@ -4,8 +4,10 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { messageOf } from '../../errors/base.js'
 import { readJsonLine, writeJsonLine } from '../lines.js'
-import { type CopyHeader, CopyOnward, type CopyResult, type DialCopy } from './copy-chain.js'
+import { type CopyHeader, CopyOnward, type CopyResult, contentError, type DialCopy, unreached } from './copy-chain.js'
+import { copyHere, type FileHere, isHere } from './copy-here.js'
 import { FileDigest } from './file-digest.js'
+import { type SealedWays, takeSealed } from './sealed-copy.js'
 
 /** Milliseconds without an answer after which a copy's header counts as lost. */
 const HEADER_MS = 30_000
@@ -16,37 +18,67 @@ const LIMIT = 16 << 10
 const STEP = 4 << 20
 
 /**
- * The other end of a copy: written beside the target under another name, compared with the sender's digest, then
- * renamed, so that nobody reads half a file or a wrong one. Passed on to the next of the chain while it comes.
+ * The other end of a copy: written beside the target under another name, compared with what was sent, then renamed,
+ * so that nobody reads half a file or a wrong one. Passed on to the next of the chain while it comes.
  */
 export async function receiveFile(stream: Duplex, place: CopyPlace): Promise<void> {
   const { cwd, node } = place
+  const gone = goneWith(stream)
   let part: string | undefined
-  let onward: CopyOnward | undefined
-  let further: readonly CopyResult[] = []
-  const answer = (own: Omit<CopyResult, 'node'>) => writeJsonLine(stream, { results: [{ node, ...own }, ...further] })
+  let behind: readonly number[] = []
+  let further: readonly CopyResult[] | undefined
+  const answer = (own: Omit<CopyResult, 'node'>, further: readonly CopyResult[]) =>
+    writeJsonLine(stream, { results: [{ node, ...own }, ...further] })
   try {
     const header = await readHeader(stream)
-    onward = await CopyOnward.begin(header, place.dial)
+    const { here, seal } = header
+    behind = header.behind
+    const binary = seal === undefined ? undefined : await place.sealed?.helper()
+    if ((here && !(await isHere(here))) || (seal !== undefined && binary === undefined)) {
+      writeJsonLine(stream, { plain: true })
+      return void stream.end()
+    }
     const target = resolve(cwd, header.target)
+    // It is its own copy.
+    if (here && (await isHere({ ...here, path: target }))) {
+      answer({}, [])
+      return void stream.end()
+    }
     await mkdir(dirname(target), { recursive: true })
     part = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString('hex')}.part`)
-    const actual = await take(stream, part, header, onward)
-    const { sha256 } = await readJsonLine(stream, LIMIT, AbortSignal.timeout(DIGEST_MS))
-    further = await onward.finish(String(sha256), goneWith(stream))
-    if (sha256 !== actual) {
-      const what = `what arrived (SHA-256 ${actual}) is not what was sent (${String(sha256)}): the file changed meanwhile, or a byte on the way`
-      throw Object.assign(new Error(what), { code: 'E_GANG_COPY_CONTENT' })
-    }
+    if (here) await copyHere(here, part, header.mode)
+    else if (binary !== undefined)
+      further = await takeSealed(stream, part, header, { ways: place.sealed!, binary, dial: place.dial, gone })
+    else further = await takePlain(stream, part, header, place.dial, gone)
     await rename(part, target)
-    answer({})
+    answer({}, further ?? [])
   } catch (error) {
     if (part) await rm(part, { force: true })
-    const { code } = error as { code?: unknown }
-    onward?.close()
-    answer({ error: messageOf(error), ...(code === 'E_GANG_COPY_CONTENT' ? { code } : {}) })
+    const { code, further: told } = error as { code?: unknown; further?: readonly CopyResult[] }
+    const own = { error: messageOf(error), ...(code === 'E_GANG_COPY_CONTENT' ? { code } : {}) }
+    answer(own, further ?? told ?? unreached(behind, `node ${node}, before it, failed`))
   }
   stream.end()
+}
+
+async function takePlain(
+  stream: Duplex,
+  part: string,
+  header: CopyHeader,
+  dial: DialCopy,
+  gone: AbortSignal,
+): Promise<readonly CopyResult[]> {
+  const onward = await CopyOnward.begin(header, dial)
+  try {
+    const actual = await take(stream, part, header, onward)
+    const { sha256 } = await readJsonLine(stream, LIMIT, AbortSignal.timeout(DIGEST_MS))
+    const further = await onward.finish(String(sha256), gone)
+    if (sha256 === actual) return further
+    const what = `what arrived (SHA-256 ${actual}) is not what was sent (${String(sha256)}): the file changed meanwhile, or a byte on the way`
+    throw Object.assign(contentError(what), { further })
+  } finally {
+    onward.close()
+  }
 }
 
 /** Where a copy arrives. */
@@ -56,15 +88,19 @@ export interface CopyPlace {
   /** What relative targets mean. */
   readonly cwd: string
   readonly dial: DialCopy
+  /** Absent where no member can be reached but through the mesh. */
+  readonly sealed?: SealedWays | undefined
 }
 
 async function readHeader(stream: Duplex): Promise<CopyHeader> {
-  const { target, size, mode, behind } = await readJsonLine(stream, LIMIT, AbortSignal.timeout(HEADER_MS))
+  const { target, size, mode, behind, seal, here } = await readJsonLine(stream, LIMIT, AbortSignal.timeout(HEADER_MS))
   return {
     target: String(target),
     size: Number(size),
     mode: Number(mode),
     behind: Array.isArray(behind) ? behind.map(Number) : [],
+    ...(typeof seal === 'string' ? { seal } : {}),
+    ...(here ? { here: here as FileHere } : {}),
   }
 }
 
@@ -90,7 +126,7 @@ async function take(stream: Duplex, part: string, { mode, size }: CopyHeader, on
       digest.advance(told)
     }
     // As it was, whatever the umask here makes of a new file.
-    const [sha256] = await Promise.all([digest.finish(size), handle.chmod(mode).then(() => handle.sync())])
+    const [sha256] = await Promise.all([digest.finish(size), handle.chmod(mode)])
     return sha256
   } finally {
     await digest.close()

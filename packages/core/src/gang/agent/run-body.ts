@@ -58,7 +58,7 @@ export function runMemberBody(state: MemberState, parts: Parts, formed: Formed, 
 function methodsOf(
   state: MemberState,
   parts: Parts,
-  { formation, peers, relay, channels }: Formed,
+  { formation, peers, relay, channels, sealed }: Formed,
   body: MemberBody,
   reports: Reports,
 ): Methods {
@@ -67,6 +67,7 @@ function methodsOf(
   return bodyMethods({
     node: state.place.node,
     peers,
+    sealed,
     relay,
     raw: parts.raw,
     channels,

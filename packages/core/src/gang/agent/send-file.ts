@@ -1,12 +1,22 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { basename, isAbsolute, relative, resolve } from 'node:path'
+import { isAbsolute, relative, resolve } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { GangflowError, messageOf } from '../../errors/base.js'
 import { readJsonLine, writeJsonLine } from '../lines.js'
-import { type CopyHeader, type CopyResult, chainsFor, resultsIn, writeOn } from './copy-chain.js'
+import { type CopyHeader, type CopyResult, chainsFor, resultsIn, WORTH, writeOn } from './copy-chain.js'
+import { refused, tooLate } from './copy-errors.js'
+import { identityOf } from './copy-here.js'
 import { CopyMeter, type CopyProgress } from './copy-meter.js'
 import { FileDigest } from './file-digest.js'
-import type { Peers } from './peers.js'
+import { type SealedWays, sendSealed } from './sealed-copy.js'
+
+/** The sender's ways to the others. */
+export interface CopyWays {
+  dial(node: number, purpose: 'copy'): Promise<{ readonly stream: Duplex }>
+  /** Members that see this one's disk: they copy by themselves. */
+  readonly onOneHost?: boolean
+  readonly sealed?: SealedWays | undefined
+}
 
 /** Bytes that are read at once. */
 const PIECE = 256 << 10
@@ -26,9 +36,11 @@ export interface CopyRequest {
  * to member while it comes, so that this one sends it once. Rejects naming the node that could not take it, that got
  * other bytes, or that was still waited for at the deadline.
  *
- * On the wire: a line `{target, size, mode, behind}`, the bytes, a line `{sha256}`; the answer is a line `{results}`.
+ * On the wire: a line `{target, size, mode, behind}`, the bytes, a line `{sha256}`; the answer is a line `{results}`. A
+ * large file goes another way where there is one (sealed-copy.ts), and to members of the same host none at all
+ * (`{…, here}`, answered at once): who cannot do that answers `{plain}`, and gets it as above.
  */
-export async function sendFile(peers: Pick<Peers, 'dial'>, request: CopyRequest, signal: AbortSignal): Promise<void> {
+export async function sendFile(ways: CopyWays, request: CopyRequest, signal: AbortSignal): Promise<void> {
   const source = resolve(request.cwd, request.file)
   const file = await openFile(source)
   const { size, mode } = await file.stat()
@@ -36,10 +48,34 @@ export async function sendFile(peers: Pick<Peers, 'dial'>, request: CopyRequest,
   const waiting = new Set(request.nodes)
   const late = AbortSignal.timeout(Math.min(request.timeoutMs, 2 ** 31 - 1))
   const all = AbortSignal.any([signal, late])
-  // Read beside the sending, once for all members.
-  const digest = new FileDigest(file.fd)
-  const sha256 = digest.finish(size)
-  all.addEventListener('abort', () => void digest.close(), { once: true })
+  // Read beside the sending, once for all members that want it.
+  let digest: FileDigest | undefined
+  let sha256: Promise<string> | undefined
+  const sum = () => {
+    digest ??= new FileDigest(file.fd)
+    sha256 ??= digest.finish(size)
+    return sha256
+  }
+  all.addEventListener('abort', () => void digest?.close(), { once: true })
+  const is = await identityOf(file)
+  const changed = async () => ((await identityOf(file)) === is ? undefined : 'the file changed while it was sent')
+  const binary = size < WORTH ? undefined : await ways.sealed?.helper()
+  const dial = async (node: number) => (await ways.dial(node, 'copy')).stream
+  /** The best way first. */
+  const send = async (first: number, chain: CopyHeader, sent: (bytes: number) => void) => {
+    const { onOneHost, sealed } = ways
+    const own = onOneHost && (await tellHere(await dial(first), { ...chain, here: { path: source, is } }, all))
+    if (own) return own
+    const other =
+      sealed &&
+      binary &&
+      (await sendSealed(first, {
+        ...{ file, header: chain, dial, ways: sealed },
+        ...{ binary, changed, signal: all, sent },
+      }))
+    if (other) return other
+    return sendTo(await dial(first), file, chain, sum(), all, sent)
+  }
   const failed = new Map<number, GangflowError>()
   const meter = new CopyMeter(source, size, request.nodes.length, request.onProgress)
   const settle = (node: number, cause?: unknown) => {
@@ -51,15 +87,7 @@ export async function sendFile(peers: Pick<Peers, 'dial'>, request: CopyRequest,
     const unreached: number[] = []
     const sent = meter.begin()
     try {
-      const { stream } = await peers.dial(first!, 'copy')
-      for (const { node, error, code, unreached: unknown } of await sendTo(
-        stream,
-        file,
-        { ...header, behind },
-        sha256,
-        all,
-        sent,
-      )) {
+      for (const { node, error, code, unreached: unknown } of await send(first!, { ...header, behind }, sent)) {
         if (unknown) unreached.push(node)
         else settle(node, error === undefined ? undefined : Object.assign(new Error(error), { code }))
       }
@@ -71,12 +99,16 @@ export async function sendFile(peers: Pick<Peers, 'dial'>, request: CopyRequest,
     return unreached
   }
   try {
-    const unreached = (await Promise.all(chainsFor(request.nodes, size).map(along))).flat()
+    const unreached = (
+      await Promise.all(
+        (ways.onOneHost ? request.nodes.map((node) => [node]) : chainsFor(request.nodes, size)).map(along),
+      )
+    ).flat()
     // One in a chain broke: those behind it get theirs straight from here.
     await Promise.all(unreached.map((node) => along([node])))
   } finally {
     meter.close()
-    await digest.close()
+    await digest?.close()
     await file.close()
   }
   const [first] = failed.values()
@@ -102,6 +134,17 @@ async function openFile(source: string): Promise<FileHandle> {
 function targetOf(source: string, { to, cwd }: CopyRequest): string {
   const inside = relative(cwd, source)
   return to ?? (inside.startsWith('..') || isAbsolute(inside) ? source : inside)
+}
+
+/** To a member of the same host; undefined when it does not find the file. */
+async function tellHere(stream: Duplex, header: CopyHeader, signal: AbortSignal) {
+  try {
+    writeJsonLine(stream, header)
+    const line = await readJsonLine(stream, 256 << 10, signal)
+    return line['plain'] === true ? undefined : resultsIn(line)
+  } finally {
+    stream.destroy()
+  }
 }
 
 async function sendTo(
@@ -140,38 +183,4 @@ async function readThrough(
     if (!(await writeOn(stream, piece.subarray(0, bytesRead), signal))) throw new Error('the connection broke')
     sent(at)
   }
-}
-
-function refused(source: string, node: number, cause: unknown): GangflowError {
-  const changed = (cause as { code?: unknown }).code === 'E_GANG_COPY_CONTENT'
-  return new GangflowError(
-    {
-      code: changed ? 'E_GANG_COPY_CONTENT' : 'E_GANG_COPY',
-      what: `copy of ${basename(source)} to node ${node} failed: ${messageOf(cause)}`,
-      fix: changed
-        ? 'do not write to a file while it is copied; if nobody did, suspect memory or disk of either host'
-        : 'check the path and the free space there',
-      node,
-    },
-    { cause },
-  )
-}
-
-function tooLate(
-  source: string,
-  size: number,
-  timeoutMs: number,
-  waiting: readonly number[],
-  node: number,
-  cause: unknown,
-): GangflowError {
-  return new GangflowError(
-    {
-      code: 'E_GANG_COPY_TIMEOUT',
-      what: `copy of ${basename(source)} (${size} bytes) waited ${timeoutMs} ms for node ${waiting.join(', ')}`,
-      fix: 'give copy a longer timeout',
-      node,
-    },
-    { cause },
-  )
 }

@@ -21,6 +21,7 @@ import type { MemberStore } from './open-store.js'
 import type { Peers } from './peers.js'
 import type { Pulses } from './pulses.js'
 import type { Relay } from './relay.js'
+import type { SealedWays } from './sealed-copy.js'
 import type { Services } from './services.js'
 import type { RawPort } from './tokens.js'
 
@@ -35,6 +36,8 @@ export interface Parts {
   readonly data: DataLink
   readonly live: Live
   readonly shell: MemberShell
+  /** The native helper's path, where there is one. */
+  readonly helper: () => Promise<string | undefined>
 }
 
 /** What it has besides once the epoch is open. */
@@ -48,6 +51,8 @@ export interface Formed {
   readonly channels: Channels
   readonly pulses: Pulses
   readonly services: Services
+  /** Ways for large files; absent where the members are on one host. */
+  readonly sealed: SealedWays | undefined
   /** What other members' agents have dialled in this epoch. */
   readonly incoming: Set<{ close(): void }>
 }

@@ -31,6 +31,14 @@ export function sshTransport(mesh: Mesh, place: ListenPlace = {}): Transport {
         throw GangflowError.is(cause) ? gangError(cause) : cause
       }
     },
+    bare: {
+      openDoor: (signal) => mesh.openDoor(signal),
+      async enterDoor(address, token, signal) {
+        const target = parseAddress(address)
+        if (!target) throw new Error(`'${address}' is no address`)
+        return mesh.enterDoor(target, token, { signal })
+      },
+    },
   }
 }
 
