@@ -16,7 +16,7 @@ const types = !process.argv.includes('--no-types')
  * files for another (a file costs a body a millisecond or two of its start).
  */
 const rows = {
-  core: [['describe', 'testing'], ['vite'], ['parallel'], ['launcher', 'help']],
+  core: [['describe', 'testing'], ['vite'], ['parallel'], ['launcher', 'help'], ['job'], ['backend']],
 }
 /**
  * These give what is in one file, `shared.cjs`: a flow and the body that runs it must see the same core. It is

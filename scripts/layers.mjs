@@ -71,7 +71,7 @@ for (const file of new Set(files)) {
         if (!down && !beside) breaches.push(`${at}: ${room} must not import ${target}`)
       }
     }
-    if (!inCore && /^@gangflow\/core\/(?!plugin$|testing$|vite$|parallel$|package\.json$)/.test(spec))
+    if (!inCore && /^@gangflow\/core\/(?!plugin$|backend$|testing$|vite$|parallel$|package\.json$)/.test(spec))
       breaches.push(`${at}: plugins import the public exports of @gangflow/core only`)
     if (!inCore && spec.includes('/core/src'))
       breaches.push(`${at}: plugins import the public exports of @gangflow/core only`)

@@ -58,9 +58,16 @@ const running = (yargs: Argv): Argv =>
     store(yargs).option('backend', {
       type: 'string',
       requiresArg: true,
-      describe: "where gangs run: 'local' (default), 'ssh' or a package's backend",
+      describe: "where gangs run: 'local' (default), 'ssh', or a package's, such as 'slurm'",
     }),
   )
+    .option('backend-option', {
+      type: 'string',
+      array: true,
+      requiresArg: true,
+      nargs: 1,
+      describe: 'NAME=VALUE for the backend, such as partition=gpu; repeatable',
+    })
     .option('max-workers', {
       type: 'number',
       requiresArg: true,

@@ -61,11 +61,10 @@ function optionsOf(args: Arguments, rest: readonly string[]): RunOptions {
   const text = (name: string) => (typeof args[name] === 'string' ? (args[name] as string) : undefined)
   const list = (name: string) => (args[name] ?? []) as readonly string[]
   const [named, datastore, timeout, inspect] = ['backend', 'datastore', 'timeout', 'inspect'].map(text)
-  const backendOptions = Object.fromEntries(
-    sshFlags.flatMap((name) => (args[name] === undefined ? [] : [[name, args[name]] as const])),
-  )
+  const ofSsh = sshFlags.flatMap((name) => (args[name] === undefined ? [] : [[name, args[name]] as const]))
+  const backendOptions = Object.fromEntries([...ofSsh, ...list('backendOption').map(backendOption)])
   // Whoever names hosts means them.
-  const backend = named ?? (Object.keys(backendOptions).length > 0 ? 'ssh' : undefined)
+  const backend = named ?? (ofSsh.length > 0 ? 'ssh' : undefined)
   const maxWorkers = args['maxWorkers']
   if (maxWorkers !== undefined && !(Number.isInteger(maxWorkers) && (maxWorkers as number) >= 1)) {
     throw usage('--max-workers takes a whole number of at least 1')
@@ -95,6 +94,12 @@ function environment(pairs: readonly string[]): Record<string, string> {
       return [pair, value]
     }),
   )
+}
+
+function backendOption(pair: string): readonly [string, string] {
+  const at = pair.indexOf('=')
+  if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)]
+  throw usage(`--backend-option ${pair} is not NAME=VALUE`)
 }
 
 function inspected(text: string): { step: string; node?: number } {

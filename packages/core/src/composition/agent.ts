@@ -15,6 +15,7 @@ import { takeUpCertificates } from '../process/extra-certificates.js'
 import { nativeHelper } from '../process/keeper.js'
 import { startKeeper } from '../process/start.js'
 import type { Mesh } from '../ssh/contract.js'
+import { placeHere } from './agent-place.js'
 
 /** One member of a gang: started by a backend, told everything on its stdin, runs no user code. */
 export async function startAgent(): Promise<never> {
@@ -22,7 +23,7 @@ export async function startAgent(): Promise<never> {
   try {
     // What a member's death has left, on a host where nobody else could: `agent.cjs FOLDER undo DIRECTORY`.
     if (process.argv[3] === 'undo') await undoAll(process.argv[4] ?? '')
-    const told = readBootstrap(process.stdin)
+    const told = readBootstrap(process.stdin, process.argv[3] === 'allocated' ? placeHere : undefined)
     const own = { startKeeper, openDatastore, openHost: openBodyHost }
     const base = layBase(await told.prelude, own)
     // Nobody needed it, or its launcher is dead.

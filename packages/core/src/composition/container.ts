@@ -7,6 +7,7 @@ import { sweepRunDirectories } from '../body/run-directory.js'
 import { compileFlow } from '../compile/compile-flow.js'
 import { saveValues } from '../datastore/artifacts/save.js'
 import { defaultDatastore, openDatastoreSync } from '../datastore/open.js'
+import type { Json } from '../flow/values.js'
 import { startKeeper } from '../process/start.js'
 import { keptParameters, newParameters } from '../runtime/parameters.js'
 import type { RunServices } from '../runtime/run.js'
@@ -40,6 +41,10 @@ async function services(from: DependencyContainer): Promise<RunServices> {
     datastore,
     backend: (keeper, core) =>
       backend(options.backendOptions ?? {}, { keeper, agent: join(core, 'dist', 'agent.cjs') }),
+    backendName: {
+      name: options.backend ?? 'local',
+      options: (options.backendOptions ?? {}) as Readonly<Record<string, Json>>,
+    },
     capacity: from.resolve(tokens.capacity),
     prepareGang: async (ahead) => (await import('../gang/prelude.js')).prepareGang(ahead),
     runGang: async (attempt) => (await import('../gang/run-gang.js')).runGang(attempt),

@@ -32,6 +32,7 @@ export async function readSettings(
     ...(timeout === undefined ? {} : { timeoutMs: milliseconds(timeout) }),
     ...(inspect ? { inspect } : {}),
     ...(dryRun ? { dryRun } : {}),
+    ...(options.maxWorkers === undefined ? {} : { maxWorkers: options.maxWorkers }),
     ...(options.gangTimeouts ? { gangTimeouts: gangTimeouts('gangTimeouts', options.gangTimeouts) } : {}),
     ...(resuming ? { resume: { ...(origin ? { origin } : {}), ...(from ? { from } : {}) } } : {}),
   }

@@ -21,6 +21,7 @@ import type { ArtifactRef, BlobRef } from './contract.js'
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/checkpoints/NAME  { blob }, replaced by the next of that epoch
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/nodes/N  NodeRecord, one per member that ran a body
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/logs/E/N/PROC/C   LogChunkRecord, C counts from 000000
+ *   flows/FLOW/RUN/jobs/J                                       JobRecord: tasks that an engine's job is to run; J/engine its id there
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/rendezvous/N       { address }: who takes a gang's members in; create-if-absent
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/plans/N           what a plugin performed (D6)
  *   flows/FLOW/RUN/tasks/STEP/TASK/done                         DoneRecord, create-if-absent: the task is done
@@ -246,6 +247,9 @@ export const keys = {
   seen: (flow: string, run: string) => `${keys.runRoot(flow, run)}/seen`,
   tags: (flow: string, run: string) => `${keys.runRoot(flow, run)}/tags`,
   package: (flow: string, run: string, hash: string) => `${keys.runRoot(flow, run)}/packages/${safe(hash)}`,
+  jobs: (flow: string, run: string) => `${keys.runRoot(flow, run)}/jobs`,
+  job: (flow: string, run: string, job: string) => `${keys.jobs(flow, run)}/${safe(job)}/spec`,
+  jobEngine: (flow: string, run: string, job: string) => `${keys.jobs(flow, run)}/${safe(job)}/engine`,
   tasks: (flow: string, run: string) => `${keys.runRoot(flow, run)}/tasks`,
   step: (flow: string, run: string, step: string) => `${keys.tasks(flow, run)}/${safe(step)}`,
   taskRoot: (t: TaskAddress) => `${keys.step(t.flow, t.run, t.step)}/${safe(t.task)}`,

@@ -9,6 +9,7 @@ import type { Cause, Verdict } from '../errors/verdict.js'
 import type { GangNeeds, GangTimeouts, Resources, StepDescription } from '../flow/description.js'
 import type { Json } from '../flow/values.js'
 import type { Keeper, ProcessExit } from '../process/contract.js'
+import type { JobBackend } from './job-contract.js'
 
 export type { GangTimeouts }
 
@@ -30,6 +31,8 @@ export interface GangBackend<Plan = unknown> {
   readonly code?: 'local' | 'delivered'
   /** How its members reach the launcher and each other. Default `unix`: all are on the launcher's host. */
   readonly transport?: TransportKind
+  /** It runs whole tasks in jobs: then the launcher asks for these, and `plan` and `start` serve within a gang's job. */
+  readonly jobs?: JobBackend
   plan(request: GangRequest): Plan
   /** `note` tells the person what is being waited for: a queue, a delivery. */
   start(plan: Plan, bootstrap: Bootstrap, signal: AbortSignal, note: BackendNotes): Promise<Allocation>
@@ -52,6 +55,8 @@ export interface BackendPlace {
   readonly keeper: Keeper
   /** Absolute path of the built `agent.cjs` of the flow's core. */
   readonly agent: string
+  /** This process runs in a job that the backend submitted: members are started on what that job has. */
+  readonly inJob?: boolean
 }
 
 export interface GangRequest {

@@ -8,6 +8,7 @@ import type { Verdict } from '../errors/verdict.js'
 import type { StepDescription } from '../flow/description.js'
 import type { GangRequest } from '../gang/contract.js'
 import type { Lease } from './admission.js'
+import { runInJob } from './attempt-in-job.js'
 import { bodySpec, type RunContext } from './context.js'
 import type { TaskId } from './contract.js'
 import type { PlannedTask } from './plan.js'
@@ -50,6 +51,11 @@ export async function runAttempt(context: RunContext, request: AttemptRequest): 
   const { task, step, attempt } = request
   const { datastore, record } = context
   const address: AttemptAddress = { flow: record.flow, run: record.run, step: task.step, task: task.task, attempt }
+  if (context.jobs) {
+    const outcome = await runInJob(context, context.jobs, request, address)
+    request.free()
+    return outcome.ok ? outcome : await keepAccount(context, request, address, outcome)
+  }
   const startedAt = Date.now()
   const start = json({ attempt, startedAt, host: hostname() })
   // Both reach the disk with the record of the attempt's end, at the latest.
@@ -74,23 +80,32 @@ export async function runAttempt(context: RunContext, request: AttemptRequest): 
       ? await runBody(context, request, assignment, startedAt)
       : await runMembers(context, request, assignment, task.gangSize, startedAt)
   request.free()
-  if (outcome.ok) {
-    await Promise.all([started, request.recorded])
-    // A gang has committed it itself.
-    if (task.gangSize !== undefined) return outcome
-    if (!(await datastore.createRecord(keys.done(address), json(outcome.done)))) throw owned(record.flow, record.run)
-  } else {
-    const failed: AttemptFailedRecord = { attempt, endedAt: Date.now(), verdict: outcome.verdict }
-    try {
-      await Promise.all([started, request.recorded])
-      await datastore.createRecord(keys.attemptFailed(address), json(failed))
-    } catch (error) {
-      // A datastore that hangs is why it failed, most likely: what is known of that is told all the same.
-      if (!GangflowError.is(error) || error.code !== 'E_DATASTORE_TIMEOUT') throw error
-      return { ...outcome, unkept: true }
-    }
-  }
+  if (!outcome.ok) return await keepAccount(context, request, address, outcome, started)
+  await Promise.all([started, request.recorded])
+  // A gang has committed it itself.
+  if (task.gangSize !== undefined) return outcome
+  if (!(await datastore.createRecord(keys.done(address), json(outcome.done)))) throw owned(record.flow, record.run)
   return outcome
+}
+
+/** Stores how it failed, unless whoever ran it has. */
+async function keepAccount(
+  { datastore }: RunContext,
+  { attempt, recorded }: AttemptRequest,
+  address: AttemptAddress,
+  outcome: AttemptOutcome & { readonly ok: false },
+  started?: Promise<unknown>,
+): Promise<AttemptOutcome> {
+  const failed: AttemptFailedRecord = { attempt, endedAt: Date.now(), verdict: outcome.verdict }
+  try {
+    await Promise.all([started, recorded])
+    await datastore.createRecord(keys.attemptFailed(address), json(failed))
+    return outcome
+  } catch (error) {
+    // A datastore that hangs is why it failed, most likely: what is known of that is told all the same.
+    if (!GangflowError.is(error) || error.code !== 'E_DATASTORE_TIMEOUT') throw error
+    return { ...outcome, unkept: true }
+  }
 }
 
 async function runBody(

@@ -27,6 +27,7 @@ export function checkGangs(description: FlowDescription, backend: GangBackend): 
     const size = literalSize(description, step.name)
     if (!step.gang || size === null) continue
     const address = { flow: description.name, run: 'check', step: step.name, task: '1', attempt: 0 }
+    if (backend.jobs) continue
     backend.plan({ address, step, size, resources: step.resources })
   }
 }

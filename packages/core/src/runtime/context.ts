@@ -8,6 +8,7 @@ import type { Keeper } from '../process/contract.js'
 import type { Capacity, Lease } from './admission.js'
 import type { RunOptions } from './contract.js'
 import type { RunControl } from './control.js'
+import type { Jobs } from './jobs.js'
 import type { NextGang } from './next-gang.js'
 
 /** What a run is made of; `composition/` puts it together. */
@@ -21,6 +22,8 @@ export interface RunContext {
   readonly runGang: RunGang
   readonly nextGang: NextGang
   readonly backend: GangBackend
+  /** Its tasks run in jobs of the backend's engine: then nothing of them runs here. */
+  readonly jobs?: Jobs
   readonly capacity: Capacity
   readonly control: RunControl
   /** A directory of this run, for its attempts' temporary files. */

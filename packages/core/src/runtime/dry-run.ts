@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path'
 import type { CompiledFlow } from '../compile/contract.js'
 import { foldersOf } from '../compile/package/project-parts.js'
 import { summarize } from '../compile/package/summary.js'
+import type { Datastore } from '../datastore/contract.js'
 import { GangflowError } from '../errors/base.js'
 import type { StepDescription } from '../flow/description.js'
 import type { Json } from '../flow/values.js'
@@ -11,6 +12,7 @@ import type { Keeper } from '../process/contract.js'
 import { checkFlow, literalSize } from './check.js'
 import type { RunResult, StepPlan } from './contract.js'
 import type { RunControl } from './control.js'
+import { jobRequest } from './jobs.js'
 import { findOrigin } from './resume.js'
 import type { RunRequest, RunServices } from './run.js'
 
@@ -23,10 +25,10 @@ export async function dryRun(services: RunServices, request: RunRequest, control
   const origin = request.resume && (await findOrigin(services.datastore, description, request.resume))
   await services.parameters(description, origin?.record.parameters)
   const backend = services.backend(noKeeper, compiled.core)
-  const plans = description.steps.map((step) => planStep(step, compiled, backend, request))
+  const plans = description.steps.map((step) => planStep(step, compiled, backend, request, services.datastore))
   control.named(description.name, 'dry-run')
   for (const plan of plans) control.emit({ type: 'plan', plan })
-  const sent = isDelivered(backend) && plans.some(({ kind }) => kind === 'gang')
+  const sent = !backend.jobs && isDelivered(backend) && plans.some(({ kind }) => kind === 'gang')
   const summary = sent
     ? await summarize(compiled, { ...compiled.package, without: foldersOf(services.datastore) }, control.signal)
     : undefined
@@ -48,7 +50,8 @@ function planStep(
   step: StepDescription,
   compiled: CompiledFlow,
   backend: GangBackend,
-  { env, gangTimeouts }: Pick<RunRequest, 'env' | 'gangTimeouts'>,
+  { env, gangTimeouts, maxWorkers }: Pick<RunRequest, 'env' | 'gangTimeouts' | 'maxWorkers'>,
+  datastore: Datastore,
 ): StepPlan {
   const { description, core } = compiled
   const shared = {
@@ -59,14 +62,27 @@ function planStep(
     ...(step.retry ? { retry: step.retry } : {}),
     ...(step.timeoutMs === undefined ? {} : { timeoutMs: step.timeoutMs }),
   }
+  const inJob = (gangSize?: number): Json | undefined => {
+    if (!backend.jobs) return undefined
+    const about = { flow: description.name, run: '<run>', compiled, datastore }
+    const request = jobRequest(maxWorkers === undefined ? about : { ...about, atOnce: maxWorkers }, {
+      step,
+      count: 1,
+      job: '<job>',
+      gangSize,
+    })
+    return JSON.parse(JSON.stringify(backend.jobs.plan(request))) as Json
+  }
   if (!step.gang) {
+    const job = inJob()
+    if (job !== undefined) return { ...shared, kind: 'task', request: job }
     const request = { argv: [process.execPath, join(core, 'dist', 'body.cjs')], cwd: dirname(description.file) }
     return { ...shared, kind: 'task', request }
   }
   const size = literalSize(description, step.name)
   const timeouts = { ...gangTimeouts, ...step.gang.timeouts }
   const address = { flow: description.name, run: '<run>', step: step.name, task: '<task>', attempt: 0 }
-  const request = backend.plan({ address, step, size: size ?? 1, resources: step.resources })
+  const request = inJob(size ?? 1) ?? backend.plan({ address, step, size: size ?? 1, resources: step.resources })
   return {
     ...shared,
     kind: 'gang',

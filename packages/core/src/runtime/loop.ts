@@ -121,7 +121,8 @@ export class RunLoop {
 
   /** What the task takes of this machine: a gang that another backend places takes nothing. */
   private resourcesHere({ task, step }: Waiting): Resources {
-    return task.gangSize !== undefined && this.context.backend.name !== 'local' ? {} : step.resources
+    const elsewhere = this.context.jobs || (task.gangSize !== undefined && this.context.backend.name !== 'local')
+    return elsewhere ? {} : step.resources
   }
 
   private async start(waiting: Waiting, lease: Lease): Promise<void> {
@@ -137,7 +138,7 @@ export class RunLoop {
     }
     let prepared = false
     const prepareOnce = () => {
-      if (prepared || this.stopping) return
+      if (prepared || this.stopping || this.context.jobs) return
       prepared = true
       prepareNext(this.context, this.steps, step, this.queue, this.admission, this.lastMs)
     }

@@ -8,6 +8,7 @@ import { type ArtifactTable, keys, type RunRecord } from '../datastore/records.j
 import { GangflowError } from '../errors/base.js'
 import { coreVersion } from '../errors/version.js'
 import type { FlowDescription, GangTimeouts } from '../flow/description.js'
+import type { Json } from '../flow/values.js'
 import type { GangBackend, PrepareGang, RunGang } from '../gang/contract.js'
 import type { Keeper } from '../process/contract.js'
 import type { Capacity } from './admission.js'
@@ -17,6 +18,7 @@ import { type RunContext, stepsOf } from './context.js'
 import type { RunOptions, RunResult } from './contract.js'
 import { FAILURE_GRACE_MS, type RunControl } from './control.js'
 import { dryRun } from './dry-run.js'
+import { Jobs } from './jobs.js'
 import { faultFacts, type RunEnd, RunLoop } from './loop.js'
 import { NextGang } from './next-gang.js'
 import { Plan } from './plan.js'
@@ -34,6 +36,8 @@ export interface RunServices {
   readonly datastore: Datastore
   readonly capacity: Capacity
   backend(keeper: Keeper, core: string): GangBackend
+  /** How a job's own process makes that backend again. */
+  readonly backendName?: { readonly name: string; readonly options: Readonly<Record<string, Json>> }
   readonly runGang: RunGang
   readonly prepareGang?: PrepareGang
   readonly save: SaveArtifact
@@ -54,6 +58,8 @@ export interface RunRequest {
   readonly timeoutMs?: number
   readonly inspect?: RunOptions['inspect']
   readonly dryRun?: boolean
+  /** Tasks at once, where somebody said so. */
+  readonly maxWorkers?: number
   readonly gangTimeouts?: Partial<GangTimeouts>
   readonly resume?: { readonly origin?: string; readonly from?: string }
 }
@@ -67,6 +73,7 @@ export async function executeRun(services: RunServices, request: RunRequest, con
   keeping.catch(() => {})
   let host: BodyHost | undefined
   let nextGang: NextGang | undefined
+  let jobs: Jobs | undefined
   let exists = false
   let end: RunEnd | undefined
   try {
@@ -79,11 +86,13 @@ export async function executeRun(services: RunServices, request: RunRequest, con
     nextGang = nextGangOf(services, request, made)
     const ready = await begin(services, request, { ...made, nextGang })
     exists = true
+    jobs = ready.context.jobs
     end = await perform(ready.context, request, ready.resume, services.save)
     return await conclude(ready.context, end, startedAt)
   } catch (error) {
     throw control.signal.aborted && !exists ? givenUp(control.signal, error) : error
   } finally {
+    jobs?.close()
     const left = Promise.all([nextGang?.close(), host?.close()])
     await unlessHung(end, left).catch(() => {})
     await keeping.then((keeper) => keeper.close({ graceMs: 0 })).catch(() => {})
@@ -123,7 +132,8 @@ async function begin(
   const resume = origin?.plan ?? fresh(description)
   const steps = stepsOf(description)
   const first = steps.get(resume.ready[0]?.step ?? '')
-  if (first !== undefined) prepareFirst({ ...made, baseEnv, ...(inspect ? { inspect } : {}) }, steps, first)
+  if (first !== undefined && !backend.jobs)
+    prepareFirst({ ...made, baseEnv, ...(inspect ? { inspect } : {}) }, steps, first)
   const parameters = await services.parameters(description, origin?.record.parameters)
   control.signal.throwIfAborted()
   // What is reused of an origin may have asked for more.
@@ -148,7 +158,10 @@ async function begin(
   }
   await createRun(datastore, record, tags)
   announce(control, record, resume)
-  const { runGang, capacity } = services
+  const { runGang } = services
+  const jobs = jobsOf(services, request, made, run)
+  // What they take is not this machine's.
+  const capacity = jobs ? elsewhere : services.capacity
   const temp = datastore.scratch('tmp', flow, run)
   const context = {
     ...made,
@@ -157,6 +170,7 @@ async function begin(
     backend,
     runGang,
     capacity,
+    ...(jobs && { jobs }),
     temp,
     tags,
     baseEnv,
@@ -164,6 +178,35 @@ async function begin(
     gangTimeouts: request.gangTimeouts ?? {},
   }
   return { context: inspect ? { ...context, inspect } : context, resume }
+}
+
+const elsewhere: Capacity = { workers: Number.MAX_SAFE_INTEGER, cpus: Number.POSITIVE_INFINITY, gpus: [] }
+
+function jobsOf(services: RunServices, request: RunRequest, made: Made, run: string): Jobs | undefined {
+  const { compiled, backend, env } = made
+  if (!backend.jobs || !services.backendName) return undefined
+  const { tags, gangTimeouts = {}, maxWorkers, inspect } = request
+  if (inspect) {
+    throw new GangflowError({
+      code: 'E_OPTION',
+      what: `--inspect cannot be used with backend '${backend.name}': the step runs in a job`,
+      fix: 'run it with --backend local',
+    })
+  }
+  const { datastore } = services
+  const flow = compiled.description.name
+  const about = {
+    backend: backend.jobs,
+    ...services.backendName,
+    flow,
+    run,
+    compiled,
+    datastore,
+    env,
+    tags,
+    gangTimeouts,
+  }
+  return new Jobs(maxWorkers === undefined ? about : { ...about, atOnce: maxWorkers })
 }
 
 function announce(control: RunControl, { flow, run, description, origin }: RunRecord, { reused }: ResumePlan): void {

@@ -16,9 +16,11 @@ const FIRST_MS = 10_000
 /** And until the second: whoever started it ahead of need has let it go long before, or is stopped. */
 const SECOND_MS = 60_000
 
-/** The first of two lines of JSON. */
-export const encodePrelude = ({ transport, address, datastore, timeouts, body }: Prelude, member: MemberBootstrap) =>
-  lineOf({ transport, address, datastore, timeouts, ...(body ? { body } : {}), member })
+/** The first of two lines of JSON; without a member each agent finds its own place. */
+export const encodePrelude = (
+  { transport, address, datastore, timeouts, body }: Prelude,
+  member: MemberBootstrap | undefined,
+) => lineOf({ transport, address, datastore, timeouts, ...(body ? { body } : {}), member })
 
 /** The second, after which nothing comes: the secret, in base64, and where to join. */
 export const encodeSecret = ({ secret, rendezvous }: Pick<Bootstrap, 'secret' | 'rendezvous'>): Uint8Array =>
@@ -34,8 +36,11 @@ export interface ReadBootstrap {
   readonly whole: Promise<AgentBootstrap>
 }
 
-/** Reads it as it comes. */
-export function readBootstrap(stream: NodeJS.ReadableStream): ReadBootstrap {
+/** Reads it as it comes; `placeHere` says what the agent's own part is where it was not told. */
+export function readBootstrap(
+  stream: NodeJS.ReadableStream,
+  placeHere?: (prelude: Prelude) => MemberBootstrap,
+): ReadBootstrap {
   const prelude = deferred<AgentPrelude>()
   const whole = deferred<AgentBootstrap>()
   for (const { promise } of [prelude, whole]) promise.catch(() => {})
@@ -52,6 +57,7 @@ export function readBootstrap(stream: NodeJS.ReadableStream): ReadBootstrap {
   const take = (line: string) => {
     const told = JSON.parse(line) as Record<string, unknown>
     if (first === undefined) {
+      if (placeHere) told['member'] = placeHere(told as unknown as Prelude)
       if (typeof told['member'] !== 'object') throw new Error('incomplete')
       first = told as unknown as AgentPrelude
       prelude.resolve(first)

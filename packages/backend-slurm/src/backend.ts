@@ -1,0 +1,20 @@
+import type { BackendFactory, GangBackend } from '@gangflow/core/backend'
+import { hostsHere, planSrun, type SrunPlan, startSrun } from './gang.js'
+import { SlurmJobs } from './jobs.js'
+import { readOptions } from './options.js'
+
+/**
+ * Steps and gangs on a Slurm cluster. On a machine with Slurm's commands each task is a job, each foreach an array of jobs.
+ * Within a job, that of one of those tasks or a person's own (`salloc`, `sbatch`), gangs are steps of srun on its nodes.
+ */
+export const createBackend: BackendFactory = (options, place) => {
+  const settings = readOptions(options)
+  const inside = place.inJob === true || process.env['SLURM_JOB_ID'] !== undefined
+  const gangs: GangBackend<SrunPlan> = {
+    name: 'slurm',
+    transport: 'ssh',
+    plan: (request) => planSrun(request, hostsHere()),
+    start: (plan, bootstrap, signal) => startSrun(plan, bootstrap, place, signal),
+  }
+  return (inside ? gangs : { ...gangs, jobs: new SlurmJobs(settings) }) as GangBackend
+}

@@ -1,0 +1,7 @@
+/** Codes of this backend; docs/reference/errors.md lists the same under `backend-slurm`. */
+export const codes = {
+  E_SLURM_OPTION: 'an option of @slurm or of the backend is wrong',
+  E_SLURM_COMMAND: "one of Slurm's commands cannot be run",
+  E_SLURM_REFUSED: 'Slurm does not take the job',
+  E_SLURM_TOO_FEW_NODES: 'the job that this process is in has fewer nodes than the gang has members',
+} as const

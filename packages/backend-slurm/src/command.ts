@@ -1,0 +1,71 @@
+import { spawn } from 'node:child_process'
+import { GangflowError } from '@gangflow/core'
+import { passed } from './plan.js'
+
+export interface CommandEnd {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Milliseconds for one of Slurm's commands: its own limit for an answer of the controller is 10 s, tried a few times. */
+const LIMIT_MS = 60_000
+
+/** What Slurm's commands are given: what the job is to have, and the variables of Slurm itself. */
+export const slurmEnv = (env: NodeJS.ProcessEnv = process.env): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(env).filter(
+      (entry): entry is [string, string] =>
+        entry[1] !== undefined && (passed.includes(entry[0]) || /^(SBATCH|SQUEUE|SCANCEL|SLURM)_/.test(entry[0])),
+    ),
+  )
+
+/** Runs one of Slurm's commands to its end. Throws `E_SLURM_COMMAND` where there is none. */
+export function slurmCommand(argv: readonly string[], stdin = '', signal?: AbortSignal): Promise<CommandEnd> {
+  return new Promise((resolve, reject) => {
+    // A session of its own: Ctrl-C at the terminal is for the launcher.
+    const child = spawn(argv[0]!, argv.slice(1), {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+      env: slurmEnv(),
+      signal,
+    })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    child.stdin.on('error', () => {})
+    child.stdin.end(stdin)
+    const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS)
+    child.once('error', (cause) => {
+      clearTimeout(timer)
+      reject(signal?.aborted ? cause : notThere(argv[0]!, cause))
+    })
+    child.once('close', (code) => {
+      clearTimeout(timer)
+      resolve({ code, stdout, stderr })
+    })
+  })
+}
+
+const notThere = (command: string, cause: Error): GangflowError =>
+  new GangflowError(
+    {
+      code: 'E_SLURM_COMMAND',
+      what: `Slurm's command ${command} cannot be run: ${cause.message}`,
+      fix: "run gangflow on a machine that has Slurm's commands, such as the cluster's login node; `module load slurm` where they come by modules",
+    },
+    { cause },
+  )
+
+/** What Slurm said, without the names of its commands. */
+export const said = ({ stderr, stdout }: CommandEnd): string =>
+  (stderr.trim() || stdout.trim())
+    .split('\n')
+    .map((line) => line.replace(/^(sbatch|squeue|scancel|srun|scontrol): (error: )?/, '').trim())
+    .filter((line) => line !== '')
+    .join('; ')

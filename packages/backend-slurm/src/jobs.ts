@@ -1,0 +1,104 @@
+import { GangflowError } from '@gangflow/core'
+import type { JobBackend, JobTask, SubmittedJob } from '@gangflow/core/backend'
+import { said, slurmCommand } from './command.js'
+import type { SlurmSettings } from './options.js'
+import { parseSubmitted } from './parse.js'
+import { planJob, type SlurmPlan } from './plan.js'
+import { Watch } from './watch.js'
+
+/** Milliseconds in which wishes for an end are gathered into one scancel. */
+const GATHER_MS = 10
+
+/** What may pass: a request that cannot be met now, but may be later. */
+const passing = /not available \(down|Unable to contact|Socket timed out|Resource temporarily/i
+
+/** Jobs on a Slurm cluster: submitted by sbatch, watched by squeue, ended by scancel. */
+export class SlurmJobs implements JobBackend<SlurmPlan> {
+  readonly #settings: SlurmSettings
+  readonly #watch: Watch
+  /** Requests that Slurm is known to be able to meet. */
+  readonly #tested = new Set<string>()
+  #cancelling: { ids: string[]; done: Promise<void> } | undefined
+
+  constructor(settings: SlurmSettings) {
+    this.#settings = settings
+    this.#watch = new Watch(settings.poll)
+  }
+
+  plan(request: Parameters<JobBackend['plan']>[0]): SlurmPlan {
+    return planJob(request, this.#settings)
+  }
+
+  async submit(plan: SlurmPlan, signal: AbortSignal): Promise<SubmittedJob> {
+    signal.throwIfAborted()
+    await this.#test(plan)
+    signal.throwIfAborted()
+    const answer = await slurmCommand(plan.argv, plan.script)
+    const id = answer.code === 0 ? parseSubmitted(answer.stdout) : undefined
+    if (id === undefined) throw refused(said(answer))
+    return await this.adopt(id, plan)
+  }
+
+  async adopt(id: string, { count, output }: SlurmPlan): Promise<SubmittedJob> {
+    return {
+      id,
+      tasks: Array.from({ length: count }, (_, index) =>
+        this.#task(count > 1 ? `${id}_${index}` : id, `${output.directory}/${output.prefix}-${index}`),
+      ),
+    }
+  }
+
+  close(): void {
+    this.#watch.close()
+  }
+
+  #task(id: string, output: string): JobTask {
+    const listeners: ((text: string) => void)[] = []
+    const ended = this.#watch.add(id, (text) => {
+      for (const listener of listeners) listener(text)
+    })
+    return {
+      id,
+      output,
+      ended,
+      onNote: (listener) => listeners.push(listener),
+      cancel: () => this.#cancel(id),
+    }
+  }
+
+  /** Whether the request can ever be met is asked once for each kind of it: else it would wait in the queue for ever. */
+  async #test(plan: SlurmPlan): Promise<void> {
+    const kind = plan.script.replace(/^#SBATCH --(output|array|comment|job-name)=.*\n/gm, '').replace(/^exec .*/m, '')
+    if (this.#tested.has(kind)) return
+    const answer = await slurmCommand([...plan.argv, '--test-only'], plan.script)
+    if (answer.code !== 0 && !passing.test(answer.stderr)) throw refused(said(answer))
+    this.#tested.add(kind)
+  }
+
+  #cancel(id: string): Promise<void> {
+    const ids = this.#cancelling?.ids ?? []
+    ids.push(id)
+    this.#cancelling ??= {
+      ids,
+      done: new Promise((resolve) => {
+        setTimeout(() => {
+          this.#cancelling = undefined
+          void slurmCommand(['scancel', ...ids])
+            .catch(() => {})
+            .then(() => {
+              this.#watch.soon()
+              resolve()
+            })
+        }, GATHER_MS)
+      }),
+    }
+    return this.#cancelling.done
+  }
+}
+
+const refused = (why: string): GangflowError =>
+  new GangflowError({
+    code: 'E_SLURM_REFUSED',
+    what: `Slurm does not take the job: ${why}`,
+    fix: '`sinfo` shows what the cluster has; `gangflow run … --dry-run` shows what is asked for',
+  })

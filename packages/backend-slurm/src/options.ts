@@ -1,0 +1,119 @@
+import { type Duration, GangflowError, milliseconds } from '@gangflow/core'
+
+/** What is asked of Slurm; each is the option of sbatch of the same name. */
+export interface SlurmOptions {
+  readonly partition?: string
+  readonly account?: string
+  readonly qos?: string
+  /** Limit of a job: `2h`, milliseconds, or as Slurm writes it: `1-12:00:00`. Rounded up to minutes. */
+  readonly time?: Duration
+  readonly constraint?: string
+  /** Such as `gpu:a100:2`; `@resources({ gpu })` asks for `--gpus-per-node` where this says nothing. */
+  readonly gres?: string
+  /** Memory of each node, such as `16G`. Default: that of `@resources({ memory })`. */
+  readonly mem?: string
+  readonly memPerCpu?: string
+  /** CPUs of each member or task. Default: those of `@resources({ cpu })`. */
+  readonly cpusPerTask?: number
+  /** No other job on its nodes. */
+  readonly exclusive?: boolean
+  readonly nodelist?: string
+  readonly exclude?: string
+  readonly reservation?: string
+  readonly licenses?: string
+  readonly nice?: number
+  /** Further options of sbatch, as `--name=value`. */
+  readonly sbatchArgs?: readonly string[]
+}
+
+/** Options of the backend as a whole, besides those. */
+export interface SlurmSettings extends SlurmOptions {
+  /** Seconds between two questions to Slurm, one for all jobs. Default 1, rising to 5 while nothing changes. */
+  readonly poll?: number
+}
+
+type Kind = 'text' | 'count' | 'whole' | 'flag' | 'time' | 'words'
+
+const kinds: Readonly<Record<keyof SlurmSettings, Kind>> = {
+  partition: 'text',
+  account: 'text',
+  qos: 'text',
+  time: 'time',
+  constraint: 'text',
+  gres: 'text',
+  mem: 'text',
+  memPerCpu: 'text',
+  cpusPerTask: 'count',
+  exclusive: 'flag',
+  nodelist: 'text',
+  exclude: 'text',
+  reservation: 'text',
+  licenses: 'text',
+  nice: 'whole',
+  sbatchArgs: 'words',
+  poll: 'count',
+}
+
+export const stepOptionNames = (Object.keys(kinds) as (keyof SlurmSettings)[]).filter(
+  (name): name is keyof SlurmOptions => name !== 'poll',
+)
+
+/** Reads and checks options; numbers and flags may come as the text of a command line. Throws `E_SLURM_OPTION`. */
+export function readOptions(given: Readonly<Record<string, unknown>>): SlurmSettings {
+  const read: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(given)) {
+    const kind = kinds[name as keyof SlurmSettings] as Kind | undefined
+    if (kind === undefined)
+      throw refused(`there is no option '${name}'`, `its options are ${Object.keys(kinds).join(', ')}`)
+    if (value !== undefined) read[name] = valueFor(name, value, kind)
+  }
+  return read as SlurmSettings
+}
+
+function valueFor(name: string, value: unknown, kind: Kind): unknown {
+  switch (kind) {
+    case 'text':
+      if (typeof value === 'string' && isWord(value)) return value
+      throw wrong(name, value, 'text without line ends or quotation marks')
+    case 'count':
+    case 'whole': {
+      const number = typeof value === 'string' ? Number(value) : value
+      if (Number.isSafeInteger(number) && (kind === 'whole' || (number as number) >= 1)) return number
+      throw wrong(name, value, kind === 'whole' ? 'a whole number' : 'a whole number of at least 1')
+    }
+    case 'flag':
+      if (typeof value === 'boolean') return value
+      if (value === 'true' || value === 'false') return value === 'true'
+      throw wrong(name, value, 'true or false')
+    case 'time':
+      slurmTime(value as Duration)
+      return value
+    case 'words': {
+      const words = typeof value === 'string' ? value.split(/\s+/) : value
+      if (
+        Array.isArray(words) &&
+        words.every((word) => typeof word === 'string' && /^--?\w/.test(word) && isWord(word))
+      )
+        return words
+      throw wrong(name, value, 'options such as --switches=1')
+    }
+  }
+}
+
+const isWord = (text: string): boolean => text !== '' && !/[\u0000-\u001f"\\]/.test(text)
+
+/** A limit as sbatch takes it: minutes, rounded up. */
+export function slurmTime(time: Duration): string {
+  if (typeof time === 'string' && /^(\d+-)?\d+(:\d+){0,2}$/.test(time) && /[-:]/.test(time)) return time
+  try {
+    return String(Math.max(1, Math.ceil(milliseconds(time) / 60_000)))
+  } catch {
+    throw wrong('time', time, "a duration such as '2h', or as Slurm writes it: '1-12:00:00'")
+  }
+}
+
+const wrong = (name: string, value: unknown, wanted: string): GangflowError =>
+  refused(`option ${name} is ${JSON.stringify(value)}`, `it must be ${wanted}`)
+
+const refused = (what: string, fix: string): GangflowError =>
+  new GangflowError({ code: 'E_SLURM_OPTION', what: `backend 'slurm': ${what}`, fix })

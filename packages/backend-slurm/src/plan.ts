@@ -1,0 +1,98 @@
+import type { JobRequest } from '@gangflow/core/backend'
+import { readOptions, type SlurmSettings, slurmTime } from './options.js'
+
+/** A job, or an array of jobs, as it is submitted and as `--dry-run` prints it. */
+export interface SlurmPlan {
+  readonly backend: 'slurm'
+  /** The script goes to its stdin. */
+  readonly argv: readonly string[]
+  readonly script: string
+  /** Names of the launcher's variables that sbatch, and so the job, is given; nothing else of its environment crosses. */
+  readonly environment: readonly string[]
+  readonly count: number
+  /** Of each task's output, by index. */
+  readonly output: { readonly directory: string; readonly prefix: string }
+}
+
+/** What a job is given of the launcher's environment: what logging in there would give, and Slurm's own settings. */
+export const passed: readonly string[] = ['HOME', 'PATH', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'TZ']
+
+/** The request as it is performed. Pure. */
+export function planJob(request: JobRequest, settings: SlurmSettings): SlurmPlan {
+  const { count, output } = request
+  return {
+    backend: 'slurm',
+    argv: ['sbatch', '--parsable'],
+    script: scriptOf(request, settings),
+    environment: passed,
+    count,
+    output,
+  }
+}
+
+function scriptOf(request: JobRequest, settings: SlurmSettings): string {
+  const { datastore, argv } = request
+  const lines = [
+    '#!/bin/sh',
+    ...sbatchOptions(request, settings).map((option) => `#SBATCH ${option}`),
+    `if [ ! -d ${shell(datastore)} ]; then`,
+    `  echo "gangflow: $(hostname) does not see the datastore "${shell(datastore)} >&2`,
+    '  exit 66',
+    'fi',
+    // The shell's place is taken, so that the process itself hears the engine's signals.
+    `exec ${argv.map(shell).join(' ')} "\${SLURM_ARRAY_TASK_ID:-0}"`,
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+/** Every option of the job, in a fixed order. */
+function sbatchOptions(
+  { flow, run, step, gangSize, count, atOnce, output, workdir }: JobRequest,
+  settings: SlurmSettings,
+): string[] {
+  const own = step.plugins.find(({ name }) => name === 'slurm')?.options
+  const asked = { ...settings, ...(own ? readOptions(own as Record<string, unknown>) : {}) }
+  const { cpu, gpu, memory } = step.resources
+  const cpus = asked.cpusPerTask ?? (cpu === undefined ? undefined : Math.ceil(cpu))
+  const time = asked.time ?? (step.timeoutMs === undefined ? undefined : step.timeoutMs + 120_000)
+  const gpus = gpu === undefined || gpu === 0 || asked.gres !== undefined ? undefined : Math.ceil(gpu)
+  const mem = asked.mem ?? (memory === undefined || asked.memPerCpu !== undefined ? undefined : `${memory}M`)
+  const value = (name: string, given: string | number | undefined) =>
+    given === undefined
+      ? []
+      : [`--${name}=${typeof given === 'string' && /[^\w@%+=:,./-]/.test(given) ? `"${given}"` : given}`]
+  const place = `${output.directory}/${output.prefix}`.replaceAll('%', '%%')
+  return [
+    ...value('job-name', `${flow}.${step.name}`),
+    ...value('comment', `gangflow ${flow}/${run}`),
+    ...value('chdir', workdir),
+    ...value('output', `${place}-${count > 1 ? '%a' : '0'}`),
+    '--open-mode=append',
+    '--export=ALL',
+    `--nodes=${gangSize ?? 1}`,
+    '--ntasks-per-node=1',
+    ...(count > 1 ? [`--array=0-${count - 1}${atOnce !== undefined && atOnce < count ? `%${atOnce}` : ''}`] : []),
+    '--requeue',
+    ...value('cpus-per-task', cpus),
+    ...value('gpus-per-node', gpus),
+    ...value('mem', mem),
+    ...value('mem-per-cpu', asked.memPerCpu),
+    ...value('time', time === undefined ? undefined : slurmTime(time)),
+    ...value('partition', asked.partition),
+    ...value('account', asked.account),
+    ...value('qos', asked.qos),
+    ...value('constraint', asked.constraint),
+    ...value('gres', asked.gres),
+    ...(asked.exclusive ? ['--exclusive'] : []),
+    ...value('nodelist', asked.nodelist),
+    ...value('exclude', asked.exclude),
+    ...value('reservation', asked.reservation),
+    ...value('licenses', asked.licenses),
+    ...value('nice', asked.nice),
+    ...(asked.sbatchArgs ?? []),
+  ]
+}
+
+/** A word of the script: bare where it can be. */
+const shell = (text: string): string =>
+  /^[\w@%+=:,./<>-]+$/.test(text) && !/[<>]/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`

@@ -1,0 +1,150 @@
+import { readFileSync, writeSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { openBodyHost } from '../body/host.js'
+import { sweepRunDirectories } from '../body/run-directory.js'
+import type { Datastore } from '../datastore/contract.js'
+import { openDatastore } from '../datastore/open.js'
+import { keys, type RunRecord } from '../datastore/records.js'
+import { discover } from '../discovery/discover.js'
+import { GangflowError, messageOf } from '../errors/base.js'
+import { runGang } from '../gang/run-gang.js'
+import { startKeeper } from '../process/start.js'
+import { type AttemptOutcome, runAttempt } from '../runtime/attempt.js'
+import { type RunContext, stepsOf } from '../runtime/context.js'
+import type { RunControl } from '../runtime/control.js'
+import type { JobRecord } from '../runtime/job-record.js'
+import { NextGang } from '../runtime/next-gang.js'
+import { loadBackend } from './backends.js'
+import { builtInBackends } from './built-in.js'
+import { machineCapacity } from './capacity.js'
+
+/** Milliseconds that a task has for its end once the engine wants it; the engine kills what is left then. */
+const GRACE_MS = 25_000
+
+/** One line for the launcher, which follows this job's output. */
+const say = (told: object): void => void writeSync(1, `${JSON.stringify(told)}\n`)
+
+/** Runs one task of a job to its committed end and leaves with 0, or with 1 where the task failed. */
+export async function runJob(argv: readonly string[]): Promise<never> {
+  let code = 1
+  try {
+    code = await perform(argv)
+  } catch (error) {
+    const facts = GangflowError.is(error) ? error.toJSON() : { code: 'E_RUN_FAULT', what: messageOf(error) }
+    say({ type: 'job-ended', ok: false, error: facts })
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  }
+  // Whatever is still open belongs to nobody any more.
+  process.exit(code)
+}
+
+async function perform([
+  location = '',
+  flow = '',
+  run = '',
+  job = '',
+  index = '0',
+]: readonly string[]): Promise<number> {
+  const stop = new AbortController()
+  let asked: NodeJS.Signals | undefined
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      asked ??= signal
+      stop.abort({ cause: 'preempted', why: `its job was told to end (${signal})`, graceMs: GRACE_MS })
+    })
+  const datastore = await openDatastore(location)
+  const read = async <T>(key: string): Promise<T> => {
+    const record = (await datastore.readRecord(key)) as unknown as T | undefined
+    if (record !== undefined) return record
+    throw new GangflowError({
+      code: 'E_JOB_SPEC',
+      what: `the datastore ${location}, as ${hostname()} sees it, has no ${key}`,
+      fix: 'let the datastore be a directory that every node sees at the same path: --datastore DIR',
+    })
+  }
+  const [record, spec] = await Promise.all([
+    read<RunRecord>(keys.run(flow, run)),
+    read<JobRecord>(keys.job(flow, run, job)),
+  ])
+  const own = spec.tasks[Number(index)]
+  if (!own) throw new GangflowError({ code: 'E_JOB_SPEC', what: `job ${job} has no task ${index}` })
+  void sweepRunDirectories()
+  const keeper = await startKeeper({ mark: run, root: true })
+  const spool = datastore.scratch('spool', run)
+  const host = await openBodyHost({ keeper, datastore, spool })
+  const logs: Promise<unknown>[] = []
+  try {
+    const { restarts } = discover({
+      env: process.env,
+      readFile: (path) => readFileSync(path, 'utf8'),
+      hostname: hostname(),
+    })
+    const context = await contextOf({ record, spec, datastore, keeper, host, signal: stop.signal })
+    const outcome = await runAttempt(context, {
+      task: own.task,
+      step: stepsOf(record.description).get(own.task.step)!,
+      attempt: own.attempt,
+      lease: { cpu: 0, gpus: [] },
+      signal: stop.signal,
+      recorded: Promise.resolve(),
+      free: () => {},
+      began: () => {},
+      ending: () => {},
+      keepLog: (logged) => void logs.push(logged.catch(() => {})),
+    })
+    await Promise.all(logs)
+    await host.close()
+    await keeper.close({ graceMs: 0 }).catch(() => {})
+    await datastore.close()
+    say(lastOf(outcome, asked !== undefined, restarts))
+    return outcome.ok ? 0 : 1
+  } finally {
+    await keeper.close({ graceMs: 0 }).catch(() => {})
+  }
+}
+
+const lastOf = (outcome: AttemptOutcome, stopped: boolean, restarts: number): object => ({
+  type: 'job-ended',
+  ok: outcome.ok,
+  restarts,
+  ...(stopped ? { stopped } : {}),
+  ...(!outcome.ok && outcome.error ? { error: outcome.error } : {}),
+})
+
+interface Parts extends Pick<RunContext, 'record' | 'datastore' | 'keeper' | 'host'> {
+  readonly spec: JobRecord
+  readonly signal: AbortSignal
+}
+
+/** The run as a launcher has it, on this node. */
+async function contextOf({ record, spec, datastore, keeper, host, signal }: Parts): Promise<RunContext> {
+  const { flow, run, description } = record
+  const compiled = { ...spec.compiled, description, uses: { pinned: [], sources: [] } }
+  const factory = await loadBackend(spec.backend, compiled.file, builtInBackends)
+  const agent = join(compiled.core, 'dist', 'agent.cjs')
+  const backend = factory(spec.options, { keeper, agent, inJob: true })
+  const { env, tags, gangTimeouts } = spec
+  const capacity = machineCapacity(undefined)
+  const control: RunControl = { signal, kill: new AbortController().signal, emit: say, named: () => {} }
+  const about = { flow, run, compiled, backend, env, datastore, capacity, gangTimeouts }
+  return {
+    record,
+    tags,
+    compiled,
+    datastore,
+    keeper,
+    host,
+    runGang,
+    nextGang: new NextGang(about, stepsOf(description)),
+    backend,
+    capacity,
+    control,
+    temp: tempOf(datastore, flow, run),
+    baseEnv: process.env as Record<string, string>,
+    env,
+    gangTimeouts,
+  }
+}
+
+const tempOf = (datastore: Datastore, flow: string, run: string): string => datastore.scratch('tmp', flow, run)

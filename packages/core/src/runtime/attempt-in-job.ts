@@ -1,0 +1,79 @@
+import type { StopReason } from '../body/contract.js'
+import type { AttemptAddress } from '../datastore/records.js'
+import { type ErrorFacts, GangflowError } from '../errors/base.js'
+import type { Verdict } from '../errors/verdict.js'
+import type { JobEnd } from '../gang/job-contract.js'
+import type { AttemptOutcome, AttemptRequest } from './attempt.js'
+import type { RunContext } from './context.js'
+import type { RunEvent } from './contract.js'
+import type { Timeless } from './control.js'
+import type { JobOutcome, Jobs } from './jobs.js'
+import { launcherVerdict } from './verdict.js'
+
+/** Runs one attempt in a job of the backend's engine, which commits it; without that, the engine's word is the account. */
+export async function runInJob(
+  context: RunContext,
+  jobs: Jobs,
+  request: AttemptRequest,
+  address: AttemptAddress,
+): Promise<AttemptOutcome> {
+  const { task, step, attempt, signal, recorded } = request
+  const id = { step: task.step, task: task.task, attempt }
+  const startedAt = Date.now()
+  // What a job says is of its own time; the launcher's events are in the launcher's order.
+  const emit = ({ at: _, ...event }: { readonly at?: number; readonly type: string }) =>
+    context.control.emit({ ...event, ...id } as unknown as Timeless<RunEvent>)
+  let outcome: JobOutcome
+  try {
+    outcome = await jobs.run({ task, step, attempt, recorded, signal, emit })
+  } catch (error) {
+    if (signal.aborted) return { ok: false, verdict: stopped(signal.reason as StopReason, step.name), startedAt }
+    if (!GangflowError.is(error)) throw error
+    return { ok: false, verdict: launcherVerdict(causeOf(error), error), error: error.toJSON(), startedAt }
+  }
+  const { done, failed, error, end, stopped: told } = outcome
+  if (done) return { ok: true, done, ranMs: done.endedAt - done.startedAt }
+  if (signal.aborted) return { ok: false, verdict: stopped(signal.reason as StopReason, step.name), startedAt }
+  const verdict = failed ? (told ? amended(failed.verdict, end) : failed.verdict) : lost(outcome, address)
+  return { ok: false, verdict, startedAt, ...(error ? { error } : {}) }
+}
+
+/** What the person asked for and the engine refused is the person's to correct. */
+const causeOf = ({ code }: ErrorFacts): Verdict['cause'] =>
+  /_(REFUSED|OPTION)$/.test(code) ? 'user' : 'infrastructure'
+
+const stopped = ({ cause, why }: StopReason, step: string): Verdict => ({
+  ...launcherVerdict(cause, { code: 'E_JOB_STOPPED', what: `the job of step '${step}' was stopped: ${why}` }),
+  stopped: [{ kind: 'body' }],
+})
+
+/** The job knew only that somebody wanted its end; the engine knows who. */
+function amended(verdict: Verdict, end: JobEnd | undefined): Verdict {
+  if (end?.cause === undefined || !['E_STEP_STOPPED', 'E_GANG_STOPPED'].includes(verdict.code ?? '')) return verdict
+  return {
+    ...verdict,
+    cause: end.cause,
+    summary: `${verdict.summary}: it ${end.summary}`,
+    ...(end.fix ? { fix: end.fix } : {}),
+  }
+}
+
+/** Nothing of the task was committed: what the engine says, and what was written into the job's output. */
+function lost({ id, end, others }: JobOutcome, { step }: AttemptAddress): Verdict {
+  const how = end ? `${end.summary} (${end.state})` : 'left no account of its task'
+  return {
+    ...launcherVerdict(end?.cause ?? 'infrastructure', {
+      code: 'E_JOB_ENDED',
+      what: `job ${id} of step '${step}' ${how}`,
+      fix: end?.fix ?? "see its last lines, and what the engine's own logs say of it",
+    }),
+    first: {
+      kind: 'member',
+      ...(end?.host === undefined ? {} : { host: end.host }),
+      ...(end?.exitCode ? { exitCode: end.exitCode } : {}),
+      ...(end?.signal ? { signal: end.signal } : {}),
+      ...(end?.state === 'OUT_OF_MEMORY' ? { outOfMemory: true } : {}),
+      ...(others.length > 0 ? { lastLines: others } : {}),
+    },
+  }
+}
