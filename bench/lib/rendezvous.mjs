@@ -50,7 +50,7 @@ function row({ size, probed, owner, control, members, stop, store }) {
     `  CPU a member: owner ${ms(each(owner.cpuMs))}, control ${ms(each(control.cpuMs))}, member itself ${ms(each(members.cpuMs))}`,
     `  at the owner, a member: ${each(owner.messages).toFixed(1)} messages out, ${(each(owner.bytes) / 1024).toFixed(1)} KiB, ${each(owner.connections).toFixed(1)} connections`,
     `  at the control: ${control.messages} messages out, ${(control.bytes / 1024).toFixed(0)} KiB, ${control.connections} connections; members sent ${each(members.messages).toFixed(1)} messages each`,
-    `  at rest: owner ${ms(owner.restCpu)} CPU a second for signs of life`,
+    `  at rest: owner ${ms(owner.rest.cpuMs)} CPU and ${owner.rest.messages.toFixed(0)} messages out a second for signs of life`,
     `  stop: ordered at the last member after ${ms(stop.orderedMs)}, all accounts after ${ms(stop.tookMs)}; at the owner ${stop.messages} messages out, ${ms(stop.cpuMs)} CPU`,
   ]
   if (store)

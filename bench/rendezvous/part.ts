@@ -21,6 +21,7 @@ import { probePeers } from '../../packages/core/src/gang/agent/probe-peers.js'
 import { Pulses } from '../../packages/core/src/gang/agent/pulses.js'
 import { relayOf } from '../../packages/core/src/gang/agent/relay.js'
 import { Services } from '../../packages/core/src/gang/agent/services.js'
+import { Vigil } from '../../packages/core/src/gang/agent/vigil.js'
 import type { Allocation, GangAttempt, Member } from '../../packages/core/src/gang/contract.js'
 import { keepDoor } from '../../packages/core/src/gang/doorkeeper.js'
 import { answer } from '../../packages/core/src/gang/handshake.js'
@@ -40,8 +41,9 @@ import { openMesh } from '../../packages/core/src/ssh/mesh.js'
 const address = { flow: 'Bench', run: '1', step: 'fit', task: '1', attempt: 0 }
 const long = 600_000
 const timeouts = { ...defaultTimeouts, join: long, lease: long / 4 }
-/** Between the barrier and the stop: the ways between members stand a second after the start. */
-const RESTED_MS = 4_000
+/** Milliseconds after the barrier until the ways between members stand, and for which they rest then. */
+const SETTLED_MS = 5_000
+const RESTED_MS = 5_000
 const say = (facts: object) => process.stdout.write(`${JSON.stringify(facts)}\n`)
 
 let messages = 0
@@ -96,10 +98,13 @@ async function own(size: number): Promise<void> {
   clearInterval(watch)
   const met = performance.now() - begun
   const start = figures()
+  await new Promise((resolve) => setTimeout(resolve, SETTLED_MS))
+  const settled = figures()
   // What it costs that members say once a second that they live.
   await new Promise((resolve) => setTimeout(resolve, RESTED_MS))
-  const restCpu = (figures().cpuMs - start.cpuMs) / (RESTED_MS / 1000)
   const before = figures()
+  const aSecond = (one: 'cpuMs' | 'messages') => (before[one] - settled[one]) / (RESTED_MS / 1000)
+  const rest = { cpuMs: aSecond('cpuMs'), messages: aSecond('messages') }
   const at = Date.now()
   gang.stop = { why: 'it is measured', cause: 'cancelled', graceMs: timeouts.stopGrace }
   await stopGang(gang)
@@ -110,7 +115,7 @@ async function own(size: number): Promise<void> {
     messages: after.messages - before.messages,
     cpuMs: after.cpuMs - before.cpuMs,
   }
-  say({ joined, formed, met, restCpu, stop, ...start })
+  say({ joined, formed, met, rest, stop, ...start })
   setTimeout(() => {
     rmSync(folder, { recursive: true, force: true })
     process.exit()
@@ -150,6 +155,7 @@ async function be(memberId: string, { rendezvous, secret }: Told, probe: boolean
   const listener = await transport.listen(memberId)
   const met = deferred<void>()
   let pulses: Pulses | undefined
+  let vigil: Vigil | undefined
   const halt = (order: StopOrder) => {
     pulses?.stop(order)
     pulses = undefined
@@ -180,6 +186,8 @@ async function be(memberId: string, { rendezvous, secret }: Told, probe: boolean
       },
       stop: (order) => halt(order as unknown as StopOrder) as unknown as Json,
     },
+    heard: () => pulses?.pass(),
+    askedFor: () => vigil?.asked(),
     lost: (why) => {
       process.stderr.write(`member ${memberId}: the launcher ${why}\n`)
       process.exit(1)
@@ -198,9 +206,13 @@ async function be(memberId: string, { rendezvous, secret }: Told, probe: boolean
       node,
       size,
       fanOut: fanOut ?? FAN_OUT,
+      tree: fanOut !== undefined,
       leaseMs: defaultTimeouts.lease,
       dial: (target) => peers.dial(target, 'pulse', true),
-      ownerAgeMs: () => performance.now() - owner.heardAt,
+      ownerAgeMs: () => performance.now() - owner.aliveAt,
+      claimed: (at) => {
+        owner.claimedAt = Math.max(owner.claimedAt, at)
+      },
       heard: () => {},
       stop: (order) => owner.tell('account', halt(order) as unknown as Json),
     })
@@ -243,11 +255,17 @@ async function be(memberId: string, { rendezvous, secret }: Told, probe: boolean
   }
   await owner.call('join', self as unknown as Json, long, 'the owner')
   left()
-  const beats = setInterval(() => {
-    owner.beat()
-    pulses?.beat()
-  }, defaultTimeouts.lease / 5)
-  beats.unref()
+  vigil = new Vigil({
+    owner,
+    leaseMs: defaultTimeouts.lease,
+    launcherMs: long,
+    joinMs: long,
+    patience: 1,
+    pulses: () => pulses,
+    failure: () => undefined,
+    // Many members share a thread here: who is late is not gone.
+    lost: () => {},
+  })
   await met.promise
   owner.report({ kind: 'done', ageMs: 0, completion: { artifacts: {} } })
 }

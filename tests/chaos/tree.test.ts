@@ -82,6 +82,30 @@ describe('a gang with a tree', () => {
     await nothingLeft(gang, bodies)
   })
 
+  it.each([
+    [5, 'at the bottom'],
+    [1, 'with others below it'],
+  ])('names node %i, %s, when it says nothing for a lease, and nobody before', async (node) => {
+    const lease = 2_000
+    const gang = await startGang(gangFlow(`console.log('READY', process.pid); await sleep(60_000)`), {
+      ...tree,
+      timeouts: { lease },
+    })
+    const { bodies, agents } = await ready(gang)
+    // Longer than what its neighbours take to say that they hear it, and a pause that is no end.
+    await sleep(lease)
+    process.kill(agents[node]!, 'SIGSTOP')
+    await sleep(lease / 2)
+    process.kill(agents[node]!, 'SIGCONT')
+    await sleep(lease)
+    process.kill(agents[node]!, 'SIGSTOP')
+    const verdict = verdictOf(await gang.outcome, gang)
+    expect(verdict).toMatchObject({ code: 'E_GANG_MEMBER_SILENT', first: { kind: 'agent', node, pid: agents[node] } })
+    expect(verdict.echoes.filter(({ kind }) => kind === 'agent')).toEqual([])
+    expect(verdict.endedAfterMs).toBeLessThan(lease * slack + bound)
+    await nothingLeft(gang, bodies)
+  })
+
   it('stops those below an inner node that says nothing, within the bound', async () => {
     const gang = await startGang(
       gangFlow(`console.log('READY', process.pid)

@@ -7,9 +7,9 @@ import type { GangNeeds } from '../flow/description.js'
 
 /**
  * What agents and the owner say to each other, in the frames of body/frames.ts. On the lease connection (from the
- * agent): calls `join` (Joining → Work), `aside` (→ another address of the owner, for all but the lease, or null) and `roster` ({epoch} → payload: formation.ts), events `beat` ({sent}), `report`
- * (Report), `account` (Account: it was stopped by way of others); (from the owner) events `beat` ({sent, owner}: its clock)
- * and `out` (the member is given up), calls `form` (FormOrder; payload: formation.ts, where no parent has it), `probe` (ProbeOrder → ProbeAnswer[]), `delivered` (→ Delivered, where Work has a PackageRef: within a second), `stop` (StopOrder → Account),
+ * agent): calls `join` (Joining → Work), `aside` (→ another address of the owner, for all but the lease, or null) and `roster` ({epoch} → payload: formation.ts), events `beat` ({sent, late?, epoch?}: Late of all below in the tree), `report`
+ * (Report), `account` (Account: it was stopped by way of others); (from the owner) events `beat` ({sent, owner}: its clock),
+ * `ask` (for a beat) and `out` (the member is given up), calls `form` (FormOrder; payload: formation.ts, where no parent has it), `probe` (ProbeOrder → ProbeAnswer[]), `delivered` (→ Delivered, where Work has a PackageRef: within a second), `stop` (StopOrder → Account),
  * `renew` ({epoch, round}: that one is over, another will come → complaints), `commit` ({epoch, key, value} → boolean), `finish` (→ Account). On the data connection, numbered and answered: calls `lines`,
  * `progress`, `state`, `drained` ({seq, data}). Peers call each other's services (agent/services.ts).
  */
@@ -89,6 +89,9 @@ export interface Formation {
   /** Children of a member in the tree by which collectives and the stop travel; absent: they do so directly. */
   readonly fanOut?: number
 }
+
+/** A member below in the tree that has said nothing to its parent for these milliseconds; of those below it nothing is known. */
+export type Late = readonly [node: number, silenceMs: number]
 
 /** Something that ended or failed by itself, as its own agent tells it. */
 export interface Report {

@@ -13,6 +13,10 @@ export function childrenOf(node: number, size: number, fanOut: number): number[]
   return Array.from({ length: Math.max(0, Math.min(fanOut, size - first)) }, (_, index) => first + index)
 }
 
+/** Who says itself to the owner that it lives: the control and its children; all where there is no tree. */
+export const speaksToOwner = (node: number, fanOut: number | undefined): boolean =>
+  fanOut === undefined || node <= fanOut
+
 /** How many members hang below a node, itself with them. */
 export const weightOf = (node: number, size: number, fanOut: number): number =>
   childrenOf(node, size, fanOut).reduce((sum, child) => sum + weightOf(child, size, fanOut), 1)

@@ -13,6 +13,9 @@ function watch(more: { told?: Loss; failure?: Failure; launcherMs?: number; join
   const owner = {
     heardAt: performance.now(),
     answered: 0,
+    get aliveAt() {
+      return this.heardAt
+    },
     beat() {
       if (!state.answers) return
       this.heardAt = performance.now()
@@ -20,7 +23,7 @@ function watch(more: { told?: Loss; failure?: Failure; launcherMs?: number; join
     },
   }
   const losses: Loss[] = []
-  const pulses = { beat() {}, forgive() {}, signs: () => [], told: () => more.told }
+  const pulses = { beat() {}, late() {}, upward() {}, forgive() {}, signs: () => [], told: () => more.told }
   const vigil = new Vigil({
     owner: owner as unknown as OwnerLink,
     leaseMs: LEASE,

@@ -8,6 +8,11 @@ const KEPT = 20
 export class OwnerClock {
   #exchanges: { readonly roundMs: number; readonly offset: number }[] = []
 
+  /** How many exchanges it is known by. */
+  get exchanges(): number {
+    return this.#exchanges.length
+  }
+
   /** `sent` and `now` by this clock, `owner` by the owner's when it answered. */
   answered(sent: number, owner: number, now: number): void {
     this.#exchanges.push({ roundMs: now - sent, offset: owner - (sent + now) / 2 })

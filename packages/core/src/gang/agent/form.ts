@@ -5,7 +5,7 @@ import { canCopy } from '../../process/copier.js'
 import type { Connection, Transport } from '../contract.js'
 import { keepDoor } from '../doorkeeper.js'
 import { deriveKey } from '../keys.js'
-import type { Formation, StopOrder } from '../protocol.js'
+import type { Formation } from '../protocol.js'
 import { FAN_OUT } from '../tree.js'
 import { Channels } from './channels.js'
 import { Commands } from './commands.js'
@@ -14,7 +14,7 @@ import { missingExecutables } from './executables.js'
 import { failureOfAgent, failureOfExecutables } from './failures.js'
 import { peerRefusal } from './peer-refusal.js'
 import { Peers } from './peers.js'
-import { Pulses } from './pulses.js'
+import { Pulses, type PulsesOptions } from './pulses.js'
 import { receiveFile } from './receive-file.js'
 import { type Relay, relayOf } from './relay.js'
 import type { Reports } from './reports.js'
@@ -30,7 +30,7 @@ export function form(
   transport: Transport,
   { formation, packed }: { readonly formation: Formation; readonly packed: Uint8Array },
   reports: Reports,
-  vigil: { ownerAgeMs(): number; look(): void; stop(order: StopOrder): void },
+  vigil: Pick<PulsesOptions, 'ownerAgeMs' | 'claimed' | 'stop'> & { look(): void },
 ): void {
   const { boot } = state
   const node = formation.roster.entries.findIndex((entry) => entry.memberId === boot.member.memberId)
@@ -56,9 +56,11 @@ export function form(
     node,
     size,
     fanOut: fanOut ?? FAN_OUT,
+    tree: fanOut !== undefined,
     leaseMs: boot.timeouts.lease,
     dial: (target) => peers.dial(target, 'pulse', true),
     ownerAgeMs: vigil.ownerAgeMs,
+    claimed: vigil.claimed,
     heard: vigil.look,
     stop: vigil.stop,
   })

@@ -76,6 +76,8 @@ class MemberAgent {
           return this.#state.parts.datastore!.createRecord(key, value)
         },
       },
+      heard: () => this.#state.formed?.pulses.pass(),
+      askedFor: () => this.#vigil.asked(),
       lost: (why, ownerLives) => void this.#orphaned({ kind: 'owner', why: `the launcher ${why}`, ownerLives }),
     })
     this.#vigil = new Vigil({
@@ -151,7 +153,10 @@ class MemberAgent {
     if (this.#state.formed || this.#state.stopping) return
     this.#owner.epoch = epoch
     form(this.#state, parts, transport, brought, this.#reports, {
-      ownerAgeMs: () => performance.now() - this.#owner.heardAt,
+      ownerAgeMs: () => performance.now() - this.#owner.aliveAt,
+      claimed: (at) => {
+        this.#owner.claimedAt = Math.max(this.#owner.claimedAt, at)
+      },
       look: () => this.#vigil.look(),
       stop: (stop) => void this.#halt(stop).then((account) => this.#owner.tell('account', account as unknown as Json)),
     })

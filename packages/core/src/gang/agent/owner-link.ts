@@ -4,7 +4,7 @@ import { GangflowError, messageOf } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
 import type { Transport } from '../contract.js'
 import { answer } from '../handshake.js'
-import type { Report } from '../protocol.js'
+import type { Late, Report } from '../protocol.js'
 import type { Rendezvous } from '../rendezvous/contract.js'
 import { OwnerClock } from './clock.js'
 import { isFinal, persist } from './persist.js'
@@ -19,6 +19,10 @@ export interface OwnerLinkOptions {
   /** Milliseconds of the lease. */
   readonly leaseMs: number
   readonly methods: Methods
+  /** It has answered a beat. */
+  heard?(): void
+  /** It wants to know whether this member lives. */
+  askedFor?(): void
   /** The owner has gone, or lives and has given this member up, and why; called once. */
   lost(why: string, ownerLives: boolean): void
 }
@@ -39,6 +43,13 @@ export class OwnerLink {
   /** What carries it is not its own: see `Connection.forwarded`. */
   forwarded = false
   readonly clock = new OwnerClock()
+  /** `performance.now()` when, by the parent's account, the owner lived. */
+  claimedAt = 0
+  /** `performance.now()` of the last beat, and of the first one that was not answered. */
+  beatAt = 0
+  #asked = 0
+  /** `performance.now()` when the owner last asked whether this member lives. */
+  askedAt = Number.NEGATIVE_INFINITY
   #peer: Peer | undefined
   #closed = false
   /** All that was reported, for an owner that may not have got it over a connection that broke. */
@@ -53,9 +64,21 @@ export class OwnerLink {
     return persist((leftMs) => this.#dial(leftMs), this.#options.startMs)
   }
 
-  /** A sign of life, which the owner answers. */
-  beat(): void {
-    this.#peer?.event('beat', { sent: performance.now() })
+  /**
+   * When the owner was last known to live, `performance.now()`: a claim of others stands until this member has asked
+   * itself and got no answer.
+   */
+  get aliveAt(): number {
+    const claimed = this.#asked > this.answered ? Math.min(this.claimedAt, this.#asked) : this.claimedAt
+    return Math.max(this.heardAt, claimed)
+  }
+
+  /** A sign of life, which the owner answers; `late`: of those below in the tree, who has said nothing for how long. */
+  beat(late?: readonly Late[]): void {
+    const now = performance.now()
+    if (this.answered >= this.#asked) this.#asked = now
+    this.beatAt = now
+    this.#peer?.event('beat', { sent: now, ...(late ? { late, epoch: this.epoch } : {}) })
   }
 
   /** Tells the owner, once, though maybe over a later connection; lost when the owner is. */
@@ -115,6 +138,8 @@ export class OwnerLink {
     const peer = new Peer(stream, { name: 'the launcher', methods, onEvent: (event, data) => this.#heard(event, data) })
     this.heardAt = performance.now()
     this.forwarded = forwarded
+    // What was asked over a connection that broke is answered by none.
+    this.#asked = this.answered
     this.#peer = peer
     void peer.closed.then(() => this.#broken())
     for (const report of this.#reports) peer.event('report', report)
@@ -126,11 +151,17 @@ export class OwnerLink {
       this.#lose('has given this member up', true)
       return
     }
+    if (event === 'ask') {
+      this.askedAt = performance.now()
+      this.#options.askedFor?.()
+      return
+    }
     this.heardAt = performance.now()
     const { sent, owner } = (data ?? {}) as { sent?: number; owner?: number }
     if (typeof sent !== 'number' || typeof owner !== 'number') return
     this.answered = sent
     this.clock.answered(sent, owner, this.heardAt)
+    this.#options.heard?.()
   }
 
   /** Dials again for a lease; a way that is down for a moment is no end. */

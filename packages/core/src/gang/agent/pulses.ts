@@ -4,24 +4,30 @@ import { Peer } from '../../body/peer.js'
 import { GangflowError } from '../../errors/base.js'
 import type { Json } from '../../flow/values.js'
 import type { Connection } from '../contract.js'
-import type { StopOrder } from '../protocol.js'
+import type { Late, StopOrder } from '../protocol.js'
 import type { NeighbourSigns } from '../silence.js'
-import { childrenOf, parentOf } from '../tree.js'
+import { childrenOf, parentOf, speaksToOwner } from '../tree.js'
 import type { Loss } from './vigil.js'
 
 /** Milliseconds after the epoch's opening until the first is sent: the start of a gang has better to do; of a large one longer. */
 const DELAY_MS = 1_000
 const SPREAD_MS = 2
+/** Share of a lease of silence that is told further: a beat and a half. Over three steps it is known within a lease. */
+const QUIET = 0.3
 
 export interface PulsesOptions {
   readonly node: number
   readonly size: number
   readonly fanOut: number
+  /** Members further down say that they live to their parents, and these to the owner. */
+  readonly tree: boolean
   readonly leaseMs: number
   /** A connection to a node that shares its way with nothing. */
   dial(node: number): Promise<Connection>
   /** Milliseconds since the owner was heard. */
   ownerAgeMs(): number
+  /** The parent says when the owner lived (`performance.now()`). */
+  claimed(ownerAt: number): void
   /** A neighbour has said something: it may be news. */
   heard(): void
   /** The parent says that the gang is to stop. */
@@ -36,6 +42,14 @@ interface Neighbour {
   gone: boolean
   /** Why it ends itself, as it said. */
   loss?: Loss
+  /** Who was late below it, as it said at `heardAt`. */
+  late?: readonly Late[]
+}
+
+/** What is known of the parent. */
+export interface Upward {
+  /** `performance.now()` of its last sign of life; undefined while there is no connection. */
+  readonly heardAt: number | undefined
 }
 
 /**
@@ -46,6 +60,8 @@ export class Pulses {
   readonly #options: PulsesOptions
   readonly #neighbours = new Map<number, Neighbour>()
   readonly #over = new AbortController()
+  /** `performance.now()` of the last word to those below. */
+  #passedAt = 0
 
   constructor(options: PulsesOptions) {
     this.#options = options
@@ -69,9 +85,43 @@ export class Pulses {
     return [...this.#neighbours].map(([node, { heardAt, ownerAt, gone }]) => ({ node, heardAt, ownerAt, gone }))
   }
 
+  /** A sign of life to all neighbours; in a tree to the parent, and to those below when there was no news for them. */
   beat(): void {
-    const ownerAgeMs = this.#options.ownerAgeMs()
-    for (const { peer } of this.#neighbours.values()) peer?.event('pulse', { ownerAgeMs })
+    const { node, tree, leaseMs, ownerAgeMs } = this.#options
+    const now = performance.now()
+    const signs = { ownerAgeMs: ownerAgeMs(), ...(tree ? { late: this.late() ?? [] } : {}) }
+    for (const [other, { peer }] of this.#neighbours) if (!tree || other < node) peer?.event('pulse', signs)
+    if (tree && now - this.#passedAt > leaseMs * QUIET) this.pass()
+  }
+
+  /** In a tree: tells those below at once that the owner lives, so that it is old news to nobody. */
+  pass(): void {
+    const { node, tree, ownerAgeMs } = this.#options
+    if (!tree) return
+    this.#passedAt = performance.now()
+    const signs = { ownerAgeMs: ownerAgeMs() }
+    for (const [other, { peer }] of this.#neighbours) if (other > node) peer?.event('pulse', signs)
+  }
+
+  /** Who says to its parent that it lives: what is known of that one. Undefined: this member tells the owner itself. */
+  upward(): Upward | undefined {
+    const { node, fanOut, tree } = this.#options
+    if (!tree || speaksToOwner(node, fanOut)) return undefined
+    const parent = this.#neighbours.get(parentOf(node, fanOut))
+    return { heardAt: parent?.peer && !parent.peer.isClosed ? parent.heardAt : undefined }
+  }
+
+  /** Of all below: who has said nothing for a while. Undefined without a tree. */
+  late(): Late[] | undefined {
+    const { node, tree, leaseMs } = this.#options
+    if (!tree) return undefined
+    const now = performance.now()
+    return [...this.#neighbours].flatMap(([other, { heardAt, late = [] }]): Late[] => {
+      if (other < node) return []
+      const silence = now - heardAt
+      if (silence > leaseMs * QUIET) return [[other, silence]]
+      return late.map(([below, ms]) => [below, ms + silence])
+    })
   }
 
   /** This process itself stood still: nobody is accused for that time. */
@@ -135,8 +185,15 @@ export class Pulses {
       onEvent: (event, data) => {
         const at = performance.now()
         neighbour.heardAt = at
-        if (event === 'pulse') neighbour.ownerAt = at - Number((data as { ownerAgeMs: number }).ownerAgeMs)
-        else if (event === 'leaving') {
+        if (event === 'pulse') {
+          const { ownerAgeMs, late } = data as { ownerAgeMs: number; late?: Late[] }
+          neighbour.ownerAt = at - Number(ownerAgeMs)
+          if (node > this.#options.node) neighbour.late = late ?? []
+          else if (this.#options.tree) {
+            this.#options.claimed(neighbour.ownerAt)
+            this.pass()
+          }
+        } else if (event === 'leaving') {
           neighbour.gone = true
           neighbour.loss = data as unknown as Loss
         } else if (event === 'stop' && node < this.#options.node) this.#options.stop(data as unknown as StopOrder)

@@ -18,6 +18,10 @@ export interface Loss {
   readonly failure?: Failure
 }
 
+/** Exchanges with the owner by which its clock is known, and leases after which there is another. */
+const EXCHANGES = 5
+const SELDOM = 6
+
 export interface VigilOptions {
   readonly owner: OwnerLink
   readonly leaseMs: number
@@ -71,16 +75,36 @@ export class Vigil {
       if (stood > leaseMs) this.#away = { ms: stood, until: now }
       owner.heardAt = stood > leaseMs ? now - leaseMs / 2 : now
     }
-    owner.beat()
+    if (this.#tells(now)) owner.beat(pulses()?.late())
     pulses()?.beat()
     this.look()
+  }
+
+  /** The owner has asked whether this member lives. */
+  asked(): void {
+    const { owner, pulses } = this.#options
+    owner.beat(pulses()?.late())
+  }
+
+  /**
+   * Whether this beat is for the owner itself. In a tree only of those at its top, and of whoever has reason: its parent is
+   * not heard, the owner wants to know or is not known to live; and now and then, for the owner's clock.
+   */
+  #tells(now: number): boolean {
+    const { owner, leaseMs, pulses } = this.#options
+    const upward = pulses()?.upward()
+    if (!upward || this.#away) return true
+    const parentSilent = upward.heardAt === undefined || now - upward.heardAt > leaseMs / 2
+    const wanted = now - owner.askedAt < leaseMs || owner.clock.exchanges < EXCHANGES
+    return parentSilent || wanted || now - owner.aliveAt > leaseMs / 2 || now - owner.beatAt > leaseMs * SELDOM
   }
 
   /** Judges what is known now. */
   look(): void {
     const { owner, leaseMs, launcherMs, joinMs, patience, pulses, failure, lost } = this.#options
     const now = performance.now()
-    const silence = now - owner.heardAt
+    // What others said while this member was away may be old.
+    const silence = now - (this.#away ? owner.heardAt : owner.aliveAt)
     const seconds = (ms: number) => Math.round(ms / 100) / 10
     if (this.#away && owner.answered >= this.#away.until) this.#away = undefined
     if (this.#away && silence > leaseMs) {
@@ -100,7 +124,7 @@ export class Vigil {
       return
     }
     const neighbours = pulses()?.signs() ?? []
-    const read = readSilence({ now, ownerAt: owner.heardAt, leaseMs, patience, neighbours })
+    const read = readSilence({ now, ownerAt: owner.aliveAt, leaseMs, patience, neighbours })
     if (read.means !== 'alone') this.#aloneSince = undefined
     if (read.means === 'alone') {
       this.#aloneSince ??= now

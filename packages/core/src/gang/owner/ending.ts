@@ -38,7 +38,7 @@ export async function stopGang(gang: OwnedGang): Promise<Stopped> {
     for (const report of member.account?.killed ?? []) gang.reported(member, { ...report, ageMs: report.ageMs })
   }
   // Only echoes so far: the one who caused them may be silent, and known as lost at the end of its lease only.
-  const silent = () => gang.ordered.some((member) => !member.gone && performance.now() - member.heard > lease / 4)
+  const silent = () => gang.ordered.some((member) => !member.gone && performance.now() - member.aliveAt > lease / 4)
   while (gang.failures.every(({ weight }) => weight === 'echo') && !gang.stop && silent()) {
     if (performance.now() - began > lease + stopGrace + settle) break
     await pause(50)
@@ -73,7 +73,7 @@ async function stopMember(gang: OwnedGang, member: OwnedMember, order: StopOrder
   if (!itself) await within(accountOf(member), gang.timeouts.settle)
   if (member.account) return
   try {
-    const silent = performance.now() - member.heard > gang.timeouts.lease
+    const silent = performance.now() - member.aliveAt > gang.timeouts.lease
     if (!member.connected || (silent && member.backed.look?.().state !== 'runs')) throw member.lost('stop')
     // What a member's processes may take, then as long again for a machine that is busy with ending them.
     member.account = await member.call<Account>(

@@ -38,6 +38,7 @@ export class OwnedGang {
   package: PackageRef | undefined
   stop: StopReason | undefined
   #stoppedAt = Number.POSITIVE_INFINITY
+  #placed: { readonly epoch: number; readonly members: readonly OwnedMember[] } = { epoch: 0, members: [] }
   /** No events after this. */
   closed = false
   /** Settles at the first failure, or at the runtime's stop. */
@@ -91,6 +92,12 @@ export class OwnedGang {
 
   get ordered(): OwnedMember[] {
     return [...this.members.values()].sort((a, b) => a.node - b.node)
+  }
+
+  /** The member at an index of the current epoch. */
+  at(node: number): OwnedMember | undefined {
+    if (this.#placed.epoch !== this.epoch) this.#placed = { epoch: this.epoch, members: this.ordered }
+    return this.#placed.members[node]
   }
 
   /** What failed before the runtime asked for the end: what fails after it is no cause of it. */

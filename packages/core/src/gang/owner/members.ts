@@ -19,8 +19,10 @@ export class OwnedMember {
   way: { readonly addresses: readonly string[]; readonly listens: string; readonly link?: string } | undefined
   lease: Peer | undefined
   data: Peer | undefined
-  /** `performance.now()` of its last sign of life. */
+  /** `performance.now()` of its last sign of life to the owner itself. */
   heard = performance.now()
+  /** And to its parent in the tree, as that one said last. */
+  vouched = 0
   done: Report['completion']
   /** Its agent has ended. */
   gone = false
@@ -69,6 +71,11 @@ export class OwnedMember {
     return this.joining?.host ?? this.backed.host
   }
 
+  /** `performance.now()` when it was last known to live. */
+  get aliveAt(): number {
+    return Math.max(this.heard, this.vouched)
+  }
+
   get connected(): boolean {
     return this.lease !== undefined && !this.lease.isClosed && !this.gone
   }
@@ -79,6 +86,9 @@ export class OwnedMember {
     this.account = undefined
     this.accounted = deferred()
     this.at = undefined
+    // In the next epoch it has another place in the tree.
+    this.heard = this.aliveAt
+    this.vouched = 0
     this.phase = { name: 'setup', since: performance.now() }
     this.active = performance.now()
     this.state = 'joined'

@@ -7,7 +7,7 @@ import type { At } from '../agent/whereabouts.js'
 import type { Listener } from '../contract.js'
 import { keepDoor } from '../doorkeeper.js'
 import type { Hello } from '../handshake.js'
-import type { Account, Joining, LiveLine, Report, Work } from '../protocol.js'
+import type { Account, Joining, Late, LiveLine, Report, Work } from '../protocol.js'
 import type { OwnedMember } from './members.js'
 
 export interface RendezvousOptions {
@@ -27,6 +27,8 @@ export interface RendezvousOptions {
   reported(member: OwnedMember, report: Report): void
   /** The lease connection ended; it may come back. */
   dropped(member: OwnedMember): void
+  /** What a member of the current epoch's tree says of those below it. */
+  vouched(member: OwnedMember, late: readonly Late[]): void
   lines(member: OwnedMember, lines: readonly LiveLine[]): void
   state(member: OwnedMember, state: BodyState): void
   progress(member: OwnedMember, data: Json): void
@@ -117,8 +119,11 @@ function leasePeer(
     },
     onEvent: (event, data) => {
       member.heard = performance.now()
-      if (event === 'beat') answerBeat(member, peer, data)
-      else if (event === 'report') options.reported(member, data as unknown as Report)
+      if (event === 'beat') {
+        answerBeat(member, peer, data)
+        const { late, epoch } = data as { late?: Late[]; epoch?: number }
+        if (late && epoch === options.epoch()) options.vouched(member, late)
+      } else if (event === 'report') options.reported(member, data as unknown as Report)
       else if (event === 'account') member.accounted.resolve(data as unknown as Account)
     },
   })

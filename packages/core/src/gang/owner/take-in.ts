@@ -7,6 +7,7 @@ import type { Work } from '../protocol.js'
 import type { OwnedGang } from './gang.js'
 import { OwnedMember } from './members.js'
 import { hostRendezvous } from './rendezvous.js'
+import { vouch } from './vouch.js'
 import { whileRunning } from './while-running.js'
 
 /** Makes the backend's members the gang's, and opens the rendezvous for exactly these. */
@@ -34,6 +35,7 @@ export function takeIn(
     },
     reported: (member, report) => gang.reported(member, report),
     dropped: (member) => awaitReturn(gang, member),
+    vouched: (member, late) => vouch(gang, member, late),
     lines: (member, lines) => gang.lines(member, lines),
     progress: (member, data) => gang.progress(member, data),
     at: (member, at) => {

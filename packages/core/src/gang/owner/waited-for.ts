@@ -10,7 +10,7 @@ const SHOWN = 4
 export function waitedFor(gang: OwnedGang, members: readonly OwnedMember[]): string {
   const now = performance.now()
   const told = members.slice(0, SHOWN).map((member) => {
-    const ago = Math.round((now - member.heard) / 100) / 10
+    const ago = Math.round((now - member.aliveAt) / 100) / 10
     const heard = member.joining ? `heard of ${ago} s ago` : 'it has not joined'
     const line = member.lastLines().at(-1) ?? (member.joining ? undefined : member.backed.lastLines?.().at(-1))
     const parts = [
