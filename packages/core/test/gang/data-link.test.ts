@@ -39,6 +39,7 @@ async function linked(leaseMs: number, heard: (line: string) => void) {
     joined: () => {},
     reported: () => {},
     dropped: () => {},
+    vouched: () => {},
     lines: (_, lines) => {
       for (const { text } of lines) heard(text)
     },
