@@ -33,6 +33,8 @@ const threads = {
     define: '__COLLECTIVES_WORKER__',
   },
 }
+/** What a plugin starts as a thread by its path. */
+const started = { 'plugin-tfjs': ['replica'] }
 const threadText = async (folder, source, { target, define, external }) => {
   const entryPoints = [join(folder, source)]
   const flags = { bundle: true, format: 'cjs', platform: 'node', minify: true, write: false }
@@ -109,7 +111,12 @@ for (const name of readdirSync('packages')) {
   const exported = JSON.stringify([manifest.exports, manifest.bin ?? {}])
   const entryPoints = readdirSync(join(folder, 'src'))
     .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
-    .filter((file) => name === 'core' || exported.includes(`/dist/${file.replace(/\.ts$/, '.js')}"`))
+    .filter(
+      (file) =>
+        name === 'core' ||
+        exported.includes(`/dist/${file.replace(/\.ts$/, '.js')}"`) ||
+        started[name]?.includes(basename(file, '.ts')),
+    )
     .map((file) => join(folder, 'src', file))
   if (entryPoints.length === 0) continue
   for (const file of existsSync(join(folder, 'dist')) ? readdirSync(join(folder, 'dist')) : []) {

@@ -1,5 +1,6 @@
 export type { ErrorFacts } from './errors/base.js'
 export { GangflowError } from './errors/base.js'
+export { type CapturedFunction, captureFunction, rebuildFunction } from './parallel-map/carry.js'
 export type {
   Items,
   IterOptions,

@@ -1,6 +1,7 @@
 // One rank: does what it is told, in groups of 1, 2 or 4 ranks, and tells what weights came of it.
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { modelsOf } from './models.mjs'
 
 const packageOf = new URL('../../../packages/plugin-tfjs/dist/', import.meta.url)
 const { loadBackend, MultiWorkerMirroredStrategy } = await import(new URL('index.js', packageOf))
@@ -26,72 +27,7 @@ function group(size, name = '', timeout = '60s') {
   return made
 }
 
-const random = (seed) => {
-  let state = seed
-  return () => {
-    state = (state * 1664525 + 1013904223) >>> 0
-    return state / 2 ** 32
-  }
-}
-
-/** Rows of an image of 10 by 10, of one of 4 kinds. */
-function data(rows) {
-  const next = random(7)
-  const xs = tf.tensor4d(
-    Float32Array.from({ length: rows * 100 }, () => next() - 0.5),
-    [rows, 10, 10, 1],
-  )
-  const kinds = tf.tensor1d(
-    Int32Array.from({ length: rows }, () => Math.floor(next() * 4)),
-    'int32',
-  )
-  const ys = tf.oneHot(kinds, 4)
-  kinds.dispose()
-  return { xs, ys }
-}
-
-function build(kind, start) {
-  let seed = 100 * start
-  const kernelInitializer = () => tf.initializers.glorotUniform({ seed: ++seed })
-  const { layers } = tf
-  if (kind === 'cnn')
-    return tf.sequential({
-      layers: [
-        layers.conv2d({
-          inputShape: [10, 10, 1],
-          filters: 4,
-          kernelSize: 3,
-          activation: 'tanh',
-          kernelInitializer: kernelInitializer(),
-        }),
-        layers.averagePooling2d({ poolSize: 2 }),
-        layers.conv2d({ filters: 6, kernelSize: 3, activation: 'tanh', kernelInitializer: kernelInitializer() }),
-        layers.flatten(),
-        layers.dense({ units: 4, activation: 'softmax', kernelInitializer: kernelInitializer() }),
-      ],
-    })
-  const regularizer = kind === 'mlp' ? undefined : tf.regularizers.l2({ l2: 0.01 })
-  return tf.sequential({
-    layers: [
-      layers.flatten({ inputShape: [10, 10, 1] }),
-      layers.dense({
-        units: kind === 'other' && me === 1 ? 13 : 12,
-        activation: 'relu',
-        kernelInitializer: kernelInitializer(),
-        kernelRegularizer: regularizer,
-      }),
-      ...(kind === 'normed' ? [layers.batchNormalization()] : []),
-      layers.dense({ units: 4, activation: 'softmax', kernelInitializer: kernelInitializer() }),
-    ],
-  })
-}
-
-const optimizers = {
-  sgd: () => tf.train.sgd(0.05),
-  momentum: () => tf.train.momentum(0.02, 0.9),
-  adam: () => tf.train.adam(0.01),
-}
-
+const { data, build, optimizers } = modelsOf(tf)
 const weightsOf = (model) => model.getWeights().flatMap((weight) => [...weight.dataSync()])
 const hash = (values) => createHash('sha256').update(Float32Array.from(values)).digest('hex')
 
@@ -216,7 +152,7 @@ const jobs = {
   async mismatch({ size, what }) {
     const strategy = new MultiWorkerMirroredStrategy(tf, await group(size, what))
     const { xs, ys } = data(me === 1 && what === 'rows' ? 63 : 64)
-    const model = build(what === 'model' ? 'other' : 'mlp', 1)
+    const model = build(what === 'model' && me === 1 ? 'other' : 'mlp', 1)
     const optimizer = what === 'optimizer' && me === 1 ? tf.train.sgd(0.2) : tf.train.sgd(0.1)
     strategy.scope(() => model.compile({ optimizer, loss: 'categoricalCrossentropy' }))
     await model.fit(xs, ys, { epochs: 1, verbose: 0 })

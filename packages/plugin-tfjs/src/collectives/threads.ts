@@ -64,6 +64,13 @@ export function joinThreads(
   return new ThreadCollectives(share, rank, options.timeoutMs)
 }
 
+/** Says for a thread that ended that it did: who watches over it knows also where it could not say so itself. */
+export function markEnded({ size, state }: ThreadShare, rank: number): void {
+  const words = new Int32Array(state, 0, stateBytes(size) / 4)
+  Atomics.store(words, RANKS + 2 * rank, LOST)
+  Atomics.notify(words, GENERATION)
+}
+
 /** Looks at the others' state this often while it waits. */
 const LOOK_MS = 200
 const SPINS = 2000
@@ -75,7 +82,7 @@ const sharedGround = (state: Int32Array): Ground => ({
   retreat: () => false,
 })
 
-class ThreadCollectives extends Caller {
+export class ThreadCollectives extends Caller {
   readonly transport = 'threads'
   private sequence = 0
   private failure: FailureFacts | undefined
@@ -91,6 +98,8 @@ class ThreadCollectives extends Caller {
     private readonly share: ThreadShare,
     rank: number,
     timeoutMs: number | undefined,
+    /** Whether someone else says it when this thread ends: see `markEnded`. */
+    isWatched = false,
   ) {
     const state = new Int32Array(share.state, 0, stateBytes(share.size) / 4)
     super(rank, share.size, new Arena(share.memory, sharedGround(state)), timeoutMs)
@@ -99,7 +108,14 @@ class ThreadCollectives extends Caller {
     this.kernel = makeKernel(share.memory)
     this.view = new View(share.memory)
     this.spins = share.size <= availableParallelism() ? SPINS : 0
-    if (!isMainThread) process.once('exit', this.gone)
+    if (!isMainThread && !isWatched) process.once('exit', this.gone)
+  }
+
+  /** Begins anew after a failure, with other threads in the places of all others, which have ended. */
+  renew(): void {
+    for (let word = 0; word < this.state.length; word++) if (word !== TOP) Atomics.store(this.state, word, 0)
+    this.sequence = 0
+    this.failure = undefined
   }
 
   async close(): Promise<void> {

@@ -38,6 +38,10 @@ export interface TrainingHooks {
   /** Told each epoch's end. */
   readonly endEpoch?: (training: number, end: EpochEnd) => void
   readonly store?: TrainingStore
+  /** Told each model that trains from now on, once. */
+  readonly adopted?: (model: Model) => void
+  /** Who the other ranks are, where others can take their place: these begin as in a first call. */
+  readonly others?: () => object | undefined
 }
 
 /** Patches this one model: its fit, fitDataset and trainOnBatch train over the gang. */
@@ -55,7 +59,7 @@ export function distribute(trainer: Trainer, model: Model): void {
   }
   const raw = new WeakMap<Train, Train>()
   const quiet = rank === 0 ? {} : { verbose: 0 as const }
-  let started: unknown
+  let started: { optimizer: unknown; others: unknown } | undefined
   let isOwnBatch = false
   let last: Share = { rows: 1 }
   let isSettled = false
@@ -77,7 +81,7 @@ export function distribute(trainer: Trainer, model: Model): void {
   const start = () => {
     trainings.begun += 1
     startAlike(tf, trainer.everyone ?? collectives, model)
-    started = model.optimizer
+    started = { optimizer: model.optimizer, others: trainer.hooks.others?.() }
   }
   const counting = async <T>(training: () => Promise<T>): Promise<T> => {
     trainer.open += 1
@@ -196,7 +200,7 @@ export function distribute(trainer: Trainer, model: Model): void {
 
   model.trainOnBatch = (x, y) =>
     counting(async () => {
-      if (started !== model.optimizer) start()
+      if (started?.optimizer !== model.optimizer || started.others !== trainer.hooks.others?.()) start()
       const values = await original.trainOnBatch(x, y)
       const { rows } = last
       const sums = Float64Array.from([values].flat() as number[], (value) => (rows === 0 ? 0 : value * rows))

@@ -135,6 +135,7 @@ export class MultiWorkerMirroredStrategy {
     if (!this.models.has(model)) {
       this.models.add(model)
       distribute(this.trainer, model)
+      this.trainer.hooks.adopted?.(model)
     }
     this.exchange.attach(model.optimizer)
   }
