@@ -8,15 +8,22 @@ let any = false
  */
 export function move<T>(value: T): T {
   any = true
-  for (const buffer of buffersOf(value, 3)) moved.add(buffer)
+  eachBuffer(value, 3, mark)
   return value
+}
+
+function mark(buffer: ArrayBuffer): void {
+  moved.add(buffer)
 }
 
 /** The buffers among these values that are to be moved: those marked by `move`, or all. */
 export function buffersToMove(values: readonly unknown[], all: boolean): ArrayBuffer[] {
   if (!any && !all) return []
   const found = new Set<ArrayBuffer>()
-  for (const value of values) for (const buffer of buffersOf(value, 3)) if (all || moved.has(buffer)) found.add(buffer)
+  const take = (buffer: ArrayBuffer): void => {
+    if (all || moved.has(buffer)) found.add(buffer)
+  }
+  for (const value of values) eachBuffer(value, 3, take)
   return [...found]
 }
 
@@ -25,20 +32,15 @@ export function isMarked(buffer: ArrayBufferLike): boolean {
   return any && moved.has(buffer as ArrayBuffer)
 }
 
-/** Whether any of these would be empty here once sent. */
-export function isMoved(values: readonly unknown[]): boolean {
-  return any && buffersToMove(values, false).length > 0
-}
-
-function* buffersOf(value: unknown, depth: number): Generator<ArrayBuffer> {
+function eachBuffer(value: unknown, depth: number, tell: (buffer: ArrayBuffer) => void): void {
   if (typeof value !== 'object' || value === null || depth === 0) return
-  if (value instanceof ArrayBuffer) yield value
+  if (value instanceof ArrayBuffer) tell(value)
   else if (ArrayBuffer.isView(value)) {
     // A small Buffer is a part of a block that others use too, and cannot be moved.
-    if (value.buffer instanceof ArrayBuffer && !Buffer.isBuffer(value)) yield value.buffer
+    if (value.buffer instanceof ArrayBuffer && !Buffer.isBuffer(value)) tell(value.buffer)
   } else if (Array.isArray(value)) {
-    if (typeof value[0] === 'object') for (const each of value) yield* buffersOf(each, depth - 1)
+    if (typeof value[0] === 'object') for (const each of value) eachBuffer(each, depth - 1, tell)
   } else if (Object.getPrototypeOf(value) === Object.prototype) {
-    for (const each of Object.values(value)) yield* buffersOf(each, depth - 1)
+    for (const each of Object.values(value)) eachBuffer(each, depth - 1, tell)
   }
 }

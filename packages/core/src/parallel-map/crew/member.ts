@@ -1,7 +1,7 @@
 import { buffersOfPacked, type Packed } from '../codec.js'
 import type { Job } from '../job/job.js'
 import type { Chunk } from '../job/source.js'
-import { buffersToMove, isMoved } from '../move.js'
+import { buffersToMove } from '../move.js'
 import type { Program, SharedItems } from '../protocol.js'
 import { Flying } from './flying.js'
 import type { Held, WorkerHandle } from './handle.js'
@@ -40,11 +40,12 @@ export class Member {
       this.handle.post({ k: 'program', job: job.id, program: job.spec.program, options: job.spec.options }, [])
       this.#programs.add(job.id)
     }
-    const moved = packed.k !== 'shared' && this.handle.moves && isMoved(chunk.items)
+    const buffers = packed.k !== 'shared' && this.handle.moves ? buffersToMove(chunk.items, false) : []
+    const moved = buffers.length > 0
     const batch = this.#batch + 1
     this.handle.post(
       { k: 'run', job: job.id, batch, first: chunk.first, items: packed, moved },
-      packed.k === 'shared' ? [] : [...buffersOfPacked(packed), ...(moved ? buffersToMove(chunk.items, false) : [])],
+      packed.k === 'shared' ? buffers : [...buffersOfPacked(packed), ...buffers],
     )
     this.#batch = batch
     this.flying.set(batch, new Flying(batch, job, chunk, moved, performance.now()))
