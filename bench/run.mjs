@@ -21,7 +21,7 @@ Rows: help single chain foreach gang (these five where none is named), relay (1 
       mpi mpich (current.mpi beside mpirun typed by hand over OpenSSH on four test hosts: root, 6 GB of memory; GANGFLOW_BENCH_MB for less),
       rendezvous [SIZE …] (10 to 2,000 members of few processes; GANGFLOW_PYTHON with torch: beside its TCPStore),
       kernels [PART OF A NAME …] (TensorFlow.js on wasm with the plugin's kernels, beside tfjs-node and cpu; a minute),
-      pool [TASK …] (parallelMap beside other pools; installs them into bench/ at first use),
+      pool [TASK …] (parallelMap beside other pools, twelve quiet minutes; installs them into bench/ at first use),
       collectives [RANKS …] (all-reduce beside gloo and Open MPI, 2 and 4 ranks; needs a Python with torch, 5 GB of memory).
   --rounds N   measured rounds after one to warm up; default 5, or the row's own
   --peers A,B  of the row pool: only these beside gangflow (piscina, 'py multiprocessing', …)

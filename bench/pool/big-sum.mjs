@@ -1,12 +1,11 @@
 // BigSum: 16000 x 16000 numbers (2 GB) summed in eight blocks, beside a plain loop and, where there is one, numpy.
 import { spawnSync } from 'node:child_process'
 import { baseEnv, median } from '../lib/measure.mjs'
-import { pythonPeers } from './peers.mjs'
 
 const side = 16_000
 const blocks = 8
 
-export async function bigSum({ rounds, say }) {
+export async function bigSum({ rounds, python, say }) {
   const { parallelMap, WorkerPool } = await import('../../packages/core/dist/parallel.js')
   const memory = new WebAssembly.Memory({ initial: (side * side) / 8192, maximum: (side * side) / 8192, shared: true })
   const matrix = new Float64Array(memory.buffer)
@@ -55,7 +54,7 @@ export async function bigSum({ rounds, say }) {
   }
   await warm.close()
   await simd.close()
-  const numpy = numpySum(rounds)
+  const numpy = numpySum(rounds, python)
   if (numpy) times['py numpy, one thread'] = numpy
   console.log('\nBigSum: 2 GB of numbers in eight blocks on two workers')
   for (const [name, all] of Object.entries(times)) {
@@ -66,8 +65,7 @@ export async function bigSum({ rounds, say }) {
   return times
 }
 
-function numpySum(rounds) {
-  const { path, libraries } = pythonPeers()
+function numpySum(rounds, { path, libraries }) {
   if (libraries.length === 0) return undefined
   const code = `import numpy, time
 m = numpy.zeros((${side}, ${side})); m[:] = 3

@@ -23,9 +23,9 @@ const libraries = {
     const { WorkerPool, move } = await import('../../packages/core/dist/parallel.js')
     const pool = new WorkerPool(workers)
     return {
-      map: (items, { fn, chunk, move: moves }) =>
+      map: (items, { fn, chunk, per, move: moves }) =>
         pool.map(moves ? items.map(move) : items, functions[fn], {
-          ...(chunk && name === 'single' && { batch: chunk }),
+          ...(chunk && per && { batch: chunk }),
           moveResults: moves === true,
         }),
       end: () => pool.close(),

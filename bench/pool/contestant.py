@@ -68,6 +68,8 @@ TASKS = {
     "objects": (identity, lambda: [{"id": i, "name": f"n{i}", "score": i / 3} for i in range(100000)], 100000),
     "vectors": (identity, lambda: vectors(100000), 100000),
     "single": (identity, lambda: list(range(5000)), 5000),
+    "texts": (identity, lambda: [f"item {i}" for i in range(5000)], 5000),
+    "records": (identity, lambda: [{"id": i, "name": f"n{i}", "score": i / 3} for i in range(5000)], 5000),
     "cloned": (first_of, arrays, None),
     "moved": (first_of, arrays, None),
     "tokenize": (tokenize, lambda: ["a b c d e f g h i j"] * 100, None),
@@ -76,7 +78,7 @@ TASKS = {
     "skew": (spin, lambda: [20 if i < 64 else 0.05 for i in range(512)], None),
 }
 #: Items that must be handed out one by one.
-ONE = {"single", "cloned", "moved", "tokenize", "skew"}
+ONE = {"single", "texts", "records", "cloned", "moved", "tokenize", "skew"}
 #: What takes a millisecond or more for each item is not given a hundred thousand of them.
 MOST = {"ray": 500, "dask": 500, "metaflow": 50, "pathos": 1000}
 
@@ -126,7 +128,12 @@ def pathos():
 def ray():
     lib = importlib.import_module("ray")
     lib.init(num_cpus=workers, logging_level="ERROR", include_dashboard=False)
-    return lambda fn, items: lib.get([lib.remote(fn).remote(item) for item in items]), lib.shutdown
+
+    def run(fn, items):
+        remote = lib.remote(fn)
+        return lib.get([remote.remote(item) for item in items])
+
+    return run, lib.shutdown
 
 
 def dask():

@@ -1,7 +1,8 @@
 // The pools of others, in folders of the bench's own: from npm and from the Python index, pinned, at first use.
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { findUv } from '../../scripts/python-env.mjs'
 
 const versions = { piscina: '5.3.2', tinypool: '2.2.0', workerpool: '10.0.3', poolifier: '5.3.2' }
 const wheels = {
@@ -29,29 +30,34 @@ export function nodePeers() {
   execFileSync('npm', ['install', '--no-audit', '--no-fund'], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
-/** The interpreter and which libraries it has; what cannot be installed is left out, and said. */
-export function pythonPeers() {
+/** The interpreter, the libraries that it has, and why it has not the others. */
+export async function pythonPeers() {
   const path = join(venv, 'bin/python')
+  const missing = {}
   try {
-    if (!existsSync(path)) execFileSync('python3', ['-m', 'venv', venv], { stdio: 'inherit' })
+    const wanted = Object.keys(wheels).filter((name) => !existsSync(path) || !has(path, name))
+    if (wanted.length > 0) {
+      const log = (line) => console.error(line)
+      const uv = await findUv(log)
+      if (!existsSync(path)) execFileSync(uv, ['venv', '--quiet', '--python', '>=3.10', venv], { stdio: 'inherit' })
+      for (const name of wanted) {
+        log(`installing ${wheels[name]} for the bench`)
+        const install = ['pip', 'install', '--quiet', '--python', path, wheels[name]]
+        const { status, stderr } = spawnSync(uv, install, { encoding: 'utf8', timeout: 300_000 })
+        if (status !== 0) missing[name] = `it cannot be installed: ${stderr.trim().split('\n').at(-1)}`
+      }
+    }
   } catch (error) {
     console.error(`no Python to compare with: ${error.message}`)
-    return { path, libraries: [] }
+    return { path, libraries: [], missing: { Python: error.message } }
   }
-  const missing = Object.keys(wheels).filter((name) => !has(path, name))
-  for (const name of missing) {
-    console.error(`installing ${wheels[name]} for the bench`)
-    try {
-      execFileSync(path, ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', wheels[name]], {
-        stdio: ['ignore', 'ignore', 'ignore'],
-        timeout: 300_000,
-      })
-    } catch {
-      console.error(`  it cannot be installed here`)
-    }
+  const libraries = ['serial', 'multiprocessing', 'futures']
+  for (const name of ['loky', 'joblib', 'pathos', 'ray', 'dask', 'mpi4py', 'metaflow']) {
+    if (missing[name] !== undefined) continue
+    if (has(path, name) && runs(path, name)) libraries.push(name)
+    else missing[name] = has(path, name) ? 'it does not find its MPI' : 'it is not installed'
   }
-  const installed = ['loky', 'joblib', 'pathos', 'ray', 'dask', 'mpi4py', 'metaflow'].filter((name) => has(path, name))
-  return { path, libraries: ['serial', 'multiprocessing', 'futures', ...installed].filter((name) => runs(path, name)) }
+  return { path, libraries, missing }
 }
 
 function has(path, name) {
@@ -69,12 +75,5 @@ export function pythonCommand(path, library, workers) {
 
 /** Its pool of processes needs an MPI. */
 function runs(path, name) {
-  if (name !== 'mpi4py') return true
-  try {
-    execFileSync(path, ['-c', 'import mpi4py.MPI'], { stdio: 'ignore' })
-    return true
-  } catch {
-    console.error('mpi4py is left out: there is no MPI')
-    return false
-  }
+  return name !== 'mpi4py' || spawnSync(path, ['-c', 'import mpi4py.MPI'], { stdio: 'ignore' }).status === 0
 }

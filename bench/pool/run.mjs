@@ -11,45 +11,69 @@ const here = new URL('.', import.meta.url).pathname
 const ms = (value) => `${value.toFixed(value < 10 ? 2 : 1)} ms`
 const us = (count) => (value) => `${((value * 1000) / count).toFixed(2)} us a task`
 
-/** What each task is, who cannot do it, and how its figure reads. */
+const many = { without: { serial: 'it hands out nothing', 'py serial': 'it hands out nothing' } }
+const copies = 'it has no way to move memory: see the row above'
+const noPool = 'it has no pool to start'
+/** What each task is, how its figure reads, and who cannot do it, with the reason. `slow`: a round takes a second or more. */
 const rows = {
-  // mpiexec starts mpi4py's workers beside it, before the first line of the program.
-  start: { title: 'start-up: two workers, and a first item on each', show: ms, without: ['serial', 'mpi4py'] },
+  start: {
+    title: 'start-up: two workers, and a first item on each',
+    show: ms,
+    without: {
+      serial: noPool,
+      'py serial': noPool,
+      'py mpi4py': 'mpiexec starts its workers beside it, before its first line',
+      'py metaflow': 'it forks for each item instead',
+    },
+  },
   numbers: { title: '100,000 numbers through a function that gives them back', show: us(100_000) },
   strings: { title: '100,000 strings', show: us(100_000) },
   objects: { title: '100,000 objects of three fields', show: us(100_000) },
   vectors: { title: '100,000 vectors of five numbers', show: us(100_000) },
-  single: { title: '5,000 items handed out one by one', show: us(5000), without: ['serial'] },
+  single: { title: '5,000 numbers handed out one by one', show: us(5000), ...many },
+  texts: { title: '5,000 strings handed out one by one', show: us(5000), ...many },
+  records: { title: '5,000 objects of three fields handed out one by one', show: us(5000), ...many },
   cloned: { title: '100 arrays of 10 MB there and back, copied', show: ms, slow: true, heavy: true },
   moved: {
-    title: '100 arrays of 10 MB there and back, moved (others than piscina copy)',
+    title: '100 arrays of 10 MB there and back, moved',
     show: ms,
     slow: true,
     heavy: true,
-    only: ['gangflow', 'piscina', 'ray'],
+    only: ['gangflow', 'piscina', 'py ray'],
+    others: copies,
   },
   tokenize: { title: 'tokenize: 100 items that wait 10 ms, four workers (ideal: 250 ms)', show: ms, workers: 4 },
   slow: { title: 'slow_fn: 512 jobs (each language against its own serial loop)', show: ms, slow: true },
   malloc: { title: 'slow_fn_malloc: 400 jobs', show: ms, slow: true },
-  skew: { title: '64 items of 20 ms, then 448 of 0.05 ms (ideal: 651 ms)', show: ms, slow: true, without: ['serial'] },
+  skew: {
+    title: '64 items of 20 ms, then 448 of 0.05 ms (ideal: 651 ms)',
+    show: ms,
+    slow: true,
+    without: { serial: 'twice the ideal by itself', 'py serial': 'twice the ideal by itself' },
+  },
 }
 
+/** All rows take about twelve minutes on two quiet cores; `peers` and named rows make it less. */
 export async function benchPool(wanted, { rounds, peers, say }) {
-  const python = pythonPeers()
+  const python = await pythonPeers()
   nodePeers()
   const results = {}
   for (const task of wanted.length > 0 ? wanted : [...Object.keys(rows), 'bigsum']) {
     if (task === 'bigsum') {
-      results.bigsum = await bigSum({ rounds: rounds ?? 5, say })
+      results.bigsum = await bigSum({ rounds: rounds ?? 5, python, say })
       continue
     }
     const row = rows[task]
     if (row === undefined)
       throw new Error(`no task '${task}': there are ${[...Object.keys(rows), 'bigsum'].join(', ')}`)
-    results[task] = await measure(task, row, python, peers, rounds ?? (row.slow ? 3 : 7), say)
+    results[task] = await measure(task, row, python, peers, rounds ?? (row.slow ? 3 : 5), say)
   }
+  table(results, python.missing)
   return results
 }
+
+/** Rounds of a contestant: of Python's, whose rounds take ten times as long, one or two say as much. */
+const roundsOf = ({ library }, rounds, row) => (library === undefined ? rounds : Math.min(rounds, row.slow ? 1 : 2))
 
 async function measure(task, row, python, peers, rounds, say) {
   const node = ['serial', 'gangflow', 'piscina', 'tinypool', 'workerpool', 'poolifier']
@@ -60,52 +84,80 @@ async function measure(task, row, python, peers, rounds, say) {
       library: name,
       argv: [...pythonCommand(python.path, name, row.workers ?? 2), `${here}contestant.py`],
     })),
-  ].filter(
-    ({ name, library }) => !row.without?.includes(library ?? name) && (row.only?.includes(library ?? name) ?? true),
-  )
-  const chosen = names.filter(({ name }) => !peers || name === 'gangflow' || peers.includes(name))
+  ]
+  const reasons = { ...row.without }
+  for (const { name } of names) if (row.only?.includes(name) === false) reasons[name] = row.others
+  const chosen = names
+    .filter(({ name }) => reasons[name] === undefined)
+    .filter(({ name }) => !peers || name === 'gangflow' || peers.includes(name))
   const times = new Map()
-  const left = new Set()
   const running = new Map()
   const start = ({ name, library = name, argv }) =>
     new Contestant(name, [...argv, library, task, String(row.workers ?? 2)])
   // The first round warms up: memory that was never touched costs many times what it costs later.
   for (let round = -1; round < rounds; round++) {
     for (const one of chosen) {
-      const { name } = one
-      if (left.has(name)) continue
+      const { name, library } = one
+      if (reasons[name] !== undefined || round >= roundsOf(one, rounds, row)) continue
+      // Those that hold gigabytes are not there together, and so warm up each time; Python's serial loop needs nothing.
+      if (round < 0 && library !== undefined && (row.heavy || task === 'slow')) continue
       const contestant = running.get(name) ?? start(one)
       running.set(name, contestant)
       try {
-        // Those that hold gigabytes are not there together, and so warm up each time.
         if (row.heavy) await contestant.go(120_000)
         const took = await contestant.go(120_000)
         say(`  ${round < 0 ? 'warm-up' : `round ${round + 1}`} ${name}: ${row.show(took)}`)
         if (round >= 0) times.set(name, [...(times.get(name) ?? []), took])
       } catch (error) {
-        console.error(`  ${name} left ${task}: ${error.message}`)
-        left.add(name)
+        reasons[name] = error.message
       }
-      if (!row.heavy && !left.has(name)) continue
+      const isLast = round + 1 >= roundsOf(one, rounds, row)
+      if (!row.heavy && !isLast && reasons[name] === undefined) continue
       await contestant.end()
       running.delete(name)
     }
   }
-  for (const contestant of running.values()) await contestant.end()
   console.log(`\n${row.title}`)
   const own = times.get('gangflow')
-  const figures = [...times].map(([name, all]) => ({ name, median: median(all), times: all }))
-  for (const { name, median: middle, times: all } of figures.sort((one, other) => one.median - other.median)) {
-    // Of each round's two, so that a round on a busy machine counts for both.
-    const ratio =
-      name === 'gangflow'
-        ? ''
-        : `gangflow is ${median(own.map((each, index) => each / all[Math.min(index, all.length - 1)])).toFixed(2)} of it`
+  const figures = [...times]
+    .map(([name, all]) => ({ name, median: median(all), times: all, ratio: ratioTo(own, all) }))
+    .sort((one, other) => one.median - other.median)
+  for (const { name, median: middle, times: all, ratio } of figures) {
+    const told = name === 'gangflow' || ratio === undefined ? '' : `gangflow is ${ratio.toFixed(2)} of it`
     console.log(
-      `  ${name.padEnd(20)} ${row.show(middle).padStart(18)}  ${ratio}  (${row.show(Math.min(...all))} to ${row.show(Math.max(...all))})`,
+      `  ${name.padEnd(20)} ${row.show(middle).padStart(18)}  ${told}  (${row.show(Math.min(...all))} to ${row.show(Math.max(...all))})`,
     )
   }
-  return figures
+  for (const [name, reason] of Object.entries(reasons)) console.log(`  ${name.padEnd(20)} not here: ${reason}`)
+  return { figures, reasons }
+}
+
+/** The median of each round's ratio, so that a round on a busy machine counts for both. */
+function ratioTo(own, all) {
+  return own && median(own.slice(0, Math.max(1, all.length)).map((each, index) => each / (all[index] ?? all.at(-1))))
+}
+
+/** Everything once more at a glance: gangflow's share of each one's time. */
+function table(results, missing) {
+  const measured = Object.entries(results).filter(([, { figures }]) => figures)
+  if (measured.length < 2) return
+  const names = [...new Set(measured.flatMap(([, { figures }]) => figures.map(({ name }) => name)))].filter(
+    (name) => name !== 'gangflow',
+  )
+  console.log(`\ngangflow's time as a share of each other's; '-': see the row.`)
+  const short = (name) => name.replace('multiprocessing', 'mp.Pool').replace('py ', '').slice(0, 9)
+  const line = (cells) => console.log(cells.map((cell, at) => (at === 0 ? cell.padEnd(9) : cell.padStart(10))).join(''))
+  line(['', 'place', ...names.map((name) => (name === 'py serial' ? 'py loop' : short(name)))])
+  for (const [task, { figures }] of measured) {
+    const ratio = (name) => figures.find((one) => one.name === name)?.ratio
+    const place = figures.findIndex(({ name }) => name === 'gangflow') + 1
+    line([
+      task,
+      `${place} of ${figures.length}`,
+      ...names.map((name) => (ratio(name) === undefined ? '-' : ratio(name).toFixed(ratio(name) < 0.1 ? 3 : 2))),
+    ])
+  }
+  for (const [name, reason] of Object.entries(missing)) console.log(`  ${name} is in no row: ${reason}`)
 }
 
 /** A process that does its task once for each line it is given. */

@@ -44,6 +44,7 @@ const random = (seed) => () => {
   seed = (seed * 1103515245 + 12345) % 2 ** 31
   return seed / 2 ** 31
 }
+const records = (length) => numbers(length).map((id) => ({ id, name: `n${id}`, score: id / 3 }))
 const numbers = (length) => Array.from({ length }, (_, index) => index)
 const vectors = (length) => {
   const next = random(7)
@@ -54,13 +55,11 @@ const vectors = (length) => {
 export const tasks = {
   numbers: { fn: 'identity', make: () => numbers(100_000), per: 100_000 },
   strings: { fn: 'identity', make: () => numbers(100_000).map((each) => `item ${each}`), per: 100_000 },
-  objects: {
-    fn: 'identity',
-    make: () => numbers(100_000).map((id) => ({ id, name: `n${id}`, score: id / 3 })),
-    per: 100_000,
-  },
+  objects: { fn: 'identity', make: () => records(100_000), per: 100_000 },
   vectors: { fn: 'identity', make: () => vectors(100_000), per: 100_000 },
   single: { fn: 'identity', make: () => numbers(5000), per: 5000, chunk: 1 },
+  texts: { fn: 'identity', make: () => numbers(5000).map((each) => `item ${each}`), per: 5000, chunk: 1 },
+  records: { fn: 'identity', make: () => records(5000), per: 5000, chunk: 1 },
   cloned: { fn: 'firstOf', make: () => numbers(100).map(() => new Float64Array(1_310_720).fill(1)), chunk: 1 },
   moved: {
     fn: 'firstOf',
