@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs'
-import { hostname } from 'node:os'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { GangflowError } from '@gangflow/core'
 import {
   type Allocation,
@@ -64,8 +65,11 @@ export async function startSrun(
   signal: AbortSignal,
 ): Promise<Allocation> {
   signal.throwIfAborted()
+  // What it and the agents say is read from there.
+  const spool = mkdtempSync(join(tmpdir(), 'gangflow-srun-'))
   const child = await keeper.spawn({
     name: 'srun',
+    spool,
     argv: [...plan.argv, ...agentCommand(agent, bootstrap)],
     env: withoutStep(process.env),
     cwd: '/',
@@ -84,7 +88,7 @@ export async function startSrun(
       spools: async () => spoolHere(bootstrap, memberId),
       reap: () => step.reap(index),
     })),
-    release: () => step.end(),
+    release: () => step.end().finally(() => rmSync(spool, { recursive: true, force: true })),
   }
 }
 

@@ -97,8 +97,14 @@ export class SlurmJobs implements JobBackend<SlurmPlan> {
 }
 
 const refused = (why: string): GangflowError =>
-  new GangflowError({
-    code: 'E_SLURM_REFUSED',
-    what: `Slurm does not take the job: ${why}`,
-    fix: '`sinfo` shows what the cluster has; `gangflow run … --dry-run` shows what is asked for',
-  })
+  /configuration source|Unable to contact|SLURM_CONF/.test(why)
+    ? new GangflowError({
+        code: 'E_SLURM_COMMAND',
+        what: `Slurm does not answer here: ${why}`,
+        fix: "run gangflow on a machine of the cluster, such as its login node, or set SLURM_CONF to the cluster's slurm.conf",
+      })
+    : new GangflowError({
+        code: 'E_SLURM_REFUSED',
+        what: `Slurm does not take the job: ${why}`,
+        fix: '`sinfo` shows what the cluster has; `gangflow run … --dry-run` shows what is asked for',
+      })

@@ -100,6 +100,8 @@ export class Watch {
       if (row.restarts > job.restarts)
         this.#tell(job, `its job was put back into the queue (start ${row.restarts + 1})`)
       job.restarts = row.restarts
+      // On its way out: what it is to become is told in a moment.
+      if (row.state === 'COMPLETING') return true
       return this.#tell(job, whyWaiting(row) ?? `its job ${job.id} runs on ${row.nodes}`)
     }
     job.doubts += 1

@@ -1,13 +1,13 @@
 import type { StopReason } from '../body/contract.js'
-import type { AttemptAddress } from '../datastore/records.js'
+import { type AttemptAddress, keys } from '../datastore/records.js'
 import { type ErrorFacts, GangflowError } from '../errors/base.js'
 import type { Verdict } from '../errors/verdict.js'
-import type { JobEnd } from '../gang/job-contract.js'
 import type { AttemptOutcome, AttemptRequest } from './attempt.js'
 import type { RunContext } from './context.js'
 import type { RunEvent } from './contract.js'
 import type { Timeless } from './control.js'
 import type { JobOutcome, Jobs } from './jobs.js'
+import { json } from './run-record.js'
 import { launcherVerdict } from './verdict.js'
 
 /** Runs one attempt in a job of the backend's engine, which commits it; without that, the engine's word is the account. */
@@ -34,7 +34,10 @@ export async function runInJob(
   const { done, failed, error, end, stopped: told } = outcome
   if (done) return { ok: true, done, ranMs: done.endedAt - done.startedAt }
   if (signal.aborted) return { ok: false, verdict: stopped(signal.reason as StopReason, step.name), startedAt }
-  const verdict = failed ? (told ? amended(failed.verdict, end) : failed.verdict) : lost(outcome, address)
+  // The job knew only that somebody wanted its end; the engine knows who.
+  const outside = told === true && end?.cause !== undefined
+  const verdict = failed && !outside ? failed.verdict : lost(outcome, address)
+  if (failed && outside) await context.datastore.putRecord(keys.attemptFailed(address), json({ ...failed, verdict }))
   return { ok: false, verdict, startedAt, ...(error ? { error } : {}) }
 }
 
@@ -47,19 +50,8 @@ const stopped = ({ cause, why }: StopReason, step: string): Verdict => ({
   stopped: [{ kind: 'body' }],
 })
 
-/** The job knew only that somebody wanted its end; the engine knows who. */
-function amended(verdict: Verdict, end: JobEnd | undefined): Verdict {
-  if (end?.cause === undefined || !['E_STEP_STOPPED', 'E_GANG_STOPPED'].includes(verdict.code ?? '')) return verdict
-  return {
-    ...verdict,
-    cause: end.cause,
-    summary: `${verdict.summary}: it ${end.summary}`,
-    ...(end.fix ? { fix: end.fix } : {}),
-  }
-}
-
-/** Nothing of the task was committed: what the engine says, and what was written into the job's output. */
-function lost({ id, end, others }: JobOutcome, { step }: AttemptAddress): Verdict {
+/** Nothing of the task was committed, or only how it was stopped: what the engine says, and what was written into the job's output. */
+function lost({ id, end, others, failed }: JobOutcome, { step }: AttemptAddress): Verdict {
   const how = end ? `${end.summary} (${end.state})` : 'left no account of its task'
   return {
     ...launcherVerdict(end?.cause ?? 'infrastructure', {
@@ -67,6 +59,8 @@ function lost({ id, end, others }: JobOutcome, { step }: AttemptAddress): Verdic
       what: `job ${id} of step '${step}' ${how}`,
       fix: end?.fix ?? "see its last lines, and what the engine's own logs say of it",
     }),
+    stopped: failed?.verdict.stopped ?? [],
+    ...(failed?.verdict.endedAfterMs === undefined ? {} : { endedAfterMs: failed.verdict.endedAfterMs }),
     first: {
       kind: 'member',
       ...(end?.host === undefined ? {} : { host: end.host }),

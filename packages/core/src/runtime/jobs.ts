@@ -166,7 +166,7 @@ export class Jobs {
       end = (await Promise.race([job.ended, ending])) ?? undefined
       await output.read()
       // One that was stopped from outside was so for a reason that the engine knows.
-      if (last?.ok === false) end ??= await job.ended
+      if (last?.stopped) end ??= await job.ended
       const done = () => datastore.readRecord(keys.done(address)) as Promise<unknown>
       const failed = () => datastore.readRecord(keys.attemptFailed(address)) as Promise<unknown>
       for (const until = performance.now() + SEEN_MS; ; await new Promise((resolve) => setTimeout(resolve, 100))) {

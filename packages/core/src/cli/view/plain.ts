@@ -102,6 +102,17 @@ function planLines(
   const told = Object.entries(facts).filter(([, fact]) => Object.keys((fact as object | null) ?? {}).length > 0)
   return [
     `${hue(style, step)(step)} ${style.dim(`${kind}${size}`)}`,
-    ...told.map(([name, fact]) => `  ${style.dim(name)} ${JSON.stringify(fact)}`),
+    ...told.flatMap(([name, fact]) => {
+      const { script, ...rest } = fact as { readonly script?: unknown }
+      // As it is handed over, line by line.
+      const lines =
+        typeof script === 'string'
+          ? script
+              .trimEnd()
+              .split('\n')
+              .map((line) => `    ${line}`)
+          : []
+      return [`  ${style.dim(name)} ${JSON.stringify(lines.length > 0 ? rest : fact)}`, ...lines]
+    }),
   ]
 }

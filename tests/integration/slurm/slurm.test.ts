@@ -1,0 +1,133 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
+import { type Cluster, startCluster, until } from '../../slurm/cluster.js'
+import { slack } from '../../support/gang.js'
+
+const cli = new URL('../../../packages/core/dist/cli.cjs', import.meta.url).pathname
+const flow = (name: string) => new URL(`flows/${name}.ts`, import.meta.url).pathname
+
+let cluster: Cluster
+let store: string
+
+beforeAll(async () => {
+  cluster = await startCluster()
+  store = mkdtempSync(join(tmpdir(), 'gangflow-slurm-'))
+})
+
+afterAll(async () => {
+  await cluster?.down()
+  rmSync(store, { recursive: true, force: true })
+})
+
+/** Whatever happened: nothing is left in the queue, and on the nodes no process that the run started. */
+afterEach(async () => {
+  await until('an empty queue', async () => (await cluster.run('squeue', '-h')) === '', 20_000 * slack)
+  await until('the end of its processes', () => ofRun().length === 0, 20_000 * slack)
+}, 60_000 * slack)
+
+/** Processes below the cluster's daemons, besides these. */
+const ofRun = (): string[] =>
+  readdirSync('/proc').filter((pid) => {
+    try {
+      const argv = readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+      return (
+        argv.includes(store) ||
+        (/agent\.cjs|body\.cjs/.test(argv) && readFileSync(`/proc/${pid}/environ`, 'latin1').includes(cluster.conf))
+      )
+    } catch {
+      return false
+    }
+  })
+
+interface Running {
+  readonly child: ChildProcess
+  readonly ended: Promise<{ readonly code: number | null; readonly text: string }>
+  /** Waits for a text in its output. */
+  says(text: RegExp): Promise<RegExpExecArray>
+}
+
+function gangflow(...args: readonly string[]): Running {
+  const argv = [cli, 'run', ...args, '--backend', 'slurm', '--datastore', store]
+  const child = spawn(process.execPath, argv, { env: cluster.env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let text = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (more: string) => (text += more))
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, text }))
+  return {
+    child,
+    ended,
+    says: async (wanted) => {
+      await until(`${wanted} in:\n${text}`, () => wanted.test(text) || child.exitCode !== null, 30_000 * slack)
+      const found = wanted.exec(text)
+      if (!found) throw new Error(`it ended without ${wanted}:\n${text}`)
+      return found
+    },
+  }
+}
+
+it('runs tasks as jobs, a foreach as one array and a gang as one job of four nodes', async () => {
+  const { code, text } = await gangflow(flow('whole')).ended
+  expect(text).toContain('squares 1 4 9 16 25, members on lab0 lab1 lab2 lab3')
+  expect(text).toContain('square 25 in task 4')
+  expect(code).toBe(0)
+  const rows = (
+    await cluster.run('squeue', '-h', '-r', '-t', 'all', '-O', 'Name:|,ArrayJobID:|,NumNodes:|,State')
+  ).split('\n')
+  const own = rows.map((row) => row.trim().split('|')).filter(([name]) => name?.startsWith('Whole.'))
+  expect(new Set(own.filter(([name]) => name === 'Whole.each').map(([, array]) => array)).size).toBe(1)
+  expect(own.filter(([name]) => name === 'Whole.together').map(([, , nodes]) => nodes)).toEqual(['4'])
+  expect(new Set(own.map(([, , , state]) => state))).toEqual(new Set(['COMPLETED']))
+})
+
+it('prints what it would submit, and refuses at once what the cluster can never give', async () => {
+  const dry = await gangflow(flow('whole'), '--dry-run', '--backend-option', 'partition=urgent').ended
+  expect(dry.text).toMatch(/^ {4}#SBATCH --nodes=4$[\s\S]*^ {4}#SBATCH --time=10$\n^ {4}#SBATCH --partition=urgent$/m)
+  const { code, text } = await gangflow(flow('whole'), '--backend-option', 'mem=900G').ended
+  expect(text).toContain(
+    'Slurm does not take the job: allocation failure: Requested node configuration is not available',
+  )
+  expect(code).toBe(1)
+  const typo = await gangflow(flow('whole'), '--backend-option', 'partion=main').ended
+  expect(typo.text).toContain("there is no option 'partion'")
+  expect(typo.code).toBe(2)
+})
+
+it('names the member whose agent was killed', async () => {
+  const run = gangflow(flow('held'))
+  const [, body] = await run.says(/node 1 waits, body (\d+)/)
+  process.kill(parentOf(parentOf(Number(body))), 'SIGKILL')
+  const { code, text } = await run.ended
+  expect(text).toMatch(/infrastructure the agent on node 1 \(lab1\) of 3, pid \d+ was ended by SIGKILL/)
+  expect(code).toBe(3)
+})
+
+it('tells a job that somebody cancelled from one that was preempted', async () => {
+  const run = gangflow(flow('held'))
+  await run.says(/node 1 waits/)
+  await cluster.run('scancel', '--name=Held.wait')
+  const { code, text } = await run.ended
+  expect(text).toMatch(/cancelled job \d+ of step 'wait' was cancelled \(CANCELLED\)/)
+  expect(code).toBe(130)
+})
+
+it('goes on through a restart of the controller, and cancels its job on Ctrl-C', async () => {
+  const run = gangflow(flow('held'))
+  await run.says(/node 1 waits/)
+  await cluster.stopDaemon('slurmctld')
+  await run.says(/Slurm does not answer/)
+  await cluster.startController()
+  await run.says(/its job \d+ runs[\s\S]*does not answer[\s\S]*its job \d+ runs/)
+  run.child.kill('SIGINT')
+  const { code, text } = await run.ended
+  expect(text).toContain('Ctrl-C: stopping')
+  expect(code).toBe(130)
+})
+
+const parentOf = (pid: number): number => {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+}
