@@ -160,6 +160,16 @@ describe('a host that cannot be had is named with what to do', () => {
   })
   it('a setting that ssh does not know', async () =>
     void (await code('E_SSH_CONFIG', 'host1', { options: ['NoSuchSetting=1'] })))
+  it('an account that runs no commands, on which no socket stays', async () => {
+    const host = hosts.host('host2')
+    const before = await host.must(['cat', '/etc/passwd'])
+    const shell = (to: string) => before.replace(/^(gf:.*):[^:]*$/m, `$1:${to}`)
+    const write = (input: string) => host.must(['sh', '-c', 'cat > /etc/passwd'], { input })
+    await write(shell('/usr/sbin/nologin'))
+    onTestFinished(() => void write(before))
+    await code('E_SSH_FAILED', 'host2')
+    await until(async () => (await left('host2')) === '', 'the socket to be removed', 10_000 * slack)
+  })
   it('an ssh that is not there', async () => void (await code('E_SSH_FAILED', 'host1', { program: '/nowhere/ssh' })))
   it('a folder that cannot be written', async () => {
     const specs = [{ host: 'host1', workdir: '/proc/nowhere' }]

@@ -10,6 +10,7 @@ import { deliver } from './deliver.js'
 import type { HostFacts } from './facts.js'
 import type { HostSpec } from './hosts.js'
 import type { SshHostPlan } from './plan.js'
+import { removeSocket } from './remove-socket.js'
 import { rendezvousOn, socketOf } from './rendezvous.js'
 import { ConnectionFailed, type HostPlaces, HostSession } from './session.js'
 import { type SshWay, sshArgv } from './ssh-argv.js'
@@ -125,6 +126,9 @@ async function openOnce(order: HostOrder, signal: AbortSignal): Promise<OpenHost
     return { keeper, facts, places, programs, rendezvous, aside, close }
   } catch (error) {
     session.close()
+    // It may have been let in, and its shell have turned the script away.
+    if (error instanceof ConnectionFailed && error.failure.error.code === 'E_SSH_FAILED')
+      removeSocket(plan, way, socket)
     throw error
   }
 }

@@ -32,6 +32,12 @@ const settings = (way: SshWay): readonly string[] => [
   'RemoteCommand=none',
 ]
 
+/** The words by which OpenSSH's programs are told of the way. */
+export const sshOptions = (way: SshWay): readonly string[] => [
+  ...(way.config === undefined ? [] : ['-F', way.config]),
+  ...settings(way).flatMap((setting) => ['-o', setting]),
+]
+
 /** A command line that runs `command` on the host, whose words every login shell reads alike. */
 export function sshArgv(
   spec: Pick<HostSpec, 'host' | 'user' | 'port'>,
@@ -44,8 +50,7 @@ export function sshArgv(
   const { command = ['sh', '-s'], forward } = extra
   return [
     way.program,
-    ...(way.config === undefined ? [] : ['-F', way.config]),
-    ...settings(way).flatMap((setting) => ['-o', setting]),
+    ...sshOptions(way),
     ...(forward ? ['-R', `${forward.there}:${forward.here}`] : []),
     ...(spec.port === undefined ? [] : ['-p', String(spec.port)]),
     ...(spec.user === undefined ? [] : ['-l', spec.user]),

@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { Json } from '../../flow/values.js'
 import { Patience, type Wait } from '../patience.js'
+import { type Pending, pump, type Request } from './asked.js'
 import { RelayConnection } from './connection.js'
 import { errorFromWire, noAnswer, otherProtocol, relayLost } from './failures.js'
-import { type Op, type Params, PIECE, RELAY_PROTOCOL, type RelayFrame } from './wire.js'
+import { RELAY_PROTOCOL, type RelayFrame } from './wire.js'
 
 /** Milliseconds that one dialling and greeting may take. */
 const DIAL_MS = 15_000
@@ -24,40 +25,6 @@ export interface LinkOptions {
   readonly lullMs?: number | undefined
   /** True for an error of `dial` that trying again will not mend. Default: none is. */
   final?(error: unknown): boolean
-}
-
-export interface Request {
-  /** In words, for an error: `reading record x`. */
-  readonly doing: string
-  readonly op: Op
-  readonly params: Params
-  /** At most INLINE bytes. */
-  readonly bytes?: Uint8Array
-  readonly signal?: AbortSignal | undefined
-  /** What is to be sent when the other side wants it, from a byte on; called anew after a broken connection. */
-  readonly upload?: (from: number) => AsyncIterable<Uint8Array>
-  /**
-   * Takes what comes, piece by piece. `begin` is called before the first, and anew after a broken connection; it gives the
-   * bytes that are there already.
-   */
-  readonly sink?: { begin(): Promise<number>; write(piece: Uint8Array): Promise<void> }
-}
-
-interface Pending {
-  readonly id: number
-  readonly request: Request
-  readonly wait: Wait
-  /** Counts the connections over which it was asked: what belongs to an older one is void. */
-  round: number
-  /** Bytes that may be sent, and who waits for them. */
-  credit: number
-  /** Where an upload begins, or goes on. */
-  from: number
-  credited: () => void
-  /** Writes of the sink, one after the other. */
-  writing: Promise<void>
-  settle(result: Json | undefined): void
-  fail(error: unknown): void
 }
 
 /**
@@ -219,7 +186,7 @@ export class RelayLink {
     const again = round > 1 ? { again: true as const } : {}
     const { op, params, bytes } = request
     pending.credit = 0
-    if (request.upload) void this.#pump(pending, round, request.upload, connection)
+    if (request.upload) void pump(pending, round, request.upload, connection)
     this.#write(pending, round, async () => {
       const from = (await request.sink?.begin()) ?? 0
       connection.send({ t: 'ask', id, op, params: from > 0 ? { ...params, from } : params, low, ...again }, bytes)
@@ -265,45 +232,5 @@ export class RelayLink {
         pending.wait.sign()
       }
     })
-  }
-
-  /** Sends what the other side gives credit for; nothing is read before the first credit. */
-  async #pump(
-    pending: Pending,
-    round: number,
-    upload: (from: number) => AsyncIterable<Uint8Array>,
-    connection: RelayConnection,
-  ): Promise<void> {
-    const { id, wait } = pending
-    const current = () => pending.round === round && !connection.isOver
-    const credit = async () => {
-      while (pending.credit <= 0 && current()) {
-        await new Promise<void>((resolve) => {
-          pending.credited = resolve
-        })
-      }
-      return current()
-    }
-    try {
-      if (!(await credit())) return
-      wait.busy = true
-      for await (const part of upload(pending.from)) {
-        wait.busy = false
-        for (let from = 0; from < part.length; from += PIECE) {
-          if (!(await credit())) return
-          const piece = part.subarray(from, from + PIECE)
-          pending.credit -= piece.length
-          connection.send({ t: 'data', id }, piece)
-        }
-        wait.busy = true
-      }
-      if (current()) connection.send({ t: 'end', id })
-    } catch (error) {
-      if (!current()) return
-      connection.send({ t: 'abort', id })
-      pending.fail(error)
-    } finally {
-      wait.busy = false
-    }
   }
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
+import { readToken } from '../transport/token.js'
 import { listenUnix } from '../transport/unix.js'
 
 /** The agent's end of byte streams for its body: a raw socket on which a token says which stream is meant. */
@@ -11,33 +12,18 @@ export interface RawPort {
 }
 
 const WAIT_MS = 30_000
-const LIMIT = 128
 
 export async function openRawPort(path: string): Promise<RawPort> {
   const offered = new Map<string, { stream: Duplex; timer: NodeJS.Timeout }>()
   const listener = await listenUnix(path)
-  const take = (mine: Duplex) => {
-    let held = Buffer.alloc(0)
-    const timer = setTimeout(() => mine.destroy(), 5000)
-    const read = (chunk: Buffer) => {
-      held = Buffer.concat([held, chunk])
-      const at = held.indexOf(10)
-      if (at < 0 && held.length < LIMIT) return
-      clearTimeout(timer)
-      mine.off('data', read)
-      mine.pause()
-      const token = held.subarray(0, Math.max(at, 0)).toString()
+  const take = (mine: Duplex) =>
+    readToken(mine, (token) => {
       const match = offered.get(token)
-      if (at < 0 || !match) return void mine.destroy()
+      if (!match) return void mine.destroy()
       offered.delete(token)
       clearTimeout(match.timer)
-      const rest = held.subarray(at + 1)
-      if (rest.length > 0) mine.unshift(rest)
       join(mine, match.stream)
-    }
-    mine.on('data', read)
-    mine.on('close', () => clearTimeout(timer))
-  }
+    })
 
   void (async () => {
     for await (const { stream } of listener) take(stream)

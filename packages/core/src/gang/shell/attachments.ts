@@ -1,10 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Listener } from '../contract.js'
+import { readToken } from '../transport/token.js'
 import { listenUnix } from '../transport/unix.js'
-
-/** Milliseconds that a new connection has to say whose it is. */
-const TOKEN_MS = 10_000
-const LIMIT = 128
 
 /** Where the streams of processes arrive that the keeper started by `attach`: each says its token and which it is. */
 export class Attachments {
@@ -52,24 +49,11 @@ export class Attachments {
   }
 
   #take(stream: Duplex): void {
-    let held = Buffer.alloc(0)
-    const timer = setTimeout(() => stream.destroy(), TOKEN_MS)
-    const read = (chunk: Buffer) => {
-      held = Buffer.concat([held, chunk])
-      const at = held.indexOf(10)
-      if (at < 0 && held.length < LIMIT) return
-      clearTimeout(timer)
-      stream.off('data', read)
-      stream.pause()
-      const name = held.subarray(0, Math.max(at, 0)).toString()
+    readToken(stream, (name) => {
       const whose = this.#awaited.get(name)
       this.#awaited.delete(name)
-      if (!whose) return void stream.destroy()
-      const rest = held.subarray(at + 1)
-      if (rest.length > 0) stream.unshift(rest)
-      whose(stream)
-    }
-    stream.on('data', read)
-    stream.once('close', () => clearTimeout(timer))
+      if (whose) whose(stream)
+      else stream.destroy()
+    })
   }
 }
