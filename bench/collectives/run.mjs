@@ -3,11 +3,11 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pythonWithTorch } from '../../scripts/python-env.mjs'
+import { freeAddresses } from '../../tests/support/addresses.mjs'
 import { baseEnv, median } from '../lib/measure.mjs'
 
 const here = new URL('.', import.meta.url).pathname
@@ -40,8 +40,17 @@ class Standing {
     for (const child of this.children) child.stdin.write(`${count} ${repetitions}\n`)
     return Number((await Promise.race([told, this.ended]))[0])
   }
-  end() {
-    for (const child of this.children) child.kill('SIGKILL')
+  /** By the end of their input: those that are killed one by one would tell of each other's death. */
+  async end() {
+    const ended = this.children.map(
+      (child) => child.exitCode !== null || child.signalCode !== null || once(child, 'exit'),
+    )
+    for (const child of this.children) child.stdin.end()
+    const late = setTimeout(() => {
+      for (const child of this.children) child.kill('SIGKILL')
+    }, 10_000)
+    await Promise.all(ended)
+    clearTimeout(late)
   }
 }
 
@@ -74,7 +83,7 @@ export async function benchCollectives(wanted, { rounds = 5, say }) {
       try {
         results[ranks] = await measure(all, ranks, rounds, say)
       } finally {
-        for (const one of all) one.end()
+        await Promise.all(all.map((one) => one.end()))
       }
     }
   } finally {
@@ -91,15 +100,16 @@ async function contestants(ranks, { folder, python, program }) {
       each.map((rank) => [process.execPath, join(here, 'rank.mjs'), String(rank), way, ...addresses]),
     )
   const paths = (label) => each.map((rank) => join(folder, `${ranks}-${label}-${rank}`))
-  const tcp = async () => Promise.all(each.map(freeAddress))
+  const tcp = await freeAddresses(3 * ranks)
+  const take = () => tcp.splice(0, ranks)
   return [
     new Standing(
       'gloo',
       each.map((rank) => [python, join(here, 'gloo.py'), join(folder, `gloo-${ranks}`), String(rank), String(ranks)]),
     ),
-    node('tcp, asynchronous', 'async', await tcp()),
-    node('tcp, blocking', 'blocking', await tcp()),
-    node('tcp, blocking, copied', 'copied', await tcp()),
+    node('tcp, asynchronous', 'async', take()),
+    node('tcp, blocking', 'blocking', take()),
+    node('tcp, blocking, copied', 'copied', take()),
     node('unix, asynchronous', 'async', paths('async')),
     node('unix, blocking', 'blocking', paths('blocking')),
     node('unix, blocking, copied', 'copied', paths('copied')),
@@ -111,20 +121,6 @@ async function contestants(ranks, { folder, python, program }) {
         ]
       : []),
   ]
-}
-
-/** Below what the kernel gives out by itself, as to gloo meanwhile. */
-async function freeAddress() {
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000)
-    const server = createServer().listen(port, '127.0.0.1')
-    const free = await Promise.race([
-      once(server, 'listening').then(() => true),
-      once(server, 'error').then(() => false),
-    ])
-    server.close()
-    if (free) return `127.0.0.1:${port}`
-  }
 }
 
 async function measure(all, ranks, rounds, say) {

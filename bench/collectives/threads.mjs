@@ -14,7 +14,9 @@ function measure(count, repetitions) {
   c.barrierSync()
   const begun = performance.now()
   for (let at = 0; at < repetitions; at++) c.allReduceSync(array)
-  return (performance.now() - begun) / repetitions
+  const took = performance.now() - begun
+  c.barrierSync()
+  return took / repetitions
 }
 
 if (isMainThread) {
@@ -29,6 +31,7 @@ if (isMainThread) {
     Atomics.notify(orders, 0)
     console.log(measure(count, repetitions))
   }
+  process.exit()
 } else
   for (let seen = 0; ; seen = Atomics.load(orders, 0)) {
     Atomics.wait(orders, 0, seen)

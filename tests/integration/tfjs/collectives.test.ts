@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { freeAddresses, Ranks } from './ranks.js'
+import { freeAddresses } from '../../support/addresses.mjs'
+import { Ranks } from './ranks.js'
 
 /** Around the threshold between doubling (32 KiB) and ring, and lengths that no number of ranks divides. */
 const lengths = [0, 1, 2, 3, 5, 1021, 8193, 20_011]

@@ -1,7 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -84,20 +83,4 @@ export class Ranks {
     for (const child of this.children) child.kill('SIGKILL')
     rmSync(this.directory, { recursive: true, force: true })
   }
-}
-
-/** Addresses of 127.0.0.1 at which nobody listens: below what the kernel gives out by itself. */
-export async function freeAddresses(count: number): Promise<string[]> {
-  const found: string[] = []
-  while (found.length < count) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000)
-    const server = createServer().listen(port, '127.0.0.1')
-    const free = await Promise.race([
-      once(server, 'listening').then(() => true),
-      once(server, 'error').then(() => false),
-    ])
-    server.close()
-    if (free) found.push(`127.0.0.1:${port}`)
-  }
-  return found
 }

@@ -3,8 +3,9 @@ import { incomingBytes } from '../plan.js'
 import { type CallShape, describe, sameShape } from '../shape.js'
 import { Absent } from './absent.js'
 import { type CallInWork, makeCall } from './calls.js'
-import type { Control, ControlOwner, Frame, Standing } from './control.js'
+import type { Control, ControlOwner, Frame } from './control.js'
 import type { Header, InLink, InLinkOwner } from './in-link.js'
+import { Inquiry } from './inquiry.js'
 import type { OutLink } from './out-link.js'
 import {
   BELL,
@@ -20,9 +21,8 @@ import { View } from './view.js'
 
 /** A connection that broke without its rank being known to be gone counts as its loss after this time. */
 const BROKEN_MS = 2000
-/** A rank that is gone has sent what it had; what is not here by then never comes. */
+/** Of a rank that is gone nothing comes any more once nothing has come for so long: its host may have taken the end with it. */
 const DRAIN_MS = 1000
-const ASK_MS = 1000
 /** Shapes of calls done, for the account of a mismatch that shows late. */
 const REMEMBERED = 64
 
@@ -39,10 +39,10 @@ export class Engine implements InLinkOwner, ControlOwner {
   private done = 0
   private active: CallInWork | undefined
   private deadline = 0
-  private asked: { settle: () => void; rows: readonly Standing[] | undefined } | undefined
   private readonly queue: CallRequest[] = []
   private readonly remembered = new Map<number, CallShape>()
   private readonly absent: Absent
+  private readonly inquiry: Inquiry
   private readonly seen = new Set<string>()
   private readonly kernel
   private readonly state: Int32Array
@@ -58,6 +58,7 @@ export class Engine implements InLinkOwner, ControlOwner {
     this.kernel = makeKernel(start.memory)
     this.state = new Int32Array(start.state)
     this.absent = new Absent(start.size)
+    this.inquiry = new Inquiry(start, this)
   }
 
   call(request: CallRequest): void {
@@ -95,8 +96,12 @@ export class Engine implements InLinkOwner, ControlOwner {
 
   /** Four times a second. */
   tick(now: number): void {
-    if (!this.active || this.asked || now < this.deadline) return
-    void this.late(this.active)
+    if (this.active && !this.inquiry.isUnderWay && now >= this.deadline) void this.late(this.active)
+  }
+
+  private async late(call: CallInWork): Promise<void> {
+    const facts = await this.inquiry.about(call)
+    if (this.active === call) this.fail(facts)
   }
 
   tell(frame: Frame, except?: Control): void {
@@ -159,7 +164,7 @@ export class Engine implements InLinkOwner, ControlOwner {
 
   frame(from: Control, frame: Frame): void {
     if (frame.type === 'ask') {
-      this.answer(frame)
+      this.inquiry.answer(frame)
       return
     }
     const key = JSON.stringify(frame)
@@ -251,7 +256,17 @@ export class Engine implements InLinkOwner, ControlOwner {
     if (link?.ended) this.cut(link)
     if (!link || link.ended) return
     link.drain()
-    setTimeout(() => link.end(), DRAIN_MS).unref()
+    this.endWhenQuiet(link)
+  }
+
+  private endWhenQuiet(link: InLink): void {
+    const { received } = link
+    const look = () => {
+      if (link.received === received) link.end()
+      else this.endWhenQuiet(link)
+    }
+    // Looked at after a turn of reading: a thread that was kept from running has not yet read what is there.
+    setTimeout(() => setImmediate(look), DRAIN_MS).unref()
   }
 
   /** The last of what this rank received from one that is gone. */
@@ -264,45 +279,5 @@ export class Engine implements InLinkOwner, ControlOwner {
   private heardCut({ rank, to, complete }: Frame & { type: 'cut' }): void {
     this.absent.noteCut(rank, to, complete)
     this.judge()
-  }
-
-  // A call that takes too long.
-
-  private async late(call: CallInWork): Promise<void> {
-    const { sequence, shape, timeoutMs } = call.request
-    const { rank, size } = this.start
-    await new Promise<void>((settle) => {
-      this.asked = { settle, rows: undefined }
-      setTimeout(settle, ASK_MS)
-      const right = this.controls.find(({ side }) => side === 'right')
-      right?.send({ type: 'ask', by: rank, rows: [] })
-    })
-    const rows = this.asked?.rows
-    this.asked = undefined
-    if (this.active !== call) return
-    const behind = rows?.filter(({ calls }) => calls < sequence) ?? []
-    const from = [...call.streams].filter(([, stream]) => stream.remaining > 0).map(([other]) => other)
-    const waited =
-      behind.length > 0
-        ? behind.map((row) => `rank ${row.rank} has made ${row.calls} calls`).join(', ')
-        : rows?.length === size - 1
-          ? `every rank has made the call, and its data is slow to come from rank ${from.join(', ')}`
-          : `the next data was to come from rank ${from.join(', ')}, and not every rank answers`
-    this.fail({
-      code: 'E_TF_CALL_TIMEOUT',
-      what: `call #${sequence}, ${describe(shape)}, was not done within ${timeoutMs / 1000} s on rank ${rank}: ${waited}`,
-      fix: 'make every call on every rank; give a longer `timeout` where a rank computes for longer',
-      ...(behind[0] ? { rank: behind[0].rank } : {}),
-    })
-  }
-
-  private answer({ by, rows }: Frame & { type: 'ask' }): void {
-    if (by === this.start.rank) {
-      if (this.asked) this.asked.rows = rows
-      this.asked?.settle()
-      return
-    }
-    const mine = { rank: this.start.rank, calls: this.made }
-    this.controls.find(({ side }) => side === 'right')?.send({ type: 'ask', by, rows: [...rows, mine] })
   }
 }

@@ -28,6 +28,8 @@ export class InLink {
   ended = false
   /** The last call of which all bytes have come. */
   complete = 0
+  /** Bytes that have come. */
+  received = 0
   private stream: Stream | undefined
   private sequence = 0
   private readonly header = Buffer.alloc(HEADER_BYTES)
@@ -54,6 +56,7 @@ export class InLink {
 
   /** Bytes have been read into what `room` gave. False: read no more for now. */
   read(count: number, into: Uint8Array): boolean {
+    this.received += count
     if (this.held) this.stash.push(into.slice(0, count))
     else this.consume(into.byteOffset, count)
     return !this.held || this.draining
