@@ -40,6 +40,13 @@ export function explain(gang: Pick<GangContext, 'step' | 'roster'>, failure: Eng
         : 'its machine has no time for it: give it less to do, or @ray a longer `silence`',
     })
   }
+  if (starting && /Timed out waiting for file \S+_agent_\w*port|timed out during startup/.test(text))
+    return new GangflowError({
+      ...facts,
+      code: 'E_RAY_START',
+      what: `Ray on ${where(node)} gave up its start: its agents did not come up in the time that Ray allows them, 15 to 30 s`,
+      fix: 'the machine is too busy, or its disk too slow to load Ray from: start again when it has time, or give it fewer members',
+    })
   const how = exit?.signal ? `was ended by ${exit.signal}` : `ended with exit code ${exit?.exitCode}`
   const what = dead
     ? `Ray's ${dead.name} on ${where(node)} ${dead.signal ? `was ended by ${dead.signal}` : `ended with exit code ${dead.code}`}`

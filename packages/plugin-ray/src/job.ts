@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
+import { request as httpRequest, type RequestOptions } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GangflowError } from '@gangflow/core'
 import type { RayJobResult, RayJobStatus, RaySubmitOptions } from './options.js'
@@ -34,14 +35,14 @@ export async function submitJob(session: Session, call: RaySubmitOptions): Promi
   const began = performance.now()
   session.calls += 1
   const id = settings.submissionId ?? `gangflow_${randomBytes(8).toString('hex')}`
-  const request = {
+  const job = {
     // The driver's folder would else be one of Ray's own.
     entrypoint: `cd '${gang.flowDir.replaceAll("'", "'\\''")}' && ${settings.entrypoint}`,
     submission_id: id,
     ...(settings.runtimeEnv === undefined ? {} : { runtime_env: settings.runtimeEnv }),
     ...(settings.metadata === undefined ? {} : { metadata: settings.metadata }),
   }
-  void gang.record(`ray-job-${id}`, { ...request } as never).catch(() => {})
+  void gang.record(`ray-job-${id}`, { ...job } as never).catch(() => {})
   const over = new AbortController()
   const signal = AbortSignal.any([gang.signal, over.signal])
   const log = new LiveLog(`${plan.tempDir}/session_latest/logs/job-driver-${id}.log`)
@@ -53,7 +54,7 @@ export async function submitJob(session: Session, call: RaySubmitOptions): Promi
   }
 
   async function follow(): Promise<RayJobResult> {
-    await submit(session, request, signal)
+    await submit(session, job, signal)
     for (;;) {
       const info = await ask<JobInfo>(session, 'GET', `/api/jobs/${id}`, undefined, signal)
       await log.show()
@@ -118,11 +119,11 @@ class LiveLog {
 }
 
 /** Until the dashboard takes it: it comes up after the nodes. */
-async function submit(session: Session, request: object, signal: AbortSignal): Promise<void> {
+async function submit(session: Session, job: object, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + READY_MS
   for (;;) {
     try {
-      await ask(session, 'POST', '/api/jobs/', request, signal)
+      await ask(session, 'POST', '/api/jobs/', job, signal)
       return
     } catch (error) {
       // Refused connections, and 5xx while its parts come up; what it says otherwise is its answer.
@@ -134,20 +135,38 @@ async function submit(session: Session, request: object, signal: AbortSignal): P
 }
 
 async function ask<T>(session: Session, method: string, path: string, body: unknown, signal: AbortSignal): Promise<T> {
-  const response = await fetch(`${session.plan.dashboardUrl}${path}`, {
+  const { status, text } = await request(`${session.plan.dashboardUrl}${path}`, {
     method,
     headers: { authorization: `Bearer ${session.token}`, 'content-type': 'application/json' },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    body: body === undefined ? undefined : JSON.stringify(body),
     signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
   })
-  const text = await response.text()
-  if (response.ok) return JSON.parse(text) as T
+  if (status >= 200 && status < 300) return JSON.parse(text) as T
   throw new GangflowError({
     code: 'E_RAY_JOB',
-    what: `Ray's dashboard answered ${method} ${path} with ${response.status}: ${firstLine(text.trim().split('\n').at(-1))}`,
+    what: `Ray's dashboard answered ${method} ${path} with ${status}: ${firstLine(text.trim().split('\n').at(-1))}`,
     fix: 'correct the job as it says; the whole answer is in the details',
     step: session.gang.step,
-    details: { status: response.status, answer: text.slice(0, 4000) },
+    details: { status, answer: text.slice(0, 4000) },
+  })
+}
+
+/** Not by `fetch`, whose headers are a browser's: the dashboard takes no jobs from those. */
+function request(
+  url: string,
+  { body, ...options }: RequestOptions & { readonly body: string | undefined },
+): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = httpRequest(url, options, (response) => {
+      let text = ''
+      response.setEncoding('utf8').on('data', (piece: string) => {
+        text += piece
+      })
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
+      response.on('error', reject)
+    })
+    asked.on('error', reject)
+    asked.end(body)
   })
 }
 

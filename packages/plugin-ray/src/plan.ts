@@ -128,9 +128,9 @@ export function rayEnvironment(token: string): Record<string, string> {
   }
 }
 
-/** And drivers alone: where it is, and that lines which several workers print alike all come. */
+/** And drivers alone: where it is, and that lines which several workers print alike all come, plain. */
 export function driverEnvironment(plan: Pick<RayPlan, 'address'>, token: string): Record<string, string> {
-  return { ...rayEnvironment(token), RAY_ADDRESS: plan.address, RAY_DEDUP_LOGS: '0' }
+  return { ...rayEnvironment(token), RAY_ADDRESS: plan.address, RAY_DEDUP_LOGS: '0', RAY_COLOR_PREFIX: '0' }
 }
 
 const joined = (host: string, port: number): string => `${host.includes(':') ? `[${host}]` : host}:${port}`
@@ -147,8 +147,9 @@ for p in /proc/[0-9]*; do
   tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q -- "$1/" || continue
   case $(sed -n 's/^State:[[:space:]]*//p' $p/status) in T*) echo "gangflow: $name is stopped, pid \${p#/proc/}" ;; esac
 done
-[ -s ray_process_exit.log ] || for f in raylet.err gcs_server.err dashboard_agent.err runtime_env_agent.err; do
-  [ -s $f ] && { echo "== $f"; tail -n 8 $f; }
+[ -s ray_process_exit.log ] || for f in gcs_server.err raylet.err dashboard_agent.err runtime_env_agent.err; do
+  # Without the stacks of what crashed, and what echoes them.
+  grep -vE '\\(\\+0x|^ *$|Failed to establish connection to the event' $f 2>/dev/null | tail -n 4 | sed "s/^/$f: /"
 done
 grep -hE 'Check failed|is dead because|Health check failed|Failed to connect to GCS' raylet.out gcs_server.out 2>/dev/null | tail -n 4
 :`

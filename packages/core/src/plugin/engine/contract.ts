@@ -31,7 +31,7 @@ export interface EngineWorker {
 
 /** A framework's cluster as the helper forms and watches it. The functions are of the plugin; they start nothing. */
 export interface Engine {
-  /** Of the framework, in lower case: names logs (`ray-head`, `ray-node1`) and messages. */
+  /** Of the framework, in lower case: names logs (`NAME-head`, `NAME-node1`) and messages. */
   readonly name: string
   /** Ports to hold: of the control, and of every member. */
   readonly ports?: { readonly head?: readonly string[]; readonly each?: readonly string[] }

@@ -1,0 +1,24 @@
+import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { current } from '@gangflow/core'
+
+/** Runs a driver that waits for ever, and sends a signal to a process of this gang's Ray on a node; an empty name: to none. */
+export async function hangAndSignal(name: string, signal: string, node: number): Promise<void> {
+  const driver = current.ray.run({ entrypoint: 'hang.py' })
+  driver.catch(() => {})
+  for (let turn = 0; !existsSync('hangs'); turn++) {
+    if (turn > 3000) throw new Error('the driver has not begun')
+    await Promise.race([sleep(100), driver])
+  }
+  console.log('the driver hangs')
+  const script = `for p in /proc/[0-9]*; do
+  [ "$(cat $p/comm 2>/dev/null)" = ${name} ] || continue
+  tr '\\0' '\\n' 2>/dev/null < $p/environ | grep -qx "GANGFLOW_RUN=$GANGFLOW_RUN" || continue
+  tr '\\0' '\\n' < $p/environ | grep -qx "GANGFLOW_NODE=${node}" && kill -${signal} \${p#/proc/} && echo sent
+done`
+  if (name !== '') {
+    const [sent] = await current.parallel.exec([node], ['sh', '-c', script])
+    if (!sent?.stdout.includes('sent')) throw new Error(`there was no ${name} on node ${node}: ${sent?.stderr}`)
+  }
+  await driver
+}
