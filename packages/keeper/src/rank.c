@@ -24,7 +24,7 @@
 #define LINE 500
 
 #define END 50           // milliseconds that a child of the rank may hold the end of an output open
-#define HELD (20 * MS)  // a line that is not whole yet
+#define HELD (500 * MS)  // a line that is not whole yet: who writes its end apart may wait long for a core
 
 // One of the rank's outputs on its way to the launcher, by whole lines, so that those of ranks do not mix; its end is kept.
 typedef struct {
@@ -178,9 +178,9 @@ static void tell_tail(void) {
 
 static unsigned long long ms(void) { return (now_ns() - began) / MS; }
 
-static void tell_end(const char *how, int value) {
+static void tell_end(const char *how, int value, unsigned long long at) {
   char line[96];
-  snprintf(line, sizeof line, "end %s %d %llu\n", how, value, ms());
+  snprintf(line, sizeof line, "end %s %d %llu\n", how, value, at);
   tell(line);
 }
 
@@ -233,7 +233,7 @@ static void carry_lane(int which) {
 
 static void exec_failed(const char *program, int error) {
   fprintf(stderr, "gangflow: %s cannot be started: %s\n", program, strerror(error));
-  tell_end("exec", error);
+  tell_end("exec", error, ms());
   exit(LOST);
 }
 
@@ -313,8 +313,8 @@ int rank(const char *self, int argc, char **argv) {
   long local = number("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", 0);
   member = dial(folder, local);
   char line[128];
-  snprintf(line, sizeof line, "hello %ld %ld %ld %d\n", number("OMPI_COMM_WORLD_RANK", "PMI_RANK", 0),
-           number("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", 1), local, getpid());
+  snprintf(line, sizeof line, "hello %ld %ld %ld %d %llu\n", number("OMPI_COMM_WORLD_RANK", "PMI_RANK", 0),
+           number("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", 1), local, getpid(), (unsigned long long)(began / MS));
   tell(line);
   const char *end;
   char *cwd = answer(&end), *program = cwd + strlen(cwd) + 1;
@@ -323,7 +323,7 @@ int rank(const char *self, int argc, char **argv) {
   if (chdir(cwd) < 0) {
     int error = errno;
     fprintf(stderr, "gangflow: %s: %s\n", cwd, strerror(error));
-    tell_end("cwd", error);
+    tell_end("cwd", error, ms());
     return LOST;
   }
   // What rank 0 reads lies beside the sockets: Open MPI 5 never tells it the end of its own input.
@@ -369,10 +369,11 @@ int rank(const char *self, int argc, char **argv) {
   snprintf(line, sizeof line, "child %d\n", child);
   tell(line);
   int status = attend(child, told, stands[0]);
+  unsigned long long over = ms();
   for (int i = 0; i < 2; i++) finish_lane(&lanes[i]);
   bool bad = status != 0;
   if (bad) tell_tail();
-  tell_end(WIFSIGNALED(status) ? "signal" : "code", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+  tell_end(WIFSIGNALED(status) ? "signal" : "code", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), over);
   close(member);
   if (WIFSIGNALED(status)) end_as(WTERMSIG(status));
   return WEXITSTATUS(status);

@@ -160,10 +160,11 @@ static int await_wrappers(const char *name) {
 
 static void hear(Wrapper *w, char *line) {
   long size, local, pid;
+  unsigned long long at;
   if (!w->known) {
-    if (sscanf(line, "hello %ld %ld %ld %ld", &w->rank, &size, &local, &pid) != 4) return;
+    if (sscanf(line, "hello %ld %ld %ld %ld %llu", &w->rank, &size, &local, &pid, &at) != 5) return;
     w->known = true;
-    printf("hello %ld %ld %ld %ld\n", w->rank, size, local, pid);
+    printf("hello %ld %ld %ld %ld %llu\n", w->rank, size, local, pid, at);
     fcntl(w->fd, F_SETFL, 0);
     write_all(w->fd, call.reply, call.reply_length);
     fcntl(w->fd, F_SETFL, O_NONBLOCK);
@@ -257,7 +258,7 @@ static bool is_ours(pid_t pid) {
     fclose(comm);
   }
   name[strcspn(name, "\n")] = 0;
-  static const char *daemons[] = {"rank", "shim", "orted", "prted", "hydra_pmi_proxy", "mpirun", "mpiexec", "prterun", "orterun", "mpiexec.hydra"};
+  static const char *daemons[] = {"rank", "shim", "orted", "prted", "hydra_pmi_proxy", "hydra_bstrap_proxy", "mpirun", "mpiexec", "prterun", "orterun", "mpiexec.hydra"};
   for (size_t i = 0; i < sizeof daemons / sizeof *daemons; i++)
     if (strncmp(name, daemons[i], 15) == 0) return file_has(pid, "cmdline", call.folder, false);
   return false;

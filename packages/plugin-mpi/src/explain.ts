@@ -1,6 +1,7 @@
 import { type Casualty, GangflowError } from '@gangflow/core'
 import type { GangContext } from '@gangflow/core/plugin'
 import type { LaunchPlan, PlanInput } from './launch-plan.js'
+import { type Abort, abortIn, echoesIn, hostNamed, lastLines } from './launcher-words.js'
 import type { Rank, Ranks } from './ranks.js'
 import type { Settings } from './settings.js'
 import { signalName } from './signals.js'
@@ -36,6 +37,8 @@ export function explain(facts: LaunchFacts): GangflowError | undefined {
   const daemon = end.lost.find(killerOf) ?? end.lost.find(isDeath)
   const launcherDied = end.stopped === undefined && end.result.signal !== null
   if (launcherDied && !isBefore(first?.endedAt, end.endedAt)) return launcherFailed(facts)
+  const stray = daemon && killerOf(daemon) ? undefined : ranks.failed.find((rank) => lostItsDaemon(facts, rank))
+  if (stray) return daemonGone(facts, stray.node, 'its ranks lost their connection to it')
   if (daemon && !isBefore(first?.endedAt, daemon.at)) return daemonLost(facts, daemon)
   if (first) return rankFailed(facts, first, abort)
   if (launcherDied) return launcherFailed(facts)
@@ -58,6 +61,8 @@ const echoes = /socket closed|connection (?:reset|closed|refused|lost)|broken pi
 
 /** What Open MPI's ranks exit with when the connection to another broke; often they say nothing else. */
 const SOCKET_CLOSED = 14
+/** And when that to their daemon did. */
+const LOST_DAEMON = 195
 /** Milliseconds within which reports of different members cannot be ordered. */
 const UNCERTAINTY_MS = 30
 
@@ -65,7 +70,7 @@ const UNCERTAINTY_MS = 30
  * The rank that failed by itself. Not the first that was heard of, always: who lost a connection may end before the one
  * that it was to, and whoever the launcher killed because of another may be heard of before that one.
  */
-function firstOf({ ranks, end, input }: LaunchFacts, abort: Abort | undefined): Rank | undefined {
+function firstOf({ ranks, end, input, plan }: LaunchFacts, abort: Abort | undefined): Rank | undefined {
   const { failed } = ranks
   const [earliest] = failed
   const aborted = failed.find(({ rank }) => rank === abort?.rank)
@@ -82,7 +87,9 @@ function firstOf({ ranks, end, input }: LaunchFacts, abort: Abort | undefined): 
     hydra,
   )
   // Nobody had failed before: it was killed from outside. Hydra kills the others while the first one is still on its way out.
-  const killed = failed.find(({ end }) => end!.signal === 'SIGKILL')
+  const dead = failed.filter(({ end }) => end!.signal === 'SIGKILL')
+  const named = hydra ? hostNamed(end, plan) : []
+  const killed = dead.find(({ node }) => named.includes(node)) ?? dead[0]
   const early = (killed?.endedAt ?? 0) < (strong?.endedAt ?? 0) - UNCERTAINTY_MS
   if (killed && (!strong || (!hydra && early))) return killed
   return strong ?? own[0] ?? earliest
@@ -97,13 +104,6 @@ function strongest(ranks: readonly Rank[], hydra: boolean): Rank | undefined {
   if (!hydra || !first) return first
   const near = ranks.filter(({ endedAt }) => endedAt! < first.endedAt! + ECHO_MS)
   return near.find(({ end }) => end!.signal === null) ?? near.find(({ lastLines }) => lastLines.length > 0) ?? first
-}
-
-/** Ranks of which Open MPI's launcher says that they gave up because the connection to another broke. */
-function echoesIn({ result }: LaunchEnd): ReadonlySet<number> {
-  const text = `${result.stderr}\n${result.stdout}`
-  const all = text.matchAll(/An error occurred in Socket closed[\s\S]{0,80}?reported by process \[\d+,(\d+)\]/g)
-  return new Set([...all].map(([, rank]) => Number(rank)))
 }
 
 /** The signal that ended a daemon; a shell between says it by a code. */
@@ -155,39 +155,42 @@ function rankFailed(facts: LaunchFacts, rank: Rank, abort: Abort | undefined): G
   )
 }
 
-interface Abort {
-  readonly rank: number
-  readonly code: number
-}
-
-/** What the launcher, or a rank whose last words the launcher lost, says of an MPI_Abort. */
-function abortIn({ result }: LaunchEnd, { failed }: Ranks): Abort | undefined {
-  const text = [result.stderr, result.stdout, ...failed.flatMap(({ lastLines }) => lastLines)].join('\n')
-  const open = /MPI_ABORT was invoked on rank (\d+)[\s\S]{0,300}?with errorcode (-?\d+)/i.exec(text)
-  if (open) return { rank: Number(open[1]), code: Number(open[2]) }
-  const hydra = /MPI_Abort\((?:comm=)?\w+, (-?\d+)\) - process (\d+)/.exec(text)
-  return hydra ? { rank: Number(hydra[2]), code: Number(hydra[1]) } : undefined
+/** Where daemons start one another nobody here sees their channels: their ranks tell, by the code of Open MPI for it. */
+function lostItsDaemon({ end, plan, input }: LaunchFacts, { node, end: own }: Rank): boolean {
+  const isHere = plan.world.lines[0]!.members.some((member) => member.node === node)
+  return input.implementation.launcher !== 'hydra' && own!.code === LOST_DAEMON && !isHere && !end.reached.has(node)
 }
 
 function daemonLost(facts: LaunchFacts, lost: LostChannel): GangflowError {
   const { channel } = lost
-  const { host } = facts.gang.roster.entries[channel.node]!
   const code = channel.exit?.code ?? null
   const signal = killerOf(lost) ?? null
-  const how = channel.error ?? (signal ? `it was ended by ${signal}` : `it ended with exit code ${code}`)
+  const how =
+    channel.error?.split('\n')[0] ?? (signal ? `it was ended by ${signal}` : `it ended with exit code ${code}`)
+  return daemonGone(facts, channel.node, how, code, signal)
+}
+
+function daemonGone(
+  facts: LaunchFacts,
+  node: number,
+  how: string,
+  code: number | null = null,
+  signal: NodeJS.Signals | null = null,
+): GangflowError {
+  const { host } = facts.gang.roster.entries[node]!
   return blamed(
     facts,
     {
       code: 'E_MPI_DAEMON',
-      what: `the daemon of ${facts.plan.implementation} on node ${channel.node} (${host}) was lost: ${how}`,
+      what: `the daemon of ${facts.plan.implementation} on node ${node} (${host}) was lost: ${how}`,
       fix: `see what ${facts.settings.launcher} said of it in its log; @retry starts the gang anew`,
-      node: channel.node,
+      node,
       host,
       details: { exitCode: signal ? null : code, signal, lastLines: lastLines(facts.end.result) },
     },
     {
       kind: 'process',
-      node: channel.node,
+      node,
       host,
       process: 'mpi-daemon',
       ...(code === null || signal ? {} : { exitCode: code }),
@@ -279,11 +282,3 @@ const blamedBody = ({ gang }: LaunchFacts, told: Told): GangflowError => new Gan
 /** What a rank said last; where it said nothing, what the launcher said. */
 const linesOf = ({ end }: LaunchFacts, rank: Rank): readonly string[] =>
   rank.lastLines.length > 0 ? rank.lastLines : lastLines(end.result)
-
-/** The end of an output, as the verdict shows it: at most 30 lines of 500 characters. */
-function lastLines({ stdout, stderr }: { readonly stdout: string; readonly stderr: string }): string[] {
-  const text = stderr.trim() === '' ? stdout : stderr
-  const lines = text.slice(-65_536).split(/\r?\n/)
-  while (lines.at(-1)?.trim() === '') lines.pop()
-  return lines.slice(-30).map((line) => line.slice(-500))
-}

@@ -22,13 +22,22 @@ export interface Rank {
   /** Last lines of one that failed. */
   readonly lastLines: string[]
   end?: RankEnd
-  /** `performance.now()` here, when its end was heard of. */
+  /** `performance.now()` here at its end, as nearly as its member's clock can tell; never later than it was heard of. */
   endedAt?: number
+}
+
+/** A rank, and when it began by its host's monotonic clock, in milliseconds. */
+interface Known extends Rank {
+  readonly began: number
+  /** Its end, by the same clock. */
+  over?: number
 }
 
 /** What the wrappers report, from all members. */
 export class Ranks {
-  readonly #all = new Map<number, Rank>()
+  readonly #all = new Map<number, Known>()
+  /** By node: how far this clock is ahead of its host's, with the quickest report's way on top. */
+  readonly #ahead = new Map<number, number>()
   readonly #hosts: readonly string[]
   #listener: () => void = () => {}
   #last = 0
@@ -53,7 +62,7 @@ export class Ranks {
     return this.#last
   }
 
-  /** Those that failed, in the order in which it was heard. */
+  /** Those that failed, the first one first. */
   get failed(): readonly Rank[] {
     return this.all.filter(({ end }) => end && end.code !== 0).sort((a, b) => a.endedAt! - b.endedAt!)
   }
@@ -68,8 +77,10 @@ export class Ranks {
     const [kind, number, ...rest] = text.split(' ')
     const rank = Number(number)
     if (kind === 'hello') {
-      const [size, , pid] = rest.map(Number)
-      this.#all.set(rank, { rank, node, host: this.#hosts[node] ?? '', size: size!, pid: pid!, lastLines: [] })
+      const [size, , pid, began] = rest.map(Number)
+      const host = this.#hosts[node] ?? ''
+      this.#all.set(rank, { rank, node, host, size: size!, pid: pid!, began: began!, lastLines: [] })
+      this.#compare(node, began!)
       this.#last = performance.now()
     }
     const known = this.#all.get(rank)
@@ -79,7 +90,10 @@ export class Ranks {
     else if (kind === 'tail') known.lastLines.push(rest.join(' '))
     else if (kind === 'end') this.#end(known, readEnd(rest))
     // The wrapper itself was killed: its rank went with it.
-    else if (kind === 'gone') this.#end(known, { code: null, signal: 'SIGKILL', durationMs: 0 })
+    else if (kind === 'gone') {
+      known.end = { code: null, signal: 'SIGKILL', durationMs: 0 }
+      known.endedAt = performance.now()
+    }
     this.#listener()
   }
 
@@ -88,9 +102,20 @@ export class Ranks {
     this.#listener()
   }
 
-  #end(rank: Rank, end: RankEnd): void {
+  /** A report that waited on its way is not taken for a later end. */
+  #end(rank: Known, end: RankEnd): void {
     rank.end = end
-    rank.endedAt = performance.now()
+    rank.over = rank.began + end.durationMs
+    this.#compare(rank.node, rank.over)
+    rank.endedAt = rank.over + this.#ahead.get(rank.node)!
+  }
+
+  #compare(node: number, there: number): void {
+    const ahead = performance.now() - there
+    if (ahead >= (this.#ahead.get(node) ?? Number.POSITIVE_INFINITY)) return
+    this.#ahead.set(node, ahead)
+    for (const rank of this.#all.values())
+      if (rank.node === node && rank.over !== undefined) rank.endedAt = rank.over + ahead
   }
 }
 

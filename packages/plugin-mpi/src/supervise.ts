@@ -20,6 +20,8 @@ export interface LaunchEnd {
   readonly running: readonly number[]
   /** In the order in which they were heard of. */
   readonly lost: readonly LostChannel[]
+  /** Nodes to which the launcher itself has had a channel; daemons of others were started by daemons. */
+  readonly reached: ReadonlySet<number>
 }
 
 /** After the first sign of a failure the launcher has so long to end by itself, and to say why. */
@@ -33,11 +35,14 @@ const LATE_FAILURES_MS = 300
 /** Channels of the gang's remote shell that belong to one call: the daemons' command lines name its folder. */
 export class Channels {
   readonly #lost: LostChannel[] = []
+  readonly reached = new Set<number>()
   #listener: () => void = () => {}
 
   constructor(shell: GangShell, directory: string) {
     shell.onChannel((channel) => {
-      if (channel.state !== 'ended' || !channel.command.includes(directory)) return
+      if (!channel.command.includes(directory)) return
+      this.reached.add(channel.node)
+      if (channel.state !== 'ended') return
       if (channel.error === undefined && channel.exit?.code === 0) return
       this.#lost.push({ channel, at: performance.now() })
       this.#listener()
@@ -98,7 +103,8 @@ export async function supervise(
   if (stopped !== undefined) await launcher.stop().catch(() => {})
   const [result] = await launcher.ended
   if (stopped === undefined) await reported(ranks, np, result!.exitCode === 0 ? LATE_REPORTS_MS : LATE_FAILURES_MS)
-  return { result: result!, endedAt, ...(stopped === undefined ? {} : { stopped }), running, lost: channels.lost }
+  const { lost, reached } = channels
+  return { result: result!, endedAt, ...(stopped === undefined ? {} : { stopped }), running, lost, reached }
 }
 
 /** Every rank has reported its end, or it is clear that some will not. */

@@ -21,7 +21,7 @@ const gang = {
   roster: { epoch: 1, control: 'm0', entries: nodes },
 } as unknown as GangContext
 const versions = { prrte: 'mpirun (Open MPI) 5.0.11\n', hydra: 'HYDRA build details:\n    Version:   5.0.2\n' }
-const welcome = ['0 hello 0 2 0 100', '1 hello 1 2 0 200']
+const welcome = ['0 hello 0 2 0 100 5000', '1 hello 1 2 0 200 90000']
 
 /** What came of a launch of two ranks whose wrappers said these lines (`NODE LINE`). */
 function came(
@@ -59,7 +59,7 @@ function came(
     settings,
     input,
     ranks,
-    end: { result, endedAt: performance.now(), running: [], lost: [], ...more },
+    end: { result, endedAt: performance.now(), running: [], lost: [], reached: new Set([1]), ...more },
   }
   return explain(facts)
 }
@@ -86,7 +86,7 @@ describe('an exit code is not believed', () => {
     ],
     [
       'a world of another size',
-      ['0 hello 0 1 0 100', '0 end 0 code 0 10', '1 hello 1 1 0 1', '1 end 1 code 0 1'],
+      ['0 hello 0 1 0 100 1', '0 end 0 code 0 10', '1 hello 1 1 0 1 1', '1 end 1 code 0 1'],
       {},
       'E_MPI_WORLD',
       /worlds of 1/,
@@ -161,6 +161,19 @@ describe('the rank that is to blame', () => {
     })
   })
 
+  it('is the first by its own clock, whoever was heard of first', () => {
+    const late = [...welcome.slice(1), '1 hello 0 2 1 100 90000', '1 end 0 signal 9 40', '1 end 1 signal 9 12']
+    expect(came(late, { exitCode: 1 })).toMatchObject({ rank: 1 })
+  })
+
+  it('is on the host that Hydra ended the others for', () => {
+    const stderr =
+      '=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES\n=   PID 200 RUNNING AT 10.0.0.11\n=   EXIT CODE: 9\n'
+    const killed = ['0 end 0 signal 9 10', '1 end 1 signal 9 11']
+    expect(blame(killed, { stderr }, 'hydra').rank).toBe(1)
+    expect(blame(killed, {}, 'hydra').rank).toBe(0)
+  })
+
   it('went with a wrapper that was killed', () => {
     expect(blame(['1 gone 1'])).toMatchObject({ rank: 1, casualty: { signal: 'SIGKILL' } })
   })
@@ -175,5 +188,11 @@ describe('the rank that is to blame', () => {
       lost: [lost(1, { code: null, signal: 'SIGKILL' })],
     })
     expect(error).toMatchObject({ code: 'E_MPI_DAEMON', node: 1 })
+  })
+
+  it('gives way to a daemon that another one had started, by the code of those that lost it', () => {
+    const lines = [...welcome, '1 end 1 code 195 10']
+    expect(came(lines, { exitCode: 1, reached: new Set() })).toMatchObject({ code: 'E_MPI_DAEMON', node: 1 })
+    expect(came(lines, { exitCode: 1 })).toMatchObject({ code: 'E_MPI_RANK', rank: 1 })
   })
 })
