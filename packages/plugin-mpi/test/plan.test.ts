@@ -91,10 +91,22 @@ describe('a launch on four hosts', () => {
   })
 
   it('Intel MPI', () => {
-    expect(plan('intel').argv.join(' ')).toBe(
-      '/opt/mpi/bin/mpirun -f /tmp/gf-mpi-1/hosts -bootstrap ssh -bootstrap-exec /tmp/gf-mpi-1/bin/shim -genvnone -n 8 ' +
-        '/tmp/gf-mpi-1/bin/rank ./a.out --size 3',
+    const { argv, env, rankEnv } = plan('intel')
+    expect(argv.join(' ')).toBe(
+      '/opt/mpi/bin/mpiexec.hydra -f /tmp/gf-mpi-1/hosts -bootstrap ssh -bootstrap-exec /tmp/gf-mpi-1/bin/shim -iface eth0 ' +
+        '-genvnone -n 8 /tmp/gf-mpi-1/bin/rank ./a.out --size 3',
     )
+    expect(env).toEqual({ I_MPI_ROOT: '/opt/mpi' })
+    expect(rankEnv).toMatchObject({ I_MPI_ROOT: '/opt/mpi', FI_TCP_IFACE: 'eth0' })
+  })
+
+  it('without IPv4 between them: by names and interface, and refused where Hydra cannot', () => {
+    const nodes = four.map((node) => ({ ...node, addresses: [`fd00::${node.node + 1}`] }))
+    const { hostfile, env } = plan('prrte', {}, { nodes })
+    expect(hostfile).toMatch(/^host1 slots=2\nhost2 /)
+    expect(env).toMatchObject({ PRTE_MCA_prte_if_include: 'eth0', OMPI_MCA_btl_tcp_if_include: 'eth0' })
+    for (const name of ['hydra', 'intel'] as const)
+      expect(() => plan(name, {}, { nodes })).toThrow(/speaks IPv4 only.*node 0 \(host1\), node 1/)
   })
 })
 
