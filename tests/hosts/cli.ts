@@ -26,6 +26,7 @@ up:
   --hide PATH         a path below /usr or a shown one that they do not have; again for more
   --disk MIB          each host's disk (default 1024)
   --max-startups M    sshd's MaxStartups (default 10:30:100)
+  --no-sshd           nobody listens there; SET/bin on PATH has an ssh that enters them
   --foreground        stay, and end the hosts on Ctrl-C
 fault HOST:
   cable down|up       pulls the cable, or puts it back
@@ -54,6 +55,7 @@ const options = {
   hide: { type: 'string', multiple: true },
   disk: { type: 'string' },
   'max-startups': { type: 'string' },
+  'no-sshd': { type: 'boolean' },
   foreground: { type: 'boolean' },
   root: { type: 'boolean' },
   all: { type: 'boolean' },
@@ -95,12 +97,14 @@ async function main(): Promise<number> {
         ...(values.show === undefined ? {} : { show: values.show }),
         ...(values.hide === undefined ? {} : { hide: values.hide }),
         ...(values.disk === undefined ? {} : { disk: Number(values.disk) }),
+        ...(values['no-sshd'] ? { sshd: false } : {}),
         ...(values['max-startups'] === undefined ? {} : { maxStartups: values['max-startups'] }),
       }
       // Also while hosts come up: what has begun is finished, then ended.
       const asked = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), forever()])
       const hosts = values.foreground ? await startHosts(wanted) : new TestHosts(await startSet(wanted, true))
-      say(hosts.state, `${table(hosts)}\n\nssh -F ${hosts.config} ${hosts.names[0]}`)
+      const ssh = hosts.state.sshd ? 'ssh' : `${hosts.state.folder}/bin/ssh`
+      say(hosts.state, `${table(hosts)}\n\n${ssh} -F ${hosts.config} ${hosts.names[0]}`)
       if (!values.foreground) return 0
       await asked
       await hosts.down()
@@ -124,9 +128,10 @@ async function main(): Promise<number> {
     case 'exec': {
       const hosts = pick(values.set)
       const host = hosts.host(words[0] ?? '')
-      const argv = values.root
-        ? host.enter(rest.length > 0 ? rest : ['bash'])
-        : ['ssh', '-F', hosts.config, ...(process.stdin.isTTY && rest.length === 0 ? ['-t'] : []), host.name, ...rest]
+      const argv =
+        values.root || !hosts.state.sshd
+          ? host.enter(rest.length > 0 ? rest : ['bash'], values.root ? 'root' : 'user')
+          : ['ssh', '-F', hosts.config, ...(process.stdin.isTTY && rest.length === 0 ? ['-t'] : []), host.name, ...rest]
       const child = spawn(argv[0]!, argv.slice(1), { stdio: 'inherit' })
       const [code] = (await once(child, 'exit')) as [number | null]
       return code ?? 1

@@ -1,5 +1,6 @@
-# Process 1 of a test host: makes its file system, enters it and becomes its sshd (which reaps whatever is orphaned).
-# Arguments: the set's folder, the host's name. Reads the folder's `settings`: disk, shm (MiB), user, uid, binds, hide.
+# Process 1 of a test host: makes its file system, enters it and becomes its sshd (which reaps whatever is orphaned), or
+# where it has none a shell that does so.
+# Arguments: the set's folder, the host's name. Reads the folder's `settings`: disk, shm (MiB), user, sshd; `show`; `hide`.
 set -eu
 umask 022
 dir=$1 name=$2
@@ -17,8 +18,8 @@ for part in bin sbin lib lib32 lib64 libx32; do
 done
 mount -o bind,ro /usr usr
 mount -o bind,ro /etc .etc
-# The machine's /etc by links, so that each host has files of its own where it differs.
-ln -s /.etc/* etc/
+# The machine's /etc by links, so that each host has files of its own where it differs; they lead there before and after.
+for path in .etc/*; do ln -s "../$path" etc/; done
 rm -f etc/hosts etc/hostname etc/resolv.conf etc/nsswitch.conf etc/passwd* etc/group* etc/shadow* etc/gshadow* etc/ssh
 cp -a "$dir/hosts/$name/." .
 while IFS= read -r path; do
@@ -55,5 +56,7 @@ pivot_root . .old
 cd /
 umount -l .old
 rmdir .old
+echo "up $name"
+[ "$sshd" = yes ] || exec env -i PATH=/usr/bin:/bin bash -c 'sleep infinity & wait' < /dev/null > /dev/null 2>&1
 exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
   /usr/sbin/sshd -D -e < /dev/null > /dev/null 2> /var/log/sshd.log

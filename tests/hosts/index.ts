@@ -25,6 +25,11 @@ export class TestHosts {
   get config(): string {
     return join(this.state.folder, 'ssh_config')
   }
+  /** What a process needs in its environment to reach hosts that have no sshd: an `ssh` that enters them. */
+  get env(): Record<string, string> {
+    const bin = join(this.state.folder, 'bin')
+    return this.state.sshd ? {} : { PATH: `${bin}:${process.env['PATH']}` }
+  }
   get names(): readonly string[] {
     return this.hosts.map(({ name }) => name)
   }

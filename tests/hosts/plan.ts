@@ -19,6 +19,8 @@ export interface HostsOptions {
   readonly shm?: number
   /** sshd's MaxStartups; default OpenSSH's own 10:30:100. */
   readonly maxStartups?: string
+  /** Whether OpenSSH's server runs there; default true. Without it, the set's `bin/ssh` stands for ssh. */
+  readonly sshd?: boolean
 }
 
 export interface HostPlan {
@@ -39,6 +41,7 @@ export interface SetPlan {
   /** MiB. */
   readonly disk: number
   readonly shm: number
+  readonly sshd: boolean
 }
 
 const uid = 1000
@@ -47,7 +50,7 @@ const prefix4 = process.env['GANGFLOW_HOSTS_NET'] ?? '10.231'
 const prefix6 = 'fd67:6600:0'
 
 export function planSet(options: HostsOptions, number: number): SetPlan {
-  const { network = 'both', user = 'gf', disk = 1024, shm = 256 } = options
+  const { network = 'both', user = 'gf', disk = 1024, shm = 256, sshd = true } = options
   const at = (index: number) => ({
     ...(network === 'ipv6' ? {} : { ipv4: `${prefix4}.${number}.${index}` }),
     ...(network === 'ipv4' ? {} : { ipv6: `${prefix6}:${number}::${index.toString(16)}` }),
@@ -56,7 +59,7 @@ export function planSet(options: HostsOptions, number: number): SetPlan {
     const addresses = at(index + 11)
     return { name, address: (addresses.ipv4 ?? addresses.ipv6)!, ...addresses, mac: mac(number, index + 11) }
   })
-  return { hosts, machine: { link: `gfh${number}`, mac: mac(number, 1), ...at(1) }, user, uid, disk, shm }
+  return { hosts, machine: { link: `gfh${number}`, mac: mac(number, 1), ...at(1) }, user, uid, disk, shm, sshd }
 }
 
 const hex = (value: number) => value.toString(16).padStart(2, '0')
@@ -167,6 +170,36 @@ export const sshConfig = (plan: SetPlan, folder: string): string =>
     '  LogLevel ERROR',
     '',
   ].join('\n')
+
+/**
+ * A program that is called as ssh is and enters the namespaces of a host instead, as who would have logged in: for hosts
+ * that have no sshd. It forwards nothing. `pids` are those of the hosts' first processes.
+ */
+export function enterScript(plan: SetPlan, pids: ReadonlyMap<string, number>): string {
+  const client = plan.machine.ipv4 ?? plan.machine.ipv6
+  return `#!/bin/sh
+user=${plan.user}
+while :; do
+  case $1 in
+    -l) user=$2; shift 2 ;;
+    -[FioRp]) shift 2 ;;
+    -*) shift ;;
+    *) break ;;
+  esac
+done
+case $1 in
+${plan.hosts.map(({ name, address }) => `  ${name}) pid=${pids.get(name)} address=${address} ;;`).join('\n')}
+  *) echo "there is no test host $1" >&2; exit 255 ;;
+esac
+shift
+case $user in
+  root) as= home=/root ;;
+  *) as='setpriv --reuid=${plan.uid} --regid=${plan.uid} --clear-groups' home=/home/$user ;;
+esac
+exec nsenter -t "$pid" -m -n -p -u -i $as env -i --chdir="$home" HOME="$home" USER="$user" \\
+  PATH=/usr/local/bin:/usr/bin:/bin SSH_CONNECTION="${client} 1 $address 22" sh -c "$*"
+`
+}
 
 export const knownHosts = (plan: SetPlan, keys: ReadonlyMap<string, string>): string =>
   plan.hosts

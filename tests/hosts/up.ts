@@ -102,7 +102,7 @@ async function writeFolder(folder: string, plan: SetPlan, options: HostsOptions)
   write('ssh_config', plans.sshConfig(plan, folder))
   for (const { name } of plan.hosts) giveHome(folder, plan, join(folder, 'hosts', name, 'home', plan.user))
   write('set.batch', plans.setBatch(plan))
-  write('settings', `disk=${plan.disk}\nshm=${plan.shm}\nuser=${plan.user}\n`)
+  write('settings', `disk=${plan.disk}\nshm=${plan.shm}\nuser=${plan.user}\nsshd=${plan.sshd ? 'yes' : 'no'}\n`)
   write('show', lines([...nodeBeside(), ...(options.show ?? [])]))
   write('hide', lines(options.hide ?? []))
   write('nothing', '')
@@ -165,10 +165,16 @@ async function launch(folder: string, plan: SetPlan, owner: ProcessId, detached:
         input: [...plans.addresses(link, plan.machine), `link set ${link} up`, ''].join('\n'),
       }),
     ])
-    await Promise.all(plan.hosts.map((host) => answers(host, check)))
+    const isUp = ({ name }: HostPlan) => new RegExp(`^up ${name}$`, 'm').test(said)
+    await Promise.all(plan.hosts.map((host) => (plan.sshd ? answers(host, check) : stands(() => isUp(host), check))))
     const init = all().find(({ parent }) => parent === child.pid)
     if (init === undefined) throw new Error(`test hosts: the set ended at its start\n${complaints}`)
     const hosts = findHosts(folder, plan)
+    const pids = new Map(hosts.map(({ name, init }): [string, number] => [name, init.pid]))
+    if (!plan.sshd) {
+      mkdirSync(join(folder, 'bin'))
+      writeFileSync(join(folder, 'bin/ssh'), plans.enterScript(plan, pids), { mode: 0o755 })
+    }
     const state: SetState = { ...plan, id: basename(folder), folder, checkout, owner, init, hosts }
     writeState(state)
     for (const stream of [child.stdin, child.stdout, child.stderr]) (stream as { unref?: () => void } | null)?.unref?.()
@@ -201,6 +207,13 @@ function findHosts(folder: string, plan: SetPlan): SetState['hosts'] {
     if (init === undefined || !lives(init)) throw new Error(`test hosts: ${host.name} has ended`)
     return { ...host, init: { pid: init.pid, start: init.start } }
   })
+}
+
+async function stands(isUp: () => boolean, check: () => void): Promise<void> {
+  while (!isUp()) {
+    check()
+    await sleep(5)
+  }
 }
 
 /** Resolves when a host's sshd has greeted. */
