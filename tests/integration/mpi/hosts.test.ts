@@ -11,14 +11,12 @@ let hosts: TestHosts
 let project: MpiProject
 
 beforeAll(async () => {
-  project = await MpiProject.make()
-  const pythons = [...project.installed.values()].map(({ python }) => python)
-  const folders = (await Promise.all(pythons.map(pythonFolders))).flat()
-  const environments = dirname(dirname(dirname(pythons[0]!)))
+  project = await MpiProject.make([...implementations, 'intel'])
   hosts = await startHosts({
     count: 4,
-    show: [...new Set([...folders, environments, '/etc/alternatives', '/etc/openmpi'])],
-    // Nothing of OpenSSH can be used from one host to another.
+    ...(await shown()),
+    // Nothing of OpenSSH runs there, or can be used from one host to another.
+    sshd: false,
     hide: [process.execPath, '/usr/bin/ssh'],
   })
   // As Docker has it: an interface that is up, with the same address on every host.
@@ -30,11 +28,38 @@ afterAll(async () => {
   await hosts?.down()
 })
 
+/** The installations. */
+async function shown(): Promise<{ show: string[] }> {
+  const pythons = [...project.installed.values()].map(({ python }) => python)
+  const folders = (await Promise.all(pythons.map(pythonFolders))).flat()
+  return { show: [...new Set([...folders, dirname(dirname(dirname(pythons[0]!)))])] }
+}
+
 const awkward = 'a;b,c"d\'e\nf=$HOME `g` \\h\ttab é %x'
 /** These hosts share two cores: ranks that wait must let others run. */
 const env = { OMPI_MCA_mpi_yield_when_idle: '1', MPIR_CVAR_NOLOCAL: '1', UCX_TLS: 'tcp,self' }
 const behave = (words: string, more: Partial<Case['call']> = {}): Case => ({
   call: { program: `./behave ${words}`, timeout: 15_000 * slack, ...more, env: { ...env, ...more.env } },
+})
+
+/** Daemons start one another, in a chain: what hundreds of hosts would do. */
+const inTree = {
+  openmpi4: ['--mca', 'plm_rsh_no_tree_spawn', '0', '--mca', 'routed_radix', '1'],
+  openmpi5: ['--prtemca', 'plm_ssh_no_tree_spawn', '0', '--prtemca', 'routed_radix', '1'],
+}
+const killDaemon = { node: 2, command: killProgram('^(orted|prted|hydra_pmi_prox)', 'with rank 5') }
+const tree = (args: readonly string[]): Record<string, readonly Case[]> => ({
+  tree: [
+    {
+      call: {
+        program: ['sh', '-c', 'echo "$(pgrep -cx shim) on $GANGFLOW_NODE" >&2; exec ./behave hello'],
+        args,
+        env,
+        timeout: 15_000 * slack,
+      },
+    },
+  ],
+  killedInTree: [{ ...behave('wait 5', { args }), before: forget(2), meanwhile: killDaemon }],
 })
 
 const cases: Record<string, readonly Case[]> = {
@@ -44,13 +69,7 @@ const cases: Record<string, readonly Case[]> = {
   late: [behave('late 5')],
   crash: [behave('segv 5')],
   killedRank: [{ ...behave('wait 5'), before: forget(2), meanwhile: { node: 2, command: killRank } }],
-  killedDaemon: [
-    {
-      ...behave('wait 5'),
-      before: forget(2),
-      meanwhile: { node: 2, command: killProgram('^(orted|prted|hydra_pmi_prox)', 'with rank 5') },
-    },
-  ],
+  killedDaemon: [{ ...behave('wait 5'), before: forget(2), meanwhile: killDaemon }],
   killedLauncher: [
     {
       ...behave('wait 5'),
@@ -64,18 +83,29 @@ const cases: Record<string, readonly Case[]> = {
   ],
   environment: [behave('env', { env: { AWKWARD: awkward } })],
   input: [behave('stdin', { stdin: 'x'.repeat(50_000) })],
+  tooMany: [behave('hello', { np: 11 })],
   crowd: [behave('hello', { np: 11, oversubscribe: true })],
   late2: [behave('wait 5', { timeout: 2_000 })],
   after: [behave('hello')],
 }
 
-describe.each(implementations)('%s on four hosts without sshd between them', (name) => {
+/** Of what a failed job leaves, whoever ran it. */
+const leavings = `ps -eo args= | grep -E 'gf-mpi-|behave|orted|prted|hydra' | grep -v grep
+ls /dev/shm; ls /tmp | grep -vE '^of-node|^node-|^v8-' || :`
+
+async function nothingIsLeft(on: TestHosts): Promise<void> {
+  expect(await leftOn(on)).toEqual([])
+  for (const host of on.hosts) expect((await host.must(['sh', '-c', leavings])).trim(), host.name).toBe('')
+}
+
+describe.each(implementations)('%s on four hosts without any sshd', (name) => {
   const outcomes = new Map<string, readonly Outcome[]>()
-  const of = (which: keyof typeof cases) => outcomes.get(which)![0]!
+  const of = (which: string) => outcomes.get(which)![0]!
+  const every = { ...cases, ...(name === 'mpich' ? {} : tree(inTree[name])) }
 
   beforeAll(async () => {
-    const all = await project.calls(name, Object.values(cases), hosts)
-    for (const [which, { length }] of Object.entries(cases)) outcomes.set(which, all.splice(0, length))
+    const all = await project.calls(name, Object.values(every), hosts)
+    for (const [which, { length }] of Object.entries(every)) outcomes.set(which, all.splice(0, length))
   }, 300_000 * slack)
 
   it('runs two jobs at once, each a world of its own over all hosts', () => {
@@ -136,33 +166,94 @@ describe.each(implementations)('%s on four hosts without sshd between them', (na
     expect(of('input').stdout).toMatch(/^read 50000 bytes, /)
   })
 
-  it('spreads more ranks than slots over all hosts, ends what takes too long, and goes on after all that', () => {
+  it('refuses more ranks than slots unless told, then spreads them over all hosts, ends what takes too long, and goes on after all that', () => {
+    expect(of('tooMany')).toMatchObject({ code: 'E_MPI_SLOTS' })
+    expect(of('tooMany').message).toMatch(/gang has 8 slots: 2 on node 0 \(host1\),.*\n.*oversubscribe: true/)
     expect(of('crowd').np).toBe(11)
     expect(new Set(of('crowd').ranks!.map(({ host }) => host)).size).toBe(4)
     expect(of('late2')).toMatchObject({ code: 'E_MPI_TIMEOUT', message: expect.stringContaining('5') })
     expect(of('after').np).toBe(8)
   })
 
-  it('leaves no process, folder or shared memory on any host', async () => {
-    expect(await leftOn(hosts)).toEqual([])
-    for (const host of hosts.hosts) {
-      const left = await host.must(['sh', '-c', 'ls /dev/shm; ls /tmp | grep -vE "^of-node|^node-|^v8-" || :'])
-      expect(left.trim(), host.name).toBe('')
-    }
+  it.runIf(name !== 'mpich')('lets daemons start one another, and tells of one of those', () => {
+    const { stderr, np } = of('tree')
+    expect(np).toBe(8)
+    // The first host's goes to the second, and so on.
+    for (const node of [0, 1, 2]) expect(stderr).toMatch(new RegExp(`^[1-9] on ${node}$`, 'm'))
+    expect(stderr).toMatch(/^0 on 3$/m)
+    // PRRTE ends the daemons between at once: the nearest of them is all that is seen from here.
+    const host = name === 'openmpi4' ? 'host3' : expect.stringMatching(/^host[23]$/)
+    expect(of('killedInTree')).toMatchObject({ code: 'E_MPI_DAEMON', host })
   })
+
+  it('does as much for root', async () => {
+    const asRoot = [cases['hello']!.slice(0, 1), cases['exit']!, cases['killedDaemon']!]
+    const [hello, exit, daemon] = await project.calls(name, asRoot, hosts, 'root')
+    expect(hello).toMatchObject({ np: 8 })
+    expect(exit).toMatchObject({ code: 'E_MPI_RANK', rank: 5, host: 'host3', details: { exitCode: 3 } })
+    expect(daemon).toMatchObject({ code: 'E_MPI_DAEMON', host: 'host3' })
+  })
+
+  it('leaves no process, folder or shared memory on any host', () => nothingIsLeft(hosts))
 })
 
 it(
-  'a host that loses its link in the middle ends the gang, and its own ranks',
+  'Intel MPI, whose launcher is a Hydra too, does the same',
   async () => {
-    const run = project.start('openmpi5', ['--cases', JSON.stringify([[behave('wait 5')]])], hosts)
-    await until(() => /rank 5 is about to wait/.test(run.text()), 'the ranks', 60_000 * slack)
-    await hosts.host('host3').cable('down')
-    const { code, out } = await run.ended
-    expect(code, out).not.toBe(0)
-    expect(out).toMatch(/node 2 \(host3\)/)
-    await expect.poll(() => leftOn(hosts), { timeout: 30_000 * slack, interval: 500 }).toEqual([])
-    await hosts.heal()
+    const asked = ['hello', 'exit', 'killedRank', 'killedDaemon', 'environment', 'after']
+    const all = await project.calls(
+      'intel',
+      asked.map((which) => cases[which]!.slice(0, 1)),
+      hosts,
+    )
+    const [hello, exit, rank, daemon, environment, after] = all
+    expect(hello).toMatchObject({ np: 8, implementation: expect.stringMatching(/^Intel MPI 20/) })
+    expect(exit).toMatchObject({ code: 'E_MPI_RANK', rank: 5, host: 'host3', details: { exitCode: 3 } })
+    expect(rank).toMatchObject({ code: 'E_MPI_RANK', rank: 5, details: { signal: 'SIGKILL' } })
+    expect(daemon).toMatchObject({ code: 'E_MPI_DAEMON', node: 2, details: { signal: 'SIGKILL' } })
+    expect(environment!.stdout).toContain(Buffer.from(awkward).toString('hex'))
+    expect(after).toMatchObject({ np: 8 })
+    await nothingIsLeft(hosts)
   },
   120_000 * slack,
 )
+
+describe('a host that loses its link in the middle', () => {
+  // Over the network from here on: who is entered past it would hear of the end even so.
+  beforeAll(() => Promise.all(hosts.hosts.map((host) => host.must(['/usr/sbin/sshd']))))
+
+  it.each(implementations)(
+    'ends the gang, and its own ranks: %s',
+    async (name) => {
+      const run = project.start(name, ['--cases', JSON.stringify([[behave('wait 5')]])], hosts, { overSsh: true })
+      await until(() => /rank 5 is about to wait/.test(run.text()), 'the ranks', 60_000 * slack)
+      await hosts.host('host3').cable('down')
+      const { code, out } = await run.ended
+      expect(code, out).not.toBe(0)
+      expect(out).toMatch(/node 2 \(host3\)/)
+      await expect.poll(() => nothingIsLeft(hosts), { timeout: 30_000 * slack, interval: 500 }).toBeUndefined()
+      await hosts.heal()
+    },
+    120_000 * slack,
+  )
+})
+
+describe('on hosts that have IPv6 alone', () => {
+  let six: TestHosts
+  beforeAll(async () => {
+    const { show } = await shown()
+    six = await startHosts({ count: 4, network: 'ipv6', sshd: false, show, hide: ['/usr/bin/ssh'] })
+  }, 60_000 * slack)
+  afterAll(() => six?.down())
+
+  it.each(['openmpi4', 'openmpi5'] as const)('%s runs', async (name) => {
+    const [hello] = await project.calls(name, [[behave('hello')]], six)
+    expect(hello).toMatchObject({ np: 8 })
+  })
+
+  it('MPICH, whose launcher cannot, is refused by name', async () => {
+    const [hello] = await project.calls('mpich', [[behave('hello')]], six)
+    expect(hello).toMatchObject({ code: 'E_MPI_MEMBER', node: 0 })
+    expect(hello!.message).toMatch(/MPICH 5.* speaks IPv4 only.*node 3 \(host4\)\n.*Open MPI/)
+  })
+})

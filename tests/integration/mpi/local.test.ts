@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Client } from '../../../packages/core/src/index.js'
+import { startHosts, type TestHosts } from '../../hosts/index.js'
+import { pythonFolders } from '../../hosts/python.js'
 import { slack } from '../../support/gang.js'
+import { leftOn } from '../../support/ssh-project.js'
 import type { Case } from './flow.js'
-import { forget, implementations, killProgram, leftHere, MpiProject, type Outcome } from './support.js'
+import { checkout, forget, implementations, killProgram, leftHere, MpiProject, type Outcome } from './support.js'
 
 let project: MpiProject
 beforeAll(async () => {
@@ -13,9 +16,11 @@ afterAll(() => project?.remove())
 const behave = (words: string, more: Partial<Case['call']> = {}): Case => ({
   call: { program: `./behave ${words}`, timeout: 15_000 * slack, ...more },
 })
+/** 100 MB in all. */
+const floodLines = 1_000_000
 const cases = {
   seed: { call: { args: ['-n', '8', '--allow-run-as-root'], program: 'python mpi_hello.py' } },
-  futures: { launcher: 'run', call: { np: 5, program: 'python -m mpi4py.futures futures.py' } },
+  futures: { call: { np: 5, program: 'python -m mpi4py.futures futures.py' } },
   apart: behave('hello', { np: 3, output: 'ranks' }),
   exit: behave('exit 5'),
   killed: {
@@ -25,6 +30,8 @@ const cases = {
   },
   foreign: { call: { program: '../OTHER/behave hello', timeout: 15_000 * slack } },
   short: { call: { program: 'true' } },
+  // The one of `mpirun`, in whose log there is nothing else.
+  flood: { ...behave(`flood ${floodLines / 8}`), launcher: 'run' },
 } as const satisfies Record<string, Case>
 
 describe.each(implementations)('%s on a local gang, as whoever runs the tests', (name) => {
@@ -72,10 +79,51 @@ describe.each(implementations)('%s on a local gang, as whoever runs the tests', 
       expect(of('foreign').message).toMatch(/another MPI \(.*openmpi5.*\) than mpiexec, which is MPICH/)
   })
 
+  it('keeps 100 MB of output whole', async () => {
+    expect(of('flood')).toMatchObject({ np: 8 })
+    const [run] = await new Client(project.files.store).runs('Calls')
+    // Launchers cut lines where their buffers end, and mix ranks there: every byte is kept all the same.
+    const kept = { characters: 0, xs: 0 }
+    for await (const { text } of run!.step('work').task().logs({ process: 'mpirun' })) {
+      kept.characters += text.length
+      kept.xs += text.replaceAll(/[^x]/g, '').length
+    }
+    const { length } = 'rank 00 line 00000000 '
+    expect(kept).toEqual({ characters: floodLines * (length + 76), xs: floodLines * 76 })
+  })
+
   it('runs what is no MPI program, and leaves nothing', () => {
     expect(of('short')).toMatchObject({ np: 8 })
     expect(leftHere()).toEqual([])
   })
+})
+
+describe('as another user than root, on a machine without sshd', () => {
+  let hosts: TestHosts
+  beforeAll(async () => {
+    const pythons = [...project.installed.values()].map(({ python }) => python)
+    const folders = (await Promise.all(pythons.map(pythonFolders))).flat()
+    const ours = ['packages', 'node_modules', '.mpi'].map((name) => `${checkout}/${name}`)
+    const show = [...new Set([...folders, ...ours, project.files.folder])]
+    hosts = await startHosts({ count: 1, sshd: false, show, hide: ['/usr/bin/ssh'] })
+  }, 60_000 * slack)
+  afterAll(() => hosts?.down())
+
+  it.each(implementations)(
+    '%s',
+    async (name) => {
+      const some = [cases.seed, cases.exit, cases.killed].map((one) => [one])
+      const [host] = hosts.hosts
+      const [seed, exit, killed] = await project.callsAsUser(name, some, host!)
+      expect(seed!.stdout).toContain('Cluster has 8 processes')
+      expect(exit).toMatchObject({ code: 'E_MPI_RANK', rank: 5, node: 2, details: { exitCode: 3 } })
+      expect(killed).toMatchObject({ code: 'E_MPI_LAUNCHER', details: { signal: 'SIGKILL' } })
+      expect(await leftOn(hosts)).toEqual([])
+      const left = await host!.must(['sh', '-c', 'ls /dev/shm /tmp | grep -E "^gf-|mpi|prte|sm_|vader|ucx|hydra" || :'])
+      expect(left).toBe('')
+    },
+    120_000 * slack,
+  )
 })
 
 it('fails the step with a verdict that names the rank, when nobody catches the error', async () => {
@@ -86,28 +134,8 @@ it('fails the step with a verdict that names the rank, when nobody catches the e
   expect(out).toContain('rank 5 is about to exit')
 })
 
-it(
-  'keeps 100 MB of output whole',
-  async () => {
-    const lines = 1_000_000
-    const [outcome] = await project.calls('mpich', [[behave(`flood ${lines / 8}`)]])
-    expect(outcome).toMatchObject({ np: 8 })
-    const [run] = await new Client(project.files.store).runs('Calls')
-    // mpiexec itself cuts lines where its buffers end, and mixes ranks there: every byte is kept all the same.
-    const kept = { lines: 0, characters: 0, xs: 0 }
-    for await (const { text } of run!.step('work').task().logs({ process: 'mpiexec' })) {
-      kept.lines += 1
-      kept.characters += text.length
-      kept.xs += text.replaceAll(/[^x]/g, '').length
-    }
-    const { length } = 'rank 00 line 00000000 '
-    expect(kept).toEqual({ lines, characters: lines * (length + 76), xs: lines * 76 })
-  },
-  120_000 * slack,
-)
-
 it('runs one @mpi step after the other, and again after a failed attempt', async () => {
-  const { code, out } = await project.start('openmpi5', [], undefined, 'twice.ts').ended
+  const { code, out } = await project.start('openmpi5', [], undefined, { file: 'twice.ts' }).ended
   expect(code, out).toBe(0)
   const [run] = await new Client(project.files.store).runs('Twice')
   const said = { attempt: 1, np: 2, nodes: [0, 1] }

@@ -1,15 +1,17 @@
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Client } from '../../../packages/core/src/index.js'
 import { mpiEnvironment } from '../../../scripts/mpi-env.mjs'
-import type { TestHosts } from '../../hosts/index.js'
+import type { TestHost, TestHosts } from '../../hosts/index.js'
+import { must } from '../../hosts/run.js'
+import { slack } from '../../support/gang.js'
 import { type Running, SshProject } from '../../support/ssh-project.js'
 import type { Case } from './flow.js'
 
 export const implementations = ['openmpi4', 'openmpi5', 'mpich'] as const
-export type ImplementationName = (typeof implementations)[number]
+export type ImplementationName = (typeof implementations)[number] | 'intel'
 
 interface Installed {
   readonly home: string
@@ -46,14 +48,15 @@ export class MpiProject {
   readonly files = new SshProject({})
   readonly installed = new Map<ImplementationName, Installed>()
 
-  static async make(): Promise<MpiProject> {
+  static async make(names: readonly ImplementationName[] = implementations): Promise<MpiProject> {
     const project = new MpiProject()
-    for (const name of implementations) {
+    for (const name of names) {
       const { bin, python } = await mpiEnvironment(name)
       const folder = join(project.files.folder, name)
       mkdirSync(folder)
       const compiler = join(bin, name === 'openmpi4' ? 'mpicc.openmpi' : 'mpicc')
-      execFileSync(compiler, ['-O1', '-o', join(folder, 'behave'), here('behave.c')])
+      const env = { ...process.env, ...(name === 'intel' ? { I_MPI_ROOT: dirname(bin) } : {}) }
+      execFileSync(compiler, ['-O1', '-o', join(folder, 'behave'), here('behave.c')], { env })
       for (const file of ['flow.ts', 'twice.ts', 'futures.py']) copyFileSync(here(file), join(folder, file))
       copyFileSync(here('../../../examples/mpi-hello/mpi_hello.py'), join(folder, 'mpi_hello.py'))
       project.installed.set(name, { home: dirname(bin), python })
@@ -61,29 +64,63 @@ export class MpiProject {
     return project
   }
 
-  /** Starts a flow of this folder, here or on hosts. */
-  start(name: ImplementationName, words: readonly string[], hosts?: TestHosts, file = 'flow.ts'): Running {
+  /** Starts a flow of this folder, here or on hosts, there as their user or as root. */
+  start(
+    name: ImplementationName,
+    words: readonly string[],
+    hosts?: TestHosts,
+    { file = 'flow.ts', as, overSsh = false }: { file?: string; as?: 'root'; overSsh?: boolean } = {},
+  ): Running {
     const { home, python } = this.installed.get(name)!
     const named = join(this.files.folder, 'hosts')
-    if (hosts) writeFileSync(named, hosts.names.map((host) => `${host} python=${python}\n`).join(''))
+    const user = as ? ` user=${as}` : ''
+    if (hosts) writeFileSync(named, hosts.names.map((host) => `${host} python=${python}${user}\n`).join(''))
     const there = hosts
       ? ['--backend', 'ssh', '--hosts-file', named, '--ssh-config', hosts.config, '--env', `GANGFLOW_MPI_HOME=${home}`]
       : []
-    const env = { GANGFLOW_MPI_HOME: home, GANGFLOW_PYTHON: python }
+    const env = { GANGFLOW_MPI_HOME: home, GANGFLOW_PYTHON: python, ...(overSsh ? {} : hosts?.env) }
     return this.files.start(['run', `${name}/${file}`, ...words, ...there], env)
   }
 
   /** Makes calls in one gang, and gives what came of each. */
-  async calls(name: ImplementationName, cases: readonly (readonly Case[])[], hosts?: TestHosts): Promise<Outcome[]> {
-    const { code, out } = await this.start(name, ['--cases', JSON.stringify(cases)], hosts).ended
+  async calls(
+    name: ImplementationName,
+    cases: readonly (readonly Case[])[],
+    hosts?: TestHosts,
+    as?: 'root',
+  ): Promise<Outcome[]> {
+    const { code, out } = await this.start(name, ['--cases', JSON.stringify(cases)], hosts, as ? { as } : {}).ended
     if (code !== 0) throw new Error(`the flow ended with ${code}\n${out.slice(-8000)}`)
-    const [run] = await new Client(this.files.store).runs('Calls')
-    return run!.artifacts['outcomes'] as Outcome[]
+    return outcomesIn(this.files.store)
+  }
+
+  /** The same in a local gang of a host's own user, who is not root; the host sees this project and `checkout`. */
+  async callsAsUser(name: ImplementationName, cases: readonly (readonly Case[])[], host: TestHost): Promise<Outcome[]> {
+    const { home, python } = this.installed.get(name)!
+    const take = 'cd /home/gf && rm -rf p && cp -rP "$1" p && chown -Rh gf:gf p'
+    await host.must(['sh', '-c', take, 'sh', this.files.folder])
+    const run = [process.execPath, `${checkout}/packages/core/dist/cli.cjs`, 'run', `p/${name}/flow.ts`]
+    const env = [`GANGFLOW_MPI_HOME=${home}`, `GANGFLOW_PYTHON=${python}`]
+    const argv = host.enter(['env', ...env, ...run, '--cases', JSON.stringify(cases)], 'user')
+    await must(argv, { timeout: 120_000 * slack })
+    // Who reads a store that another user wrote must say so: a copy is ours.
+    const copy = join(this.files.folder, 'of-user')
+    rmSync(copy, { recursive: true, force: true })
+    cpSync(`/proc/${host.state.init.pid}/root/home/gf/p/.gangflow`, copy, { recursive: true })
+    return outcomesIn(copy)
   }
 
   remove(): void {
     this.files.remove()
   }
+}
+
+/** What hosts must see of it for `callsAsUser`. */
+export const checkout = here('../../..').replace(/\/$/, '')
+
+async function outcomesIn(store: string): Promise<Outcome[]> {
+  const [run] = await new Client(store).runs('Calls')
+  return run!.artifacts['outcomes'] as Outcome[]
 }
 
 /** Waits until rank 5 says that it waits, where it is on this host. */
@@ -98,11 +135,11 @@ export const killRank = `${waiting}for p in $(pgrep -x behave); do
   if tr '\\0' '\\n' < /proc/$p/environ | grep -qxE '(OMPI_COMM_WORLD_RANK|PMI_RANK)=5'; then kill -9 $p; fi
 done`
 
-/** Shell that kills programs of a launcher, by their names. */
+/** Shell that kills programs of a launcher, by their names: those that a command line of theirs or their parent's shows. */
 export const killProgram = (pattern: string, where: 'with rank 5' | 'elsewhere') => `${
   where === 'elsewhere' ? 'sleep 1\n' : waiting
 }for p in $(pgrep '${pattern}'); do
-  if tr '\\0' ' ' < /proc/$p/cmdline | grep -q /tmp/gf-mpi-; then kill -9 $p; fi
+  if cat /proc/$p/cmdline /proc/$(ps -o ppid= $p | tr -d ' ')/cmdline | tr '\\0' ' ' | grep -q /tmp/gf-mpi-; then kill -9 $p; fi
 done`
 
 /** What calls have left on this machine. */

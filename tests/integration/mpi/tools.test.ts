@@ -22,7 +22,12 @@ beforeAll(async () => {
   }
   const { python } = project.installed.get('mpich')!
   const show = [...(await pythonFolders(python)), dirname(dirname(dirname(python)))]
-  hosts = await startHosts({ count: 4, show: [...new Set(show)], hide: ['/usr/bin/ssh'] })
+  hosts = await startHosts({
+    count: 4,
+    show: [...new Set(show)],
+    sshd: false,
+    hide: ['/usr/bin/ssh', '/etc/alternatives'],
+  })
 }, 900_000)
 afterAll(async () => {
   project?.remove()
@@ -38,7 +43,7 @@ async function run(
   on?: TestHosts,
   words: readonly string[] = [],
 ): Promise<{ out: string; artifacts: Record<string, unknown> }> {
-  const { code, out } = await project.start(name, words, on, file).ended
+  const { code, out } = await project.start(name, words, on, { file }).ended
   expect(code, out).toBe(0)
   const [latest] = await new Client(project.files.store).runs(flow)
   return { out, artifacts: latest!.artifacts }
@@ -109,7 +114,7 @@ describe('gangflow doctor', () => {
     readonly fix?: string
   }
   const examine = async (flow: string, ...words: string[]) => {
-    const { out } = await project.files.start(['doctor', flow, ...words, '--json']).ended
+    const { out } = await project.files.start(['doctor', flow, ...words, '--json'], hosts.env).ended
     const { findings } = JSON.parse(out.slice(out.indexOf('{'))) as { findings: Found[] }
     return findings.filter(({ check }) => check === 'mpi: mpi')
   }
