@@ -73,3 +73,44 @@ describe('numbers, which workers claim in shared memory', () => {
     expect(Math.max(...workers)).toBeLessThan(58)
   })
 })
+
+describe('texts and plain data handed out few at a time, which workers claim as well', () => {
+  it('come and go as they are', async () => {
+    const kinds: Record<string, (index: number) => unknown> = {
+      texts: (index) => `item ${index} é`,
+      wide: (index) => (index % 3 ? `日本${index}\ud800` : ''),
+      records: (id) => ({ id, name: `n${id}`, score: id / 3 }),
+      nested: (index) => ({ a: [index, { b: `x${index}` }], on: index % 2 === 0, none: undefined, z: -0 }),
+      vectors: (index) => [index, Number.NaN, -0],
+      // biome-ignore lint/suspicious/noSparseArray: a hole is no undefined
+      holes: (index) => (index % 2 ? [index, , 3] : [index, 2, 3]),
+      mixed: (index) => [null, undefined, true, 'x', 10n, new Date(index)][index % 6],
+      large: (index) => 'x'.repeat(index === 50 ? 10_000 : 5),
+    }
+    for (const [kind, make] of Object.entries(kinds)) {
+      const items = numbers(5000).map(make)
+      expect(await pool.map(items, (item) => item, { batch: kind.length }), kind).toStrictEqual(items)
+    }
+    const one = { v: 1 }
+    expect(
+      await pool.map(
+        [
+          { a: one, b: one },
+          { a: one, b: {} },
+        ],
+        ({ a, b }) => a === b,
+        { batch: 1 },
+      ),
+    ).toEqual([...[true, false]])
+    const odd = pool.map(['a', 'b', (() => 1) as never], (item) => item, { batch: 1 })
+    await expect(odd).rejects.toMatchObject({ code: 'E_MAP_SEND', index: 2 })
+  })
+
+  it('are done by others where a worker dies', async () => {
+    const act = ({ index }: { index: number; name: string }): number => (index === 700 ? process.exit(3) : index)
+    const items = numbers(1500).map((index) => ({ index, name: `n${index}` }))
+    const outcomes = await pool.map(items, act, { onError: 'collect', batch: 2 })
+    expect(outcomes.flatMap(({ status }, index) => (status === 'rejected' ? [index] : []))).toEqual([700])
+    expect(outcomes.every((one, index) => one.status === 'rejected' || one.value === index)).toBe(true)
+  })
+})

@@ -1,5 +1,7 @@
 import { checkFunction } from './begin-map.js'
 import { capture } from './capture/capture.js'
+import { registerOwn } from './capture/own.js'
+import * as given from './exports.js'
 import type { Program } from './protocol.js'
 import { rebuild } from './worker/rebuild.js'
 
@@ -19,7 +21,8 @@ export async function captureFunction(fn: unknown): Promise<CapturedFunction> {
 
 /** The function made anew in this thread, with copies of what it captured, which are read-only. */
 export async function rebuildFunction(captured: CapturedFunction): Promise<(...given: never[]) => unknown> {
-  const own = async (name: string): Promise<unknown> =>
-    ((await import('./exports.js')) as Readonly<Record<string, unknown>>)[name]
+  const own = async (name: string): Promise<unknown> => (given as Readonly<Record<string, unknown>>)[name]
   return (await rebuild(captured.program as Program, own)) as (...given: never[]) => unknown
 }
+
+registerOwn({ captureFunction, rebuildFunction })

@@ -1,5 +1,5 @@
 import type { Packed } from './codec.js'
-import type { ViewType } from './views.js'
+import type { SharedRow } from './shared-row.js'
 
 /**
  * What passes between the pool and a worker. The `board` is a word array that both sides see (threads only): it tells
@@ -115,15 +115,10 @@ export type ToWorker =
     }
   | { readonly k: 'drop'; readonly job: number }
 
-/**
- * Numbers in shared memory, of which each worker that gets them claims ranges until none are left. By its parts: as a
- * view over more than 4 GiB it would arrive with a wrong length.
- */
+/** Items in shared memory, of which each worker that gets them claims ranges until none are left. */
 export interface SharedItems {
   readonly k: 'shared'
-  readonly type: ViewType
-  readonly buffer: SharedArrayBuffer
-  readonly at: number
+  readonly row: SharedRow
   readonly length: number
   /** One word: the first position that nobody has claimed. */
   readonly cursor: SharedArrayBuffer

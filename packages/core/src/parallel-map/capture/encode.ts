@@ -168,7 +168,7 @@ export class Encoder {
     if (
       !bag ||
       use.members === undefined ||
-      !(isModuleNamespaceObject(value) || isProxy(value) || this.packages.isOwnExports(value))
+      !(isModule(value as object) || isProxy(value) || this.packages.isOwnExports(value))
     )
       return this.#value(value, path)
     return this.#members(value as object, use.members, path)
@@ -278,4 +278,9 @@ export class Encoder {
   #name(): string {
     return (this.#root as { name?: string }).name || 'the function'
   }
+}
+
+/** Test runners make objects of their own for the exports of a module. */
+function isModule(value: object): boolean {
+  return isModuleNamespaceObject(value) || Object.prototype.toString.call(value) === '[object Module]'
 }

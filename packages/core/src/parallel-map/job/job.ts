@@ -88,7 +88,7 @@ export class Job {
   #segment(): Segment | undefined {
     const last = this.#segments.at(-1)
     if (last && !last.isClaimed) return last
-    const next = this.spec.shares ? this.source.segment?.() : undefined
+    const next = this.spec.shares ? this.source.segment?.(this.sizing.fixed) : undefined
     if (next) this.#segments.push(next)
     return next
   }

@@ -1,12 +1,19 @@
 import type { SharedItems } from '../protocol.js'
-import { partsOf, type ViewType } from '../views.js'
+import { type SharedRow, shareRow } from '../shared-row.js'
+import { partsOf } from '../views.js'
+import { sizeOf } from './size-of.js'
 import type { Chunk } from './source.js'
 
 /** Numbers of one segment at most: 32 MB of items, and as much of results. */
 const most = 1 << 22
+/** Other items of one at most, which take time to write down, and the bytes of the largest one. */
+const mostOthers = 4096
+const largest = 4096
+/** Where more go together than this, messages are as good for what is no number. */
+const fewTogether = 16
 
 /**
- * Numbers of the input in memory that all worker threads see. Workers that join it claim ranges of it by themselves,
+ * Items of the input in memory that all worker threads see. Workers that join it claim ranges of it by themselves,
  * and leave it when nothing is left or when they are asked for what they hold.
  */
 export class Segment {
@@ -14,19 +21,18 @@ export class Segment {
   /** As they were given, for what has to be sent again. */
   readonly items: readonly unknown[]
   readonly results: Float64Array
-  readonly #parts: { type: ViewType; buffer: SharedArrayBuffer; at: number }
+  readonly #row: SharedRow
   readonly #cursor = new Int32Array(new SharedArrayBuffer(4))
   readonly #settled: Uint8Array
   #count = 0
   #joined = 0
 
-  constructor({ first, items }: Chunk, numbers: NumberView) {
+  /** `own`: numbers that nobody else has, whose memory results may take. */
+  constructor({ first, items }: Chunk, row: SharedRow, own?: Float64Array) {
     this.first = first
     this.items = items
-    const { type, buffer, at } = partsOf(numbers)!
-    this.#parts = { type, buffer: buffer as SharedArrayBuffer, at }
-    const isOwn = (items as unknown) !== numbers
-    this.results = isOwn ? (numbers as Float64Array) : new Float64Array(new SharedArrayBuffer(items.length * 8))
+    this.#row = row
+    this.results = own ?? new Float64Array(new SharedArrayBuffer(items.length * 8))
     this.#settled = new Uint8Array(items.length)
   }
 
@@ -51,7 +57,7 @@ export class Segment {
   shared(batch: number | undefined, workers: number): SharedItems {
     return {
       k: 'shared',
-      ...this.#parts,
+      row: this.#row,
       length: this.items.length,
       cursor: this.#cursor.buffer as SharedArrayBuffer,
       results: this.results.buffer as SharedArrayBuffer,
@@ -97,14 +103,21 @@ type NumberView =
   | Int8Array
   | Uint8Array
 
-/** A segment of a list from a position on; undefined where not all of it are numbers. */
-export function segmentOf(list: readonly unknown[], from: number): Segment | undefined {
+/**
+ * A segment of a list from a position on: of numbers, or, where few items go together (`batch`), of texts and other
+ * plain data. Undefined where not all of it are such.
+ */
+export function segmentOf(list: readonly unknown[], from: number, batch: number | undefined): Segment | undefined {
+  if (list.length - from < 2) return undefined
+  return typeof list[from] === 'number' ? numbersOf(list, from) : othersOf(list, from, batch)
+}
+
+function numbersOf(list: readonly unknown[], from: number): Segment | undefined {
   const to = Math.min(list.length, from + most)
-  if (to - from < 2 || typeof list[from] !== 'number') return undefined
   const given = ArrayBuffer.isView(list) ? (list as unknown as NumberView) : undefined
   if (given && given.buffer instanceof SharedArrayBuffer && partsOf(given)) {
     const numbers = given.subarray(from, to)
-    return new Segment({ first: from, items: numbers as unknown as unknown[] }, numbers)
+    return new Segment({ first: from, items: numbers as unknown as unknown[] }, viewRow(numbers))
   }
   const numbers = new Float64Array(new SharedArrayBuffer((to - from) * 8))
   for (let at = from; at < to; at++) {
@@ -112,5 +125,19 @@ export function segmentOf(list: readonly unknown[], from: number): Segment | und
     if (typeof value !== 'number') return undefined
     numbers[at - from] = value
   }
-  return new Segment({ first: from, items: list.slice(from, to) }, numbers)
+  return new Segment({ first: from, items: list.slice(from, to) }, viewRow(numbers), numbers)
+}
+
+/** By its parts: as a view over more than 4 GiB it would arrive with a wrong length. */
+function viewRow(numbers: NumberView): SharedRow {
+  const { type, buffer, at } = partsOf(numbers)!
+  return { k: 'view', type, buffer: buffer as SharedArrayBuffer, at }
+}
+
+function othersOf(list: readonly unknown[], from: number, batch: number | undefined): Segment | undefined {
+  if (batch === undefined || batch > fewTogether || ArrayBuffer.isView(list)) return undefined
+  const items = list.slice(from, from + mostOthers)
+  if (items.some((item) => sizeOf(item) > largest)) return undefined
+  const row = shareRow(items)
+  return row && new Segment({ first: from, items }, row)
 }

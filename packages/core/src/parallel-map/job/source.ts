@@ -20,8 +20,8 @@ export interface Source {
   readonly ended: boolean
   /** At most `most` items; undefined where there are none now: at the end, or until `wake` is called. */
   take(most: number): Chunk | undefined
-  /** The next items in shared memory, where they are numbers that are all there. */
-  segment?(): Segment | undefined
+  /** The next items in shared memory, where they are all there and of a kind that can lie there. */
+  segment?(batch: number | undefined): Segment | undefined
   /** No more is taken: tells the input so. */
   close(): void
 }
@@ -63,7 +63,7 @@ function sizeOf(items: unknown): number | undefined {
 class ListSource implements Source {
   #next = 0
   #closed = false
-  /** Not all of it are numbers. */
+  /** Not all of it can lie in shared memory. */
   #isMixed = false
 
   constructor(readonly list: readonly unknown[]) {}
@@ -83,9 +83,9 @@ class ListSource implements Source {
     return { first, items: this.list.slice(first, this.#next) }
   }
 
-  segment(): Segment | undefined {
+  segment(batch: number | undefined): Segment | undefined {
     if (this.ended || this.#isMixed) return undefined
-    const segment = segmentOf(this.list, this.#next)
+    const segment = segmentOf(this.list, this.#next, batch)
     if (segment) this.#next += segment.items.length
     else this.#isMixed = true
     return segment

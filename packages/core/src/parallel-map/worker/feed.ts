@@ -1,10 +1,12 @@
 import { type Packed, readable } from '../codec.js'
 import { rangeEnd, type SharedItems } from '../protocol.js'
-import { viewOf } from '../views.js'
+import { rowReader } from '../shared-row.js'
 
 /** Which items of a batch a worker does, one after the other. */
 export interface Feed {
+  /** Those from position `base` on. */
   readonly items: ArrayLike<unknown>
+  readonly base: number
   /** Where results have no order of their own, each is told with its position. */
   readonly scattered: boolean
   /** Set once the function gives promises: what is taken early would wait here for its turn. */
@@ -24,6 +26,7 @@ export interface Feed {
 /** All of what was sent, in order. */
 export class Row implements Feed {
   readonly items: ArrayLike<unknown>
+  readonly base = 0
   readonly scattered = false
   oneByOne = false
   #next = 0
@@ -67,13 +70,15 @@ const least = 0.02
 /** No range is more than this many times the one before: what was measured may not hold for what comes. */
 const growth = 32
 
-/** Ranges of numbers in shared memory, claimed as they are needed. Results that are numbers stay in shared memory. */
+/** Ranges of items in shared memory, claimed as they are needed. Results that are numbers stay in shared memory. */
 export class Claims implements Feed {
   readonly moved = undefined
-  readonly items: ArrayLike<unknown>
+  items: ArrayLike<unknown>
+  base = 0
   readonly scattered = true
   oneByOne = false
   readonly #shared: SharedItems
+  readonly #read: (from: number, to: number) => ArrayLike<unknown>
   readonly #cursor: Int32Array
   readonly #results: Float64Array
   readonly #board: Int32Array
@@ -88,7 +93,8 @@ export class Claims implements Feed {
 
   constructor(shared: SharedItems, board: Int32Array, pace: Pace) {
     this.#shared = shared
-    this.items = viewOf(shared) as unknown as ArrayLike<unknown>
+    this.#read = rowReader(shared.row, shared.length)
+    this.items = shared.row.k === 'view' ? this.#read(0, shared.length) : []
     this.#cursor = new Int32Array(shared.cursor)
     this.#results = new Float64Array(shared.results)
     this.#board = board
@@ -140,6 +146,10 @@ export class Claims implements Feed {
       this.#end = to
       this.#size = to - from
       this.#board[rangeEnd] = to
+      if (this.#shared.row.k !== 'view') {
+        this.items = this.#read(from, to)
+        this.base = from
+      }
       return true
     }
     return false

@@ -58,7 +58,7 @@ export class BatchRunner {
       const lane = this.#free[this.#free.length - 1]!
       this.#link.mark(lane, number, position + 1)
       try {
-        const result = fn(feed.items[position], first + position, context)
+        const result = fn(feed.items[position - feed.base], first + position, context)
         if (isThenable(result)) {
           this.#free.pop()
           this.#follow(batch, lane, position, result)
