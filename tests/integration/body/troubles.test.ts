@@ -1,9 +1,12 @@
-import { readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { BodyOutcome } from '../../../packages/core/src/body/contract.js'
 import { artifactsOf, slack, sleep, stage } from './harness.js'
 
 const troubles = await stage('troubles.ts')
+const impatient = await stage('diamond.ts', { GANGFLOW_DATASTORE_TIMEOUT: '1' })
 const file = troubles.compiled.file
 const source = readFileSync(file, 'utf8').split('\n')
 const lineOf = (text: string) => source.findIndex((line) => line.includes(text)) + 1
@@ -193,5 +196,29 @@ describe('a step that goes well', () => {
     await played.logged
     for (let i = 0; i < 100 * slack && (alive(body.pid) || alive(seen as number)); i += 1) await sleep(10)
     expect([alive(body.pid), alive(seen as number)]).toEqual([false, false])
+  })
+})
+
+describe('a step that reads an artifact from a disk that hangs', () => {
+  it('is ended after the deadline of the datastore, with what it waited for', async () => {
+    const start = await impatient.run('start').outcome
+    await impatient.commit({ step: 'start', task: '1' }, start)
+    if (!start.ok) throw new Error(start.summary)
+    const { hash } = start.completion.artifacts['base']!
+    const blobs = join(impatient.spool, '../store/blobs')
+    const name = readdirSync(blobs, { recursive: true })
+      .map(String)
+      .find((path) => path.endsWith(hash.slice(4)))!
+    rmSync(join(blobs, name))
+    // Whoever opens it to read waits for one who writes.
+    execFileSync('mkfifo', [join(blobs, name)])
+    const { outcome } = impatient.run('left', { parents: [{ step: 'start', task: '1' }] })
+    expect(await outcome).toMatchObject({
+      ok: false,
+      cause: 'infrastructure',
+      code: 'E_DATASTORE_TIMEOUT',
+      summary: expect.stringMatching(/^step 'left': the datastore dir:.* has not answered for 1 s: reading blob /),
+      casualty: { kind: 'body', signal: 'SIGKILL' },
+    })
   })
 })

@@ -1,7 +1,9 @@
+import { noAnswer } from '../datastore/relay/failures.js'
 import type { ErrorFacts } from '../errors/base.js'
 import type { Casualty, Cause } from '../errors/verdict.js'
 import type { ProcessExit } from '../process/contract.js'
 import type { BodyOutcome, StopReason } from './contract.js'
+import type { DiskWait } from './disk-wait.js'
 import type { LastWords } from './last-words.js'
 import type { Completion } from './protocol.js'
 
@@ -123,6 +125,19 @@ export function accountOfDeath(remains: Remains, words: LastWords | undefined): 
       : `the body of step '${step}' closed its connection before the step was done`,
     'its last lines may say why',
   )
+}
+
+/** A body that was ended since a disk did not answer it. */
+export function accountOfHang(remains: Remains, { whom, doing, limitMs }: DiskWait): Failure {
+  const { code, what, fix } = noAnswer(whom, doing, limitMs)
+  return {
+    ok: false,
+    cause: 'infrastructure',
+    code,
+    summary: `step '${remains.step}': ${what}`,
+    ...(fix === undefined ? {} : { fix }),
+    casualty: { ...casualtyOf(remains), error: { message: what, code } },
+  }
 }
 
 /** A body that never came up, or a host that could not start it. */

@@ -1,6 +1,13 @@
 import { GangflowError, messageOf } from '../errors/base.js'
 import type { ProcessExit } from '../process/contract.js'
-import { accountOfDeath, accountOfError, accountOfStart, accountOfStop, type Remains } from './account.js'
+import {
+  accountOfDeath,
+  accountOfError,
+  accountOfHang,
+  accountOfStart,
+  accountOfStop,
+  type Remains,
+} from './account.js'
 import type { BodyProcess } from './body-process.js'
 import type { BodyEvent, BodyOutcome, BodyState, BodyTask, StopReason } from './contract.js'
 import { readLastWords } from './last-words.js'
@@ -87,7 +94,8 @@ export async function attemptOn(body: BodyProcess, request: AttemptRequest): Pro
     return { step, pid: body.pid, exit, lastLines: body.feed.tail() }
   }
   function death(exit: ProcessExit | undefined) {
-    return () => accountOfDeath(remains(exit), readLastWords(body.lastWords))
+    return () =>
+      body.hung ? accountOfHang(remains(exit), body.hung) : accountOfDeath(remains(exit), readLastWords(body.lastWords))
   }
   function finish(account: () => ReturnType<typeof accountOfDeath>, exit?: ProcessExit): BodyOutcome {
     const told = stopped ? accountOfStop(stopped, remains(exit)) : account()

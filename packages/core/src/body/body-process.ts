@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { speaksNoTls } from '../compile/load-script.js'
 import { GangflowError } from '../errors/base.js'
@@ -6,6 +7,7 @@ import { certificatesAside } from '../process/extra-certificates.js'
 import { spoolFile } from '../process/spool.js'
 import type { BodySpec } from './contract.js'
 import { deferred } from './deferred.js'
+import { type DiskWait, diskWaitOver, diskWaitPath } from './disk-wait.js'
 import { lastWordsPath } from './last-words.js'
 import { type Line, LineFeed } from './lines.js'
 import type { Peer } from './peer.js'
@@ -27,12 +29,17 @@ export interface BodyProcessOptions {
 /** Lines that a body printed before it had a task, at most. */
 const longestPrelude = 1000
 
+/** Milliseconds between two looks whether it waits for a disk. */
+const LOOK_MS = 1_000
+
 /** One body process: started, connected, printing. Which tasks it serves is others' business. */
 export class BodyProcess {
   readonly name: string
   readonly spec: BodySpec
   /** Path of the file in which it says why it ended, when it cannot say so on its socket. */
   readonly lastWords: string
+  /** A disk that it waited for too long, for which it was ended. */
+  hung: DiskWait | undefined
   readonly startedAt = performance.now()
   /** Settles when it has said hello; rejects with `E_BODY_START` when it never does. */
   readonly peer: Promise<Peer>
@@ -52,6 +59,7 @@ export class BodyProcess {
   readonly logging: Promise<void>[] = []
   gone = false
   readonly #hello = deferred<{ peer: Peer; pid: number }>()
+  readonly #waits: string
   #kept: KeptProcess | undefined
   #stop: StopOptions | undefined
   #prelude: Line[] = []
@@ -61,6 +69,7 @@ export class BodyProcess {
     this.name = options.name
     this.spec = options.spec
     this.lastWords = lastWordsPath(options.socket, options.name)
+    this.#waits = diskWaitPath(options.socket, options.name)
     this.spoolFile = spoolFile(options.spool, options.name)
     this.feed = new LineFeed((line) => {
       if (this.#show) this.#show(line)
@@ -113,12 +122,21 @@ export class BodyProcess {
     await this.#kept!.closed
   }
 
+  /** It cannot end such a wait itself, nor say a word. */
+  #lookForHung(): void {
+    this.hung ??= diskWaitOver(this.#waits)
+    if (this.hung) this.stop({ graceMs: 0, signal: 'SIGKILL' })
+  }
+
   async #watch(kept: KeptProcess): Promise<ProcessExit> {
     this.#kept = kept
     this.pid = kept.pid
     kept.onOutput((chunk) => this.feed.push(chunk))
     if (this.#stop) kept.stop(this.#stop).catch(() => {})
+    const looking = setInterval(() => this.#lookForHung(), LOOK_MS).unref()
     const exit = await kept.exited
+    clearInterval(looking)
+    rmSync(this.#waits, { force: true })
     this.gone = true
     if (this.feed.gapped) this.feed.recall(await spoolTail(this.spoolFile))
     this.feed.end()

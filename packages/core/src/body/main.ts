@@ -2,10 +2,12 @@ import { dirname } from 'node:path'
 import { loadFlow } from '../compile/load-flow.js'
 import type { Datastore } from '../datastore/contract.js'
 import { openDatastoreSync } from '../datastore/open.js'
+import type { Around } from '../datastore/patient.js'
 import type { FlowClass } from '../flow/invocation.js'
 import type { Json } from '../flow/values.js'
 import { takeUpCertificates } from '../process/extra-certificates.js'
 import type { BodyState, MakeContext } from './contract.js'
+import { diskWaitPath, noteDiskWaits } from './disk-wait.js'
 import { errorFacts } from './facts.js'
 import { dial } from './greet.js'
 import { guardStep } from './guard.js'
@@ -35,6 +37,7 @@ export async function bodyMain({ makeContext, core }: BodyComposition): Promise<
     flow.catch(() => {})
     return flow
   }
+  const around = noteDiskWaits(diskWaitPath(socket, name))
   const stop = new AbortController()
   const listeners: ((event: string, data: Json | undefined, payload: Uint8Array) => void)[] = []
   const peer = await dial(
@@ -45,7 +48,15 @@ export async function bodyMain({ makeContext, core }: BodyComposition): Promise<
       methods: {
         // The call may come together with the welcome, before `dial` has given the peer.
         run: async (params, _, { peer }) => {
-          const body = { peer, load, makeContext, words: lastWordsPath(socket, name), signal: stop.signal, listeners }
+          const body = {
+            peer,
+            load,
+            makeContext,
+            words: lastWordsPath(socket, name),
+            around,
+            signal: stop.signal,
+            listeners,
+          }
           return (await runTask(body, params as unknown as Assignment)) as unknown as Json
         },
       },
@@ -67,6 +78,7 @@ interface Body {
   load(): Promise<FlowClass>
   readonly makeContext: MakeContext
   readonly words: string
+  readonly around: Around
   readonly signal: AbortSignal
   readonly listeners: ((event: string, data: Json | undefined, payload: Uint8Array) => void)[]
 }
@@ -86,7 +98,7 @@ async function runTask(body: Body, assignment: Assignment): Promise<Completion> 
   listeners.length = 0
   const quiet = forwardMapProgress(peer)
   try {
-    const store = stores.get(assignment.datastore) ?? openDatastoreSync(assignment.datastore)
+    const store = stores.get(assignment.datastore) ?? openDatastoreSync(assignment.datastore, { around: body.around })
     stores.set(assignment.datastore, store)
     const work = body.load().then((flowClass) =>
       perform({

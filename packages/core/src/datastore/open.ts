@@ -3,10 +3,13 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { GangflowError } from '../errors/base.js'
 import type { Datastore } from './contract.js'
 import { type DirectoryOptions, openDirectory } from './directory/store.js'
-import { patient, silenceOf } from './patient.js'
+import { type Around, patient, silenceOf } from './patient.js'
 import { openRelay } from './relay/body-store.js'
 
-export type OpenOptions = DirectoryOptions
+export interface OpenOptions extends DirectoryOptions {
+  /** Has each synchronous call watched from outside. */
+  readonly around?: Around
+}
 
 /**
  * Opens a datastore: `dir:/abs/path`, a plain path (relative to the working directory), or what `Datastore.location`
@@ -22,7 +25,8 @@ export async function openDatastore(location: string, options: OpenOptions = {})
 export function openDatastoreSync(location: string, options: OpenOptions = {}): Datastore {
   if (location.startsWith('relay:/')) return openRelay(location.slice('relay:'.length))
   const { path, ...flags } = parseLocation(location)
-  return patient(openDirectory(path, { ...flags, ...options }), silenceOf())
+  const { around, ...others } = options
+  return patient(openDirectory(path, { ...flags, ...others }), silenceOf(), around)
 }
 
 /** `.gangflow/` beside the package.json nearest to the flow file (or directory), else beside the file. */

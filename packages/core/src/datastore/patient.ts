@@ -1,6 +1,6 @@
 import { GangflowError } from '../errors/base.js'
 import { countHung } from '../errors/hung-calls.js'
-import type { BlobRef, Datastore, PutBlobOptions } from './contract.js'
+import type { BlobReader, BlobRef, Datastore, PutBlobOptions } from './contract.js'
 import { Patience, type Wait } from './patience.js'
 import { noAnswer } from './relay/failures.js'
 
@@ -24,11 +24,14 @@ export function silenceOf(env: NodeJS.ProcessEnv = process.env): number {
   })
 }
 
+/** Has a synchronous call watched from outside, which nobody in this process could end. */
+export type Around = <T>(whom: string, doing: string, limitMs: number, call: () => T) => T
+
 /**
  * The store, of which nobody waits for ever: what has given no sign for so long fails with E_DATASTORE_TIMEOUT. After that
- * little is waited for until something comes back. Synchronous calls wait as the disk does.
+ * little is waited for until something comes back. Synchronous calls wait as the disk does, within `around`.
  */
-export function patient(store: Datastore, silenceMs: number): Datastore {
+export function patient(store: Datastore, silenceMs: number, around?: Around): Datastore {
   const usual = new Patience(silenceMs)
   const again = new Patience(Math.min(silenceMs, AGAIN_MS))
   let hangs = false
@@ -52,6 +55,18 @@ export function patient(store: Datastore, silenceMs: number): Datastore {
         })
         .then(resolve, reject)
     })
+  const noted = <T>(doing: string, call: () => T): T =>
+    around ? around(`the datastore ${store.location}`, doing, silenceMs, call) : call()
+  const openNoted = (hash: string): BlobReader => {
+    const doing = `reading blob ${short(hash)}`
+    const reader = noted(doing, () => store.openBlobSync(hash))
+    if (!around) return reader
+    return {
+      size: reader.size,
+      readSync: (target) => noted(doing, () => reader.readSync(target)),
+      close: () => reader.close(),
+    }
+  }
   const short = (hash: string) => hash.slice(0, 12)
   return {
     location: store.location,
@@ -65,16 +80,16 @@ export function patient(store: Datastore, silenceMs: number): Datastore {
       ),
     streamBlob: (hash, options) =>
       pieces(bounded, `reading blob ${short(hash)}`, () => store.streamBlob(hash, options)),
-    getBlobSync: (hash) => store.getBlobSync(hash),
-    openBlobSync: (hash) => store.openBlobSync(hash),
+    getBlobSync: (hash) => noted(`reading blob ${short(hash)}`, () => store.getBlobSync(hash)),
+    openBlobSync: openNoted,
     createRecord: (key, value, options) =>
       bounded(`creating record ${key}`, () => store.createRecord(key, value, options)),
     putRecord: (key, value, options) => bounded(`writing record ${key}`, () => store.putRecord(key, value, options)),
     readRecord: (key) => bounded(`reading record ${key}`, () => store.readRecord(key)),
-    readRecordSync: (key) => store.readRecordSync(key),
+    readRecordSync: (key) => noted(`reading record ${key}`, () => store.readRecordSync(key)),
     listRecords: (prefix, options) => bounded(`listing ${prefix}`, () => store.listRecords(prefix, options)),
     listChildren: (prefix) => bounded(`listing ${prefix}`, () => store.listChildren(prefix)),
-    listChildrenSync: (prefix) => store.listChildrenSync(prefix),
+    listChildrenSync: (prefix) => noted(`listing ${prefix}`, () => store.listChildrenSync(prefix)),
     deleteRecord: (key) => bounded(`deleting record ${key}`, () => store.deleteRecord(key)),
     deleteRecords: (prefix) => bounded(`deleting the records of ${prefix}`, () => store.deleteRecords(prefix)),
     deleteBlob: (hash, options) => bounded(`deleting blob ${short(hash)}`, () => store.deleteBlob(hash, options)),
