@@ -7,7 +7,7 @@ import type { MpiOptions } from './options.js'
 
 /**
  * Says where mpirun is and which, then starts two processes by it, each of which must have been told of the other. Who
- * has one core only, or is root, may do so too.
+ * has one core only, or is root, may do so too. Intel's mpirun looks for its launcher on PATH.
  */
 const script = `mpirun=$1
 if [ -z "$mpirun" ]; then
@@ -19,6 +19,7 @@ if [ -z "$mpirun" ]; then
 fi
 [ -x "$mpirun" ] || exit 127
 echo "$mpirun"
+PATH=\${mpirun%/*}:$PATH
 "$mpirun" --version || exit 3
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe

@@ -1,4 +1,5 @@
 import { quoted } from '../../errors/shell-word.js'
+import { cpusScript } from './cpus-script.js'
 
 /** Days for which a layer of a runtime is kept that no run has used. */
 const KEPT_DAYS = 30
@@ -60,7 +61,8 @@ say kernel "$3"
 say arch "$4"
 say libc "$libc"
 say uid "$(id -u)"
-say cpus "$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)"
+${cpusScript}
+say cpus "$cpus"
 gpus=
 for device in /dev/nvidia[0-9]*; do [ ! -e "$device" ] || gpus="$gpus \${device#/dev/nvidia}"; done
 say gpus "$gpus"

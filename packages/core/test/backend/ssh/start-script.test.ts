@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { cpusScript } from '../../../src/backend/ssh/cpus-script.js'
 import { sshFailure } from '../../../src/backend/ssh/failures.js'
 import { HostSession } from '../../../src/backend/ssh/session.js'
 import { sshArgv } from '../../../src/backend/ssh/ssh-argv.js'
@@ -44,6 +45,31 @@ describe('the script on a host', () => {
     expect(said).toMatch(/^N libc (glibc|musl)$/m)
     expect(said).toMatch(/^N cpus 1$/m)
     expect(said).toMatch(/^N told$/m)
+  })
+
+  it.each([
+    ['no quota', { 'cpu.max': 'max 100000' }, '0::/', 8],
+    ['one and a half', { 'cpu.max': '150000 100000' }, '0::/', 2],
+    ['a narrower one above', { 'a/b/cpu.max': '600000 100000', 'a/cpu.max': '300000 100000' }, '0::/a/b', 3],
+    [
+      'the first cgroups',
+      { 'cpu/x/cpu.cfs_quota_us': '50000', 'cpu/x/cpu.cfs_period_us': '100000' },
+      '4:cpu,acct:/x',
+      1,
+    ],
+    ['none there', { 'cpu/cpu.cfs_quota_us': '-1', 'cpu/cpu.cfs_period_us': '100000' }, '4:cpu:/', 8],
+  ])('tells the CPUs that its cgroups allow: %s', (_, files, own, cpus) => {
+    for (const [name, text] of Object.entries(files)) {
+      mkdirSync(join(folder, 'groups', name, '..'), { recursive: true })
+      writeFileSync(join(folder, 'groups', name), `${text}\n`)
+    }
+    writeFileSync(join(folder, 'own'), `9:memory:/m\n${own}\n`)
+    const text = cpusScript
+      .replace('nproc', 'echo 8')
+      .replaceAll('/sys/fs/cgroup', join(folder, 'groups'))
+      .replaceAll('/proc/self/cgroup', join(folder, 'own'))
+    const { stdout, stderr } = spawnSync('sh', ['-uc', `${text}\necho "$cpus"`], { encoding: 'utf8' })
+    expect([stdout, stderr]).toEqual([`${cpus}\n`, ''])
   })
 
   it('leaves neither its socket nor half a layer when the launcher goes', () => {
