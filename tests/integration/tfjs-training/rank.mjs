@@ -149,6 +149,86 @@ const jobs = {
       return { history: history.history, hash: hash(weightsOf(model)), loss, batches: batchLosses.length }
     })
   },
+  /** Two inputs and outputs, penalties, frozen and normed layers, every kind of callback, and the rarer options of fit. */
+  async options({ size }) {
+    const strategy = new MultiWorkerMirroredStrategy(tf, await group(size))
+    const { layers } = tf
+    const { xs, ys } = data(150)
+    const more = tf.randomUniform([150, 5], -1, 1, 'float32', 3)
+    const sums = tf.tidy(() => more.sum(1, true))
+    const kernelInitializer = (seed) => tf.initializers.glorotUniform({ seed })
+    const model = strategy.scope(() => {
+      const image = tf.input({ shape: [10, 10, 1], name: 'image' })
+      const extra = tf.input({ shape: [5], name: 'extra' })
+      const kernelRegularizer = tf.regularizers.l1l2({ l1: 0.001, l2: 0.01 })
+      const frozen = layers.dense({ units: 8, trainable: false, kernelInitializer: kernelInitializer(1) })
+      const flat = frozen.apply(layers.flatten().apply(image))
+      const dense = { units: 6, activation: 'tanh', kernelInitializer: kernelInitializer(2), kernelRegularizer }
+      const joint = layers.dense(dense).apply(layers.concatenate().apply([flat, extra]))
+      const kind = { units: 4, activation: 'softmax', name: 'kind', kernelInitializer: kernelInitializer(3) }
+      const sum = { units: 1, name: 'sum', kernelInitializer: kernelInitializer(4) }
+      const outputs = [layers.dense(kind).apply(joint), layers.dense(sum).apply(joint)]
+      return tf.model({ inputs: [image, extra], outputs })
+    })
+    model.compile({
+      optimizer: tf.train.rmsprop(0.005),
+      loss: { kind: 'categoricalCrossentropy', sum: 'meanSquaredError' },
+      metrics: { kind: 'accuracy', sum: 'mse' },
+    })
+    const seen = []
+    const note = (name) => (at, logs) => void seen.push([name, at, ...Object.keys(logs ?? {}).sort()])
+    class Own extends tf.Callback {
+      async onEpochEnd(epoch, logs) {
+        seen.push(['own', epoch, this.params.epochs, this.model.name === model.name, typeof logs.val_loss])
+      }
+    }
+    const lambda = {
+      onTrainBegin: () => void seen.push(['begin']),
+      onEpochEnd: note('epoch'),
+      onBatchEnd: note('batch'),
+    }
+    const custom = new tf.CustomCallback({ onEpochBegin: note('custom'), onTrainEnd: () => void seen.push(['end']) })
+    const stopping = tf.callbacks.earlyStopping({ monitor: 'val_loss', patience: 50 })
+    const { history, epoch } = await model.fit(
+      { image: xs, extra: more },
+      { kind: ys, sum: sums },
+      {
+        batchSize: 32,
+        epochs: 5,
+        initialEpoch: 2,
+        shuffle: false,
+        verbose: 0,
+        yieldEvery: 'batch',
+        validationData: [
+          { image: xs, extra: more },
+          { kind: ys, sum: sums },
+        ],
+        callbacks: [lambda, custom, stopping, new Own()],
+      },
+    )
+    const dataset = tf.data.generator(function* () {
+      for (let at = 0; at < 150; at += 50) {
+        const part = (tensor) =>
+          tensor.slice([at, ...tensor.shape.slice(1).map(() => 0)], [50, ...tensor.shape.slice(1)])
+        yield { xs: { image: part(xs), extra: part(more) }, ys: { kind: part(ys), sum: part(sums) } }
+      }
+    })
+    const options = { epochs: 2, verbose: 0, callbacks: lambda }
+    const all = [history]
+    const validationData = [
+      { image: xs, extra: more },
+      { kind: ys, sum: sums },
+    ]
+    for (const given of [
+      { validationData: dataset, batchesPerEpoch: 6, validationBatches: 2 },
+      { validationData, validationBatchSize: 40, classWeight: [{ 0: 1, 1: 4, 2: 1, 3: 1 }, null] },
+    ]) {
+      const source = given.batchesPerEpoch ? dataset.repeat(5) : dataset
+      all.push((await model.fitDataset(source, { ...options, ...given })).history)
+    }
+    const [loss] = model.evaluate([xs, more], [ys, sums], { batchSize: 64 }).map((value) => value.dataSync()[0])
+    return { weights: weightsOf(model), history: all, epoch, seen, loss }
+  },
   async mismatch({ size, what }) {
     const strategy = new MultiWorkerMirroredStrategy(tf, await group(size, what))
     const { xs, ys } = data(me === 1 && what === 'rows' ? 63 : 64)

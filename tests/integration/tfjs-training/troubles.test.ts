@@ -22,6 +22,29 @@ describe('training over a gang', () => {
     for (const one of all) expect(one).toEqual(all[0])
   })
 
+  it('takes whatever fit and fitDataset take, as one process does', async () => {
+    type Options = {
+      weights: number[]
+      history: Record<string, number[]>[]
+      seen: unknown[][]
+      epoch: number[]
+      loss: number
+    }
+    const [alone] = await ranks.results<Options>('options', { size: 1 })
+    const all = await ranks.results<Options>('options', { size: 3 })
+    for (const { weights, history, seen, epoch, loss } of all) {
+      expect(difference(weights, alone!.weights)).toBeLessThanOrEqual(1e-5)
+      expect(loss).toBeCloseTo(alone!.loss, 5)
+      expect([seen, epoch]).toEqual([alone!.seen, alone!.epoch])
+      history.forEach((one, at) => {
+        const expected = alone!.history[at]!
+        expect(Object.keys(one).sort()).toEqual(Object.keys(expected).sort())
+        for (const [name, values] of Object.entries(expected))
+          expect(difference(one[name]!, values), `${name} of ${at}`).toBeLessThanOrEqual(1e-4)
+      })
+    }
+  })
+
   it('averages what is not trained, and ends members’ own datasets together', async () => {
     const options = { model: 'normed', size: 4, rows: 200, batchSize: 16 }
     for (const by of ['fit', 'own']) {

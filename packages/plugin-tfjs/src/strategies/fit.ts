@@ -168,7 +168,8 @@ export function distribute(trainer: Trainer, model: Model): void {
   model.fit = (x, y, args = {}) =>
     counting(() => {
       start()
-      return original.fit(x, y, { ...args, ...quiet })
+      const callbacks = args.callbacks ? { callbacks: standard(tf, args) } : {}
+      return original.fit(x, y, { ...args, ...callbacks, ...quiet })
     })
 
   model.fitDataset = (dataset, args) =>
@@ -184,7 +185,7 @@ export function distribute(trainer: Trainer, model: Model): void {
         collectives,
         totals,
         { model, settle, labels, epochs, ...ending },
-        standard(tf, args as Pick<typeof args, 'callbacks' | 'yieldEvery'>),
+        standard(tf, args as Parameters<typeof standard>[1]),
       ) as never
       const batches = own && !exchange.settle ? together(tf, collectives, dataset) : dataset
       const how = { tf, collectives, count: labels.length }
@@ -228,7 +229,7 @@ export async function begin({ tf, collectives, exchange, trainings, hooks }: Tra
   }
 }
 
-/** The user's callbacks as the loop takes them. */
+/** The user's callbacks as the loops take them: of a list of both kinds, TensorFlow.js has one call itself for ever. */
 function standard(tf: Tf, { callbacks, yieldEvery }: { callbacks?: unknown; yieldEvery?: unknown }): CustomCallback[] {
   return ([callbacks ?? []].flat() as object[]).map((one) =>
     'setParams' in one
