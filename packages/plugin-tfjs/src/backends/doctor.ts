@@ -21,7 +21,8 @@ export const backendCheck: DoctorCheck<{ readonly backend?: BackendName }> = {
   timeout: '3m',
 }
 
-const system = 'echo "$(uname -s) $(uname -m) $(getconf GNU_LIBC_VERSION 2>/dev/null)"'
+const system =
+  'echo "$(uname -s) $(uname -m) $(getconf GNU_LIBC_VERSION 2>/dev/null)"; ! grep -qw avx /proc/cpuinfo || echo avx'
 
 /** Prints the first backend that loads, then why those before it do not. */
 const tryEach = `
@@ -62,16 +63,22 @@ function judgeHere({ stdout, stderr }: DoctorEnd, place: Place): string {
   return why === '' ? told.about : `${told.about} (${why})`
 }
 
-/** The libraries of TensorFlow are for the system that they were installed on, and need glibc 2.27. */
+/** The libraries of TensorFlow are for the system that they were installed on, and need glibc 2.27, and on x64 AVX. */
 function judgeHost({ stdout, stderr }: DoctorEnd, place: Place): string {
-  const [kernel = '', machine = '', , libc = ''] = stdout.trim().split(/\s+/)
+  const [first = '', ...features] = stdout.trim().split('\n')
+  const [kernel = '', machine = '', , libc = ''] = first.split(/\s+/)
   if (kernel === '') throw none(place, stderr.trim())
   const arch = { x86_64: 'x64', aarch64: 'arm64' }[machine] ?? machine
   const [major = 0, minor = 0] = libc.split('.').map(Number)
-  const serves = kernel.toLowerCase() === process.platform && arch === process.arch && (major > 2 || minor >= 27)
+  const computes = arch !== 'x64' || features.includes('avx')
+  const fits = kernel.toLowerCase() === process.platform && arch === process.arch && (major > 2 || minor >= 27)
+  const serves = fits && computes
   const [best] = installed(place).filter(({ name }) => name !== 'tfjs-node' || serves)
   if (best) return best.about
-  throw none(place, `tfjs-node as it is here does not run on ${kernel} ${machine} ${libc || 'without glibc'}`)
+  throw none(
+    place,
+    `tfjs-node as it is here does not run on ${kernel} ${machine} ${libc || 'without glibc'}${computes ? '' : ', without AVX'}`,
+  )
 }
 
 const none = (place: Place, why: string) =>

@@ -3,7 +3,7 @@ import { GangflowError } from '@gangflow/core'
 import { registerKernels } from '../kernels.js'
 import { type BackendName, backends } from './names.js'
 import { findPackages } from './packages.js'
-import { prepareNode } from './shim.js'
+import { prepareNode, withoutAdvice } from './shim.js'
 import type { Tf } from './tf.js'
 
 /**
@@ -35,7 +35,10 @@ export async function loadBackend(folder: string, name: BackendName): Promise<Tf
   } catch (error) {
     cause = error
   }
-  if (cause === undefined && tf.getBackend() === registered) return tf
+  if (cause === undefined && tf.getBackend() === registered) {
+    if (name === 'cpu') withoutAdvice(tf)
+    return tf
+  }
   throw new GangflowError(
     {
       code: 'E_TF_FELL_BACK',

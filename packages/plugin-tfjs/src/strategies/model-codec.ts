@@ -3,7 +3,7 @@ import { GangflowError } from '@gangflow/core'
 import type { ArtifactCodec } from '@gangflow/core/plugin'
 import type { LayersModel } from '@tensorflow/tfjs'
 import { findPackages } from '../backends/packages.js'
-import { prepareNode } from '../backends/shim.js'
+import { prepareNode, withoutAdvice } from '../backends/shim.js'
 import type { Tf } from '../backends/tf.js'
 
 interface Head {
@@ -93,10 +93,6 @@ function loaded(): Tf {
   const tf = createRequire(tfjs)(tfjs) as Tf
   if (tf.getBackend()) return tf
   void tf.setBackend('cpu')
-  // The cpu backend advertises tfjs-node at its first tensor, which says nothing to who only reads an artifact.
-  const isProd = tf.env().getBool('PROD')
-  tf.env().set('PROD', true)
-  tf.scalar(0).dispose()
-  tf.env().set('PROD', isProd)
+  withoutAdvice(tf)
   return tf
 }

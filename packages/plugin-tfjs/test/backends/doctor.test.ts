@@ -29,6 +29,7 @@ describe('the doctor', () => {
     expect(host(stdout)).toBe('tfjs-node 4.22.0')
     expect(host('Linux riscv64 glibc 2.36\n')).toBe('wasm 4.22.0')
     expect(host('Linux x86_64 \n')).toBe('wasm 4.22.0')
+    expect(() => host('Linux x86_64 glibc 2.36\n', { backend: 'tfjs-node' })).toThrow(/2\.36, without AVX/)
     expect(() => host('Linux x86_64 \n', { backend: 'tfjs-node' })).toThrow(/without glibc/)
     expect(() => host('')).toThrow(/tfjs-node, wasm, cpu/)
   })
