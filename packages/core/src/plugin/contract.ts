@@ -50,6 +50,27 @@ export interface DoctorCheck<O = unknown> {
   readonly alike?: boolean
   /** Default 60 s. */
   readonly timeout?: Duration
+  /** Between hosts on which the check itself is well and that reach each other, two at a time. */
+  readonly pair?: DoctorPairCheck<O>
+}
+
+/** What is tried between each two hosts, above 64 of them between the neighbours of a ring and some more. */
+export interface DoctorPairCheck<O = unknown> {
+  /**
+   * Pure: what is run on the first of them, without input. What it prints after `@other ` at the beginning of a line is run
+   * on the other one, by its shell; that is ended with it. So a launcher needs no remote shell of its own.
+   */
+  command(about: DoctorPlace<O>, between: DoctorPair): readonly string[]
+  /** Of the command's end; throws a GangflowError that says the fix. */
+  judge(end: DoctorEnd, between: DoctorPair): string
+  /** Default 30 s. */
+  readonly timeout?: Duration
+}
+
+/** Each with the address at which the other one has just reached it. */
+export interface DoctorPair {
+  readonly from: { readonly name: string; readonly address: string }
+  readonly to: { readonly name: string; readonly address: string }
 }
 
 export interface DoctorPlace<O = unknown> {

@@ -1,4 +1,5 @@
 import { GangflowError, messageOf } from '../../errors/base.js'
+import type { DoctorPlace } from '../../plugin/contract.js'
 import { equip, nodeOn } from '../ssh/host.js'
 import type { HostSpec } from '../ssh/hosts.js'
 import { ConnectionFailed, HostSession } from '../ssh/session.js'
@@ -29,6 +30,7 @@ export interface Examined {
   readonly caller: string | undefined
   /** Best first. */
   readonly addresses: readonly string[]
+  readonly place: Pick<DoctorPlace, 'python'>
 }
 
 /** Attempts to log in where sshd is busy. */
@@ -64,16 +66,16 @@ export async function examineHost(
     check = 'clock'
     doing = 'reading its clock'
     findings.push({ check: 'clock', status: 'info', found: await skew(session, either), host })
+    const judged = spec.python === undefined ? {} : { python: spec.python }
     for (const planned of order.checks) {
       check = planned.name
       doing = 'checking it'
       const run = (argv: readonly string[], timeoutMs: number) => session!.ask('run', { argv, timeoutMs }, either)
-      const place = spec.python === undefined ? {} : { python: spec.python }
-      findings.push({ ...(await performCheck(planned, place, run)), host })
+      findings.push({ ...(await performCheck(planned, judged, run)), host })
     }
     const others = facts.addresses.map(({ address }) => address).filter((address) => address !== own)
     const addresses = [...(own ? [own] : []), ...others]
-    examined.push({ name: host, session, facts, ear, caller, addresses })
+    examined.push({ name: host, session, facts, ear, caller, addresses, place: judged })
   } catch (error) {
     session?.close()
     if (signal.aborted) return

@@ -15,7 +15,7 @@ export async function examinePairs(
   timeoutMs: number,
   told: (waiting: readonly string[]) => void,
   signal: AbortSignal,
-): Promise<Finding[]> {
+): Promise<{ readonly findings: readonly Finding[]; readonly results: readonly PairResult[] }> {
   const either = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
   // Every host's calls wait for it.
   setMaxListeners(0, either)
@@ -47,7 +47,7 @@ export async function examinePairs(
   } finally {
     here.close()
   }
-  return signal.aborted ? [] : [...direct, ...judgePairs(results, examined.length)]
+  return { findings: signal.aborted ? [] : [...direct, ...judgePairs(results, examined.length)], results }
 }
 
 /** A launcher that its hosts cannot call is no trouble: what they have to say goes through its own connection. */

@@ -4,6 +4,7 @@ import { type Examined, examineHost, type HostOrder, nameOf } from './examine-ho
 import { examinePairs } from './examine-pairs.js'
 import type { Finding } from './finding.js'
 import { judgeTogether } from './judge.js'
+import { tryPairs } from './try-pairs.js'
 
 export interface HostsOrder extends HostOrder {
   readonly hosts: readonly HostSpec[]
@@ -44,7 +45,9 @@ export async function examineHosts(order: HostsOrder, signal: AbortSignal): Prom
     if (examined.length > 0 && !signal.aborted) {
       const paired = (names: readonly string[]) => order.onProgress?.('pairs', names, examined.length)
       paired(examined.map(({ name }) => name))
-      findings.push(...(await examinePairs(examined, order.timeoutMs, paired, signal)))
+      const pairs = await examinePairs(examined, order.timeoutMs, paired, signal)
+      findings.push(...pairs.findings)
+      findings.push(...(await tryPairs({ examined, findings, ways: pairs.results, order }, paired, signal)))
     }
   } finally {
     for (const { session } of examined) session.close()

@@ -13,6 +13,13 @@ export interface PlannedCheck {
   readonly options: unknown
 }
 
+/** What a check threw, as it is told. */
+export function failed(error: unknown): Pick<Finding, 'status' | 'found' | 'fix'> {
+  const fix = GangflowError.is(error) ? error.fix : undefined
+  const found = GangflowError.is(error) ? error.what : messageOf(error)
+  return { status: 'fail', found, ...(fix === undefined ? {} : { fix }) }
+}
+
 /** Performs one check where `run` runs it; rejects as `run` does. */
 export async function performCheck(
   planned: PlannedCheck,
@@ -21,11 +28,7 @@ export async function performCheck(
 ): Promise<Omit<Finding, 'host'>> {
   const { check, name, options } = planned
   const about = { options, ...place }
-  const bad = (error: unknown) => {
-    const fix = GangflowError.is(error) ? error.fix : undefined
-    const found = GangflowError.is(error) ? error.what : messageOf(error)
-    return { check: name, status: 'fail' as const, found, ...(fix === undefined ? {} : { fix }) }
-  }
+  const bad = (error: unknown) => ({ check: name, ...failed(error) })
   let argv: readonly string[]
   try {
     argv = check.command(about)

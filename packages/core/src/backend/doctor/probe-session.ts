@@ -16,6 +16,7 @@ export class ProbeSession {
   readonly #child: ChildProcess
   readonly #nonce = randomBytes(12).toString('hex')
   readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (error: unknown) => void }>()
+  readonly #hearing = new Map<number, (line: string) => void>()
   #last = 0
   #stderr = ''
   #over: Error | undefined
@@ -65,7 +66,23 @@ export class ProbeSession {
   }
 
   ask<K extends ProbeOrder['do']>(what: K, order: Order<K>, signal: AbortSignal): Promise<ProbeAnswers[K]> {
+    return this.#ask(++this.#last, what, order, signal)
+  }
+
+  /** Runs a command whose lines are told as they come; `end` ends it. */
+  converse(argv: readonly string[], timeoutMs: number, signal: AbortSignal, hear: (line: string) => void) {
     const id = ++this.#last
+    this.#hearing.set(id, hear)
+    const ended = this.#ask(id, 'run', { argv, timeoutMs, aloud: true }, signal).finally(() => this.#hearing.delete(id))
+    return { ended, end: () => void this.ask('end', { of: id }, signal).catch(() => {}) }
+  }
+
+  #ask<K extends ProbeOrder['do']>(
+    id: number,
+    what: K,
+    order: Order<K>,
+    signal: AbortSignal,
+  ): Promise<ProbeAnswers[K]> {
     const answer = this.#answer(id, signal) as Promise<ProbeAnswers[K]>
     this.#child.stdin!.write(`${JSON.stringify({ id, do: what, ...order })}\n`)
     return answer
@@ -79,7 +96,16 @@ export class ProbeSession {
   #hear(line: string): void {
     const at = line.indexOf(`${this.#nonce} `)
     if (at < 0) return
-    const told = JSON.parse(line.slice(at + this.#nonce.length + 1)) as { id: number; value?: never; error?: string }
+    const told = JSON.parse(line.slice(at + this.#nonce.length + 1)) as {
+      id: number
+      value?: never
+      error?: string
+      line?: string
+    }
+    if (told.line !== undefined) {
+      this.#hearing.get(told.id)?.(told.line)
+      return
+    }
     const waiting = this.#waiting.get(told.id)
     this.#waiting.delete(told.id)
     if (told.error === undefined) waiting?.resolve(told.value as never)

@@ -10,7 +10,15 @@ export type ProbeOrder =
   /** The wall clock, in milliseconds. */
   | { readonly id: number; readonly do: 'clock' }
   | { readonly id: number; readonly do: 'reach'; readonly peers: readonly Peer[]; readonly timeoutMs: number }
-  | { readonly id: number; readonly do: 'run'; readonly argv: readonly string[]; readonly timeoutMs: number }
+  | {
+      readonly id: number
+      readonly do: 'run'
+      readonly argv: readonly string[]
+      readonly timeoutMs: number
+      readonly aloud?: boolean
+    }
+  /** Ends what another order runs. */
+  | { readonly id: number; readonly do: 'end'; readonly of: number }
 
 export interface ProbeAnswers {
   readonly facts: {
@@ -21,7 +29,9 @@ export interface ProbeAnswers {
   }
   readonly clock: number
   readonly reach: readonly Reached[]
+  /** With `aloud` its lines come before, as `{ id, line }`. */
   readonly run: CommandEnd
+  readonly end: null
 }
 
 /** Peers that are called at once. */
@@ -40,6 +50,15 @@ export async function probe(nonce: string, work: string): Promise<void> {
   process.stdout.on('error', leave)
   let idle = setTimeout(leave, IDLE)
   const say = (message: object) => process.stdout.write(`${nonce} ${JSON.stringify(message)}\n`)
+  const running = new Map<number, AbortController>()
+  const run = async ({ id, argv, timeoutMs, aloud }: Extract<ProbeOrder, { do: 'run' }>) => {
+    const end = new AbortController()
+    running.set(id, end)
+    const hear = aloud ? { hear: (line: string) => void say({ id, line }) } : {}
+    const ended = await runCommand(argv, timeoutMs, { signal: end.signal, ...hear })
+    running.delete(id)
+    return ended
+  }
   const obey = async (order: ProbeOrder): Promise<ProbeAnswers[ProbeOrder['do']]> => {
     switch (order.do) {
       case 'facts':
@@ -49,7 +68,10 @@ export async function probe(nonce: string, work: string): Promise<void> {
       case 'reach':
         return await reachAll(order.peers, order.timeoutMs)
       case 'run':
-        return await runCommand(order.argv, order.timeoutMs)
+        return await run(order)
+      case 'end':
+        running.get(order.of)?.abort()
+        return null
     }
   }
   say({ id: 0 })

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
 
 export interface CommandEnd {
   /** Null: a signal, or it could not start, or its time was over; `stderr` says which. */
@@ -12,11 +13,19 @@ const KEPT = 1 << 20
 /** Groups of processes that run for us. */
 const running = new Set<number>()
 
+export interface RunPlace {
+  readonly cwd?: string
+  readonly env?: NodeJS.ProcessEnv
+  readonly signal?: AbortSignal
+  /** Told each line of its standard output as it comes. */
+  readonly hear?: (line: string) => void
+}
+
 /** Runs a command with no input; gives its end, whatever it is. With it end those that it started (its process group). */
 export function runCommand(
   argv: readonly string[],
   timeoutMs: number,
-  { signal, ...place }: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv; readonly signal?: AbortSignal } = {},
+  { signal, hear, ...place }: RunPlace = {},
 ): Promise<CommandEnd> {
   return new Promise((resolve) => {
     const child = spawn(argv[0]!, argv.slice(1), {
@@ -27,6 +36,7 @@ export function runCommand(
     })
     let [stdout, stderr] = ['', '']
     child.stdout.on('data', (chunk) => (stdout = (stdout + chunk).slice(-KEPT)))
+    if (hear) createInterface(child.stdout).on('line', hear)
     child.stderr.on('data', (chunk) => (stderr = (stderr + chunk).slice(-KEPT)))
     const group = child.pid
     if (group !== undefined) running.add(group)

@@ -2,6 +2,7 @@ import { createServer } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { judgePairs } from '../../../src/backend/doctor/pairs.js'
 import { listen, reach } from '../../../src/backend/doctor/reach.js'
+import { judgeTried } from '../../../src/backend/doctor/try-pairs.js'
 import { pairsAmong } from '../../../src/discovery/pairs.js'
 
 describe('which pairs are tried', () => {
@@ -24,6 +25,22 @@ describe('which pairs are tried', () => {
       expect(peers).not.toContain(from)
     }
   })
+})
+
+it('what a plugin tried between two hosts is told together, and what failed with its pairs and its fix', () => {
+  const ok = { status: 'ok', found: 'one world' } as const
+  const bad = { status: 'fail', found: 'no world', fix: 'mend it' } as const
+  const tried = [
+    { from: 'a', to: 'b', outcome: ok },
+    { from: 'a', to: 'c', outcome: bad },
+    { from: 'b', to: 'c', outcome: bad },
+    { from: 'a', to: 'd', outcome: undefined },
+  ]
+  expect(judgeTried('x pairs', tried)).toEqual([
+    { check: 'x pairs', status: 'ok', found: '1 of 4: one world' },
+    { check: 'x pairs', status: 'fail', found: 'a → c, b → c: no world', fix: 'mend it' },
+    { check: 'x pairs', status: 'fail', found: 'a → d: not tried in time', fix: 'give it longer: --timeout 10m' },
+  ])
 })
 
 describe('what calls mean', () => {
