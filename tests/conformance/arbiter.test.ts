@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, describe, expect, it } from 'vitest'
 import { openDatastore } from '../../packages/core/src/datastore/open.js'
-import { openArbiter } from '../../packages/core/src/gang/arbiter/arbiter.js'
+import { openArbiter, versionOf } from '../../packages/core/src/gang/arbiter/arbiter.js'
 import { LocalVoter, majoritySuccession, type Voter } from '../../packages/core/src/gang/arbiter/by-majority.js'
 import type { Head, Opening } from '../../packages/core/src/gang/arbiter/contract.js'
 import { datastoreSuccession } from '../../packages/core/src/gang/arbiter/in-datastore.js'
@@ -191,4 +191,29 @@ describe('a process that was the control', () => {
       await store.close()
     }
   })
+})
+
+it('a later start of a gang goes on after the end of a former one, whose acts are then too late', async () => {
+  const store = await directory()
+  const start = (restart: number) =>
+    openArbiter({
+      kind: 'owner',
+      succession: datastoreSuccession(store, address),
+      me: 'launcher',
+      minNodes: 1,
+      size: 2,
+      restart,
+    })
+  const [former, late] = [start(0), start(0)]
+  await former.open({ after: 0, living: ['m0', 'm1'] })
+  await late.head()
+  await former.end(1, undefined)
+  const again = start(1)
+  const over = await again.head()
+  expect(versionOf(over)).toBe(2)
+  expect(await again.open({ after: 2, living: ['m0', 'm1'] })).toMatchObject({ epoch: 3, restart: 1, control: 'm0' })
+  await expect(late.end(1, undefined)).rejects.toMatchObject({ code: 'E_GANG_FENCED' })
+  await expect(start(0).open({ after: 3, living: ['m0'] })).rejects.toMatchObject({ code: 'E_GANG_FENCED' })
+  await again.end(3, undefined)
+  await expect(again.open({ after: 4, living: ['m0'] })).rejects.toMatchObject({ code: 'E_GANG_FENCED' })
 })

@@ -2,6 +2,7 @@ import type { BackendFactory, GangBackend } from '@gangflow/core/backend'
 import { hostsHere, planSrun, type SrunPlan, startSrun } from './gang.js'
 import { SlurmJobs } from './jobs.js'
 import { readOptions } from './options.js'
+import { putBack } from './put-back.js'
 
 /**
  * Steps and gangs on a Slurm cluster. On a machine with Slurm's commands each task is a job, each foreach an array of jobs.
@@ -15,6 +16,7 @@ export const createBackend: BackendFactory = (options, place) => {
     transport: 'ssh',
     plan: (request) => planSrun(request, hostsHere()),
     start: (plan, bootstrap, signal) => startSrun(plan, bootstrap, place, signal),
+    ...(place.inJob ? { putBack } : {}),
   }
   return (inside ? gangs : { ...gangs, jobs: new SlurmJobs(settings) }) as GangBackend
 }

@@ -43,6 +43,8 @@ export interface JobDetails {
   readonly signal: number
   readonly nodes: string
   readonly restarts: number
+  /** Another job has been given its nodes. */
+  readonly preempted: boolean
 }
 
 /** Of its line; undefined for what is none. Values with spaces are only in fields that are not read here. Pure. */
@@ -59,6 +61,7 @@ export function parseDetails(text: string): JobDetails | undefined {
     signal,
     nodes: nodes === '(null)' ? '' : nodes,
     restarts: Number(value('Restarts')) || 0,
+    preempted: /^\d/.test(value('PreemptTime') ?? ''),
   }
 }
 
@@ -68,7 +71,15 @@ export function parseAccounting(text: string): JobDetails | undefined {
   if (!state || exit === undefined) return undefined
   const [exitCode = 0, signal = 0] = exit.split(':').map(Number)
   // `CANCELLED by 1000`
-  return { state: state.split(' ')[0]!, reason: '', exitCode, signal, nodes: nodes ?? '', restarts: 0 }
+  return {
+    state: state.split(' ')[0]!,
+    reason: '',
+    exitCode,
+    signal,
+    nodes: nodes ?? '',
+    restarts: 0,
+    preempted: false,
+  }
 }
 
 /** `12` of what `sbatch --parsable` prints: `12`, or `12;cluster`. Pure. */

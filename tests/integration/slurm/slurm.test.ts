@@ -114,6 +114,29 @@ it('tells a job that somebody cancelled from one that was preempted', async () =
   expect(code).toBe(130)
 })
 
+it('goes on in a new epoch once a job of higher priority has taken its nodes for a while', async () => {
+  const run = gangflow(flow('held'))
+  await run.says(/node 1 waits/)
+  await cluster.run('sbatch', '--partition=urgent', '--nodes=3', '--exclusive', '--output=/dev/null', '--wrap=sleep 1')
+  const { code, text } = await run.ended
+  expect(text).toContain('its job was started again (1)')
+  expect(text).toMatch(/after epoch 1 comes epoch [23]/)
+  expect(code).toBe(0)
+})
+
+it('takes the nodes of a job that it is started in', async () => {
+  const argv = ['--nodes=2', '--ntasks-per-node=1', process.execPath, cli, 'run', flow('pair'), '--backend', 'slurm']
+  const salloc = spawn('salloc', [...argv, '--datastore', store], {
+    env: cluster.env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let text = ''
+  salloc.stdout.setEncoding('utf8').on('data', (more: string) => (text += more))
+  const [code] = await once(salloc, 'close')
+  expect(text).toContain('members on lab0 lab1')
+  expect(code).toBe(0)
+})
+
 it('goes on through a restart of the controller, and cancels its job on Ctrl-C', async () => {
   const run = gangflow(flow('held'))
   await run.says(/node 1 waits/)

@@ -22,6 +22,9 @@ import { machineCapacity } from './capacity.js'
 /** Milliseconds that a task has for its end once the engine wants it; the engine kills what is left then. */
 const GRACE_MS = 25_000
 
+/** And to be ended by an engine that has taken the job back. */
+const BACK_MS = 60_000
+
 /** One line for the launcher, which follows this job's output. */
 const say = (told: object): void => void writeSync(1, `${JSON.stringify(told)}\n`)
 
@@ -80,7 +83,13 @@ async function perform([
       readFile: (path) => readFileSync(path, 'utf8'),
       hostname: hostname(),
     })
-    const context = await contextOf({ record, spec, datastore, keeper, host, signal: stop.signal })
+    say({ type: 'job-began', restarts })
+    // What its former start said of its own end is history.
+    if (restarts > 0)
+      await datastore.deleteRecord(
+        keys.attemptFailed({ flow, run, step: own.task.step, task: own.task.task, attempt: own.attempt }),
+      )
+    const context = { ...(await contextOf({ record, spec, datastore, keeper, host, signal: stop.signal })), restarts }
     const outcome = await runAttempt(context, {
       task: own.task,
       step: stepsOf(record.description).get(own.task.step)!,
@@ -97,7 +106,11 @@ async function perform([
     await host.close()
     await keeper.close({ graceMs: 0 }).catch(() => {})
     await datastore.close()
-    say(lastOf(outcome, asked !== undefined, restarts))
+    const preempted = !outcome.ok && outcome.verdict.cause === 'preempted'
+    const back = preempted && (await context.backend.putBack?.())
+    say(lastOf(outcome, preempted || asked !== undefined, restarts))
+    // The engine ends what it takes back.
+    if (back) await new Promise((resolve) => setTimeout(resolve, BACK_MS))
     return outcome.ok ? 0 : 1
   } finally {
     await keeper.close({ graceMs: 0 }).catch(() => {})

@@ -183,6 +183,8 @@ export interface EpochEnd {
   readonly kind: 'end'
   /** The epoch that was current; its version is one higher. */
   readonly epoch: number
+  /** The scheduler's restart count: a later start of the gang goes on after it. Default 0. */
+  readonly restart?: number
   readonly by: string
   /** What the end commits. Who finds an end without its record stores it: whoever won may have died before it did. */
   readonly record?: { readonly key: string; readonly value: Json }

@@ -33,6 +33,8 @@ export interface GangBackend<Plan = unknown> {
   readonly transport?: TransportKind
   /** It runs whole tasks in jobs: then the launcher asks for these, and `plan` and `start` serve within a gang's job. */
   readonly jobs?: JobBackend
+  /** Within a job whose task was ended for another's sake: puts the job back into the queue. False: that is not why. */
+  putBack?(): Promise<boolean>
   plan(request: GangRequest): Plan
   /** `note` tells the person what is being waited for: a queue, a delivery. */
   start(plan: Plan, bootstrap: Bootstrap, signal: AbortSignal, note: BackendNotes): Promise<Allocation>
@@ -233,6 +235,8 @@ export interface GangAttempt {
   /** The node whose body stops for a debugger. */
   readonly inspect?: number
   readonly timeouts?: Partial<GangTimeouts>
+  /** How often a scheduler has started this attempt again: the first half of its epochs (D3). Default 0. */
+  readonly restart?: number
   /** Children of a member in the tree by which the roster, the stop and collectives travel. Default: 32 above 64 members, else none. */
   readonly fanOut?: number
   /** Called in order, never after the outcome. */

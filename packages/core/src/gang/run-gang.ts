@@ -47,6 +47,7 @@ export const runGang: RunGang = async (attempt) => {
       rmSync(directory, { recursive: true, force: true })
     }
     try {
+      await gang.takeUp()
       if (await pack(gang)) {
         store = await serveStore(attempt, gang.timeouts)
         allocation = await obtain(gang, secret, way.listener.address)

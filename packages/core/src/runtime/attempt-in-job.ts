@@ -35,7 +35,7 @@ export async function runInJob(
   if (done) return { ok: true, done, ranMs: done.endedAt - done.startedAt }
   if (signal.aborted) return { ok: false, verdict: stopped(signal.reason as StopReason, step.name), startedAt }
   // The job knew only that somebody wanted its end; the engine knows who.
-  const outside = told === true && end?.cause !== undefined
+  const outside = (told === true || !outcome.accounted) && end?.cause !== undefined
   const verdict = failed && !outside ? failed.verdict : lost(outcome, address)
   if (failed && outside) await context.datastore.putRecord(keys.attemptFailed(address), json({ ...failed, verdict }))
   return { ok: false, verdict, startedAt, ...(error ? { error } : {}) }

@@ -191,6 +191,7 @@ async function runMembers(
     env: { ...context.env, ...step.environment },
     signal,
     keep: keepLog,
+    ...(context.restarts ? { restart: context.restarts } : {}),
     timeouts: { ...context.gangTimeouts, ...step.gang?.timeouts },
     ...(inspect?.step === step.name ? { inspect: inspect.node ?? 0 } : {}),
     emit: (event) => {

@@ -33,6 +33,8 @@ export interface RunContext {
   /** `--env`, over it. */
   readonly env: Readonly<Record<string, string>>
   readonly inspect?: RunOptions['inspect']
+  /** How often an engine has started this process's job again. */
+  readonly restarts?: number
   /** Of the configuration: under those of a step. */
   readonly gangTimeouts: Partial<GangTimeouts>
 }

@@ -21,10 +21,18 @@ export interface JobSubmitted {
   readonly id: string
 }
 
+/** The first line that a job writes at each of its starts. */
+export interface JobBegan {
+  readonly type: 'job-began'
+  /** How often the engine has started it again. */
+  readonly restarts: number
+}
+
 /** The last line that a job writes of itself: the record of its end is in the datastore. */
 export interface JobLast {
   readonly type: 'job-ended'
   readonly ok: boolean
+  readonly restarts?: number
   /** It was told to end by a signal: the engine knows why. */
   readonly stopped?: boolean
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { dirname, join } from 'node:path'
+import { deferred } from '../body/deferred.js'
 import type { CompiledFlow } from '../compile/contract.js'
 import type { Datastore } from '../datastore/contract.js'
 import { type AttemptFailedRecord, type DoneRecord, keys } from '../datastore/records.js'
@@ -8,7 +9,7 @@ import type { FlowDescription, GangTimeouts, StepDescription } from '../flow/des
 import type { Json } from '../flow/values.js'
 import type { JobBackend, JobEnd, JobRequest, JobTask } from '../gang/job-contract.js'
 import { JobOutput } from './job-output.js'
-import type { JobLast, JobRecord, JobSubmitted } from './job-record.js'
+import type { JobBegan, JobLast, JobRecord, JobSubmitted } from './job-record.js'
 import type { PlannedTask } from './plan.js'
 import { json } from './run-record.js'
 
@@ -53,6 +54,8 @@ export interface JobOutcome {
   readonly done?: DoneRecord
   readonly failed?: AttemptFailedRecord
   readonly error?: ErrorFacts
+  /** It has told its end itself. */
+  readonly accounted: boolean
   /** It was told to end by a signal. */
   readonly stopped?: boolean
   /** Absent where the job told its end and nobody waited for the engine's word. */
@@ -147,37 +150,44 @@ export class Jobs {
     const { datastore, flow, run } = this.#options
     const address = { flow, run, step: task.step, task: task.task, attempt }
     let last: (JobLast & { readonly error?: ErrorFacts }) | undefined
-    let told!: () => void
-    const ending = new Promise<void>((resolve) => {
-      told = resolve
-    })
+    let restarts = 0
+    let change = deferred<void>()
     const output = new JobOutput(job.output, (event) => {
-      if (event.type !== 'job-ended') return emit(event)
-      last = event as unknown as JobLast
-      told()
+      if (event.type === 'job-began' || event.type === 'job-ended') {
+        const told = event as unknown as JobBegan | JobLast
+        // Of a former start that lives on somewhere nothing counts.
+        if ((told.restarts ?? 0) < restarts) return
+        restarts = told.restarts ?? 0
+        last = told.type === 'job-ended' ? told : undefined
+        if (told.type === 'job-began' && restarts > 0) emit(noteOf(`its job was started again (${restarts})`))
+        change.resolve()
+        change = deferred()
+      } else emit(event)
     })
-    job.onNote((text) => emit({ type: 'note', text } as { type: string }))
+    job.onNote((text) => emit(noteOf(text)))
     const cancel = () => void job.cancel()
     signal.addEventListener('abort', cancel, { once: true })
     if (signal.aborted) cancel()
     this.#look(output)
     let end: JobEnd | undefined
-    try {
-      end = (await Promise.race([job.ended, ending])) ?? undefined
+    const wait = async (): Promise<void> => {
+      end = (await Promise.race([job.ended, change.promise])) ?? undefined
       await output.read()
-      // One that was stopped from outside was so for a reason that the engine knows.
-      if (last?.stopped) end ??= await job.ended
-      const done = () => datastore.readRecord(keys.done(address)) as Promise<unknown>
-      const failed = () => datastore.readRecord(keys.attemptFailed(address)) as Promise<unknown>
+    }
+    try {
+      // One that was told to end may be started again, or was ended for a reason that the engine knows.
+      do await wait()
+      while (end === undefined && (last === undefined || last.stopped))
       for (const until = performance.now() + SEEN_MS; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
-        const record = (await done()) as DoneRecord | undefined
-        const others = output.others
-        if (record) return { id: job.id, done: record, ...(end ? { end } : {}), others }
-        const failure = (await failed()) as AttemptFailedRecord | undefined
-        const error = { ...(last?.error ? { error: last.error } : {}), ...(last?.stopped ? { stopped: true } : {}) }
-        if (failure) return { id: job.id, failed: failure, ...error, ...(end ? { end } : {}), others }
-        if (end && (last === undefined || performance.now() > until)) return { id: job.id, end, ...error, others }
-        if (performance.now() > until) end ??= await job.ended
+        const about = { id: job.id, ...(end ? { end } : {}), ...aboutLast(last), others: output.others }
+        const done = (await datastore.readRecord(keys.done(address))) as unknown as DoneRecord | undefined
+        if (done) return { ...about, done }
+        const failed = (await datastore.readRecord(keys.attemptFailed(address))) as unknown as
+          | AttemptFailedRecord
+          | undefined
+        if (failed) return { ...about, failed }
+        if (end && (last === undefined || performance.now() > until)) return about
+        if (performance.now() > until) await wait()
       }
     } finally {
       signal.removeEventListener('abort', cancel)
@@ -196,6 +206,14 @@ export class Jobs {
     this.#timer = setTimeout(look, LOOK_MS)
   }
 }
+
+const noteOf = (text: string): { readonly type: string } => ({ type: 'note', text }) as { readonly type: string }
+
+const aboutLast = (last: (JobLast & { readonly error?: ErrorFacts }) | undefined) => ({
+  accounted: last !== undefined,
+  ...(last?.stopped ? { stopped: true } : {}),
+  ...(last?.error ? { error: last.error } : {}),
+})
 
 /** What the engine is asked for; of a dry run, with `<run>` and `<job>` where these are drawn later. */
 export function jobRequest(

@@ -12,28 +12,31 @@ export interface ArbiterOptions {
   readonly minNodes: number
   /** Members of the whole gang. */
   readonly size: number
+  /** How often a scheduler has started the whole gang again: an end of a former start is history. Default 0. */
+  readonly restart?: number
   /** Settles when the lease of this epoch's control has expired; absent for an owner, who knows. */
   expired?(last: Opening, signal: AbortSignal | undefined): Promise<void>
 }
 
 /** The rules that all forms share. `E_GANG_MIN_HALF` where members alone could form two epochs. */
 export function openArbiter(options: ArbiterOptions): Arbiter {
-  const { kind, succession, me, minNodes, size, expired } = options
+  const { kind, succession, me, minNodes, size, expired, restart: started = 0 } = options
   if (kind === 'majority' && minNodes * 2 <= size) throw tooFew(minNodes, size)
   let known: Head | undefined
+  const isOver = (head: Head | undefined): boolean => head?.kind === 'end' && (head.restart ?? 0) >= started
   /** Goes on from the latest version known here: versions have no gaps. */
   const head = async (): Promise<Head | undefined> => {
     for (;;) {
-      if (known?.kind === 'end') return known
-      const next = await succession.read((known?.epoch ?? 0) + 1)
+      if (isOver(known)) return known
+      const next = await succession.read(versionOf(known) + 1)
       if (!next) return known
       known = next
     }
   }
   const current = async (after: number): Promise<Opening | undefined> => {
     const latest = await head()
-    if (latest?.kind === 'end' || (latest?.epoch ?? 0) !== after) throw fenced(after, latest)
-    return latest
+    if (isOver(latest) || versionOf(latest) !== after) throw fenced(after, latest)
+    return latest?.kind === 'open' ? latest : undefined
   }
   return {
     kind,
@@ -49,7 +52,7 @@ export function openArbiter(options: ArbiterOptions): Arbiter {
       const opening: Opening = {
         kind: 'open',
         epoch: after + 1,
-        restart: restart ?? last?.restart ?? 0,
+        restart: restart ?? Math.max(started, last?.restart ?? 0),
         control,
         members,
         ...(hosts ? { hosts: members.map((id) => hosts[id] ?? '') } : {}),
@@ -64,8 +67,9 @@ export function openArbiter(options: ArbiterOptions): Arbiter {
       return opening
     },
     async end(epoch, record) {
-      await current(epoch)
-      const ended: Ended = { kind: 'end', epoch, by: me, ...(record ? { record } : {}), id: draw(), at: Date.now() }
+      const restart = (await current(epoch))?.restart ?? started
+      const about = { ...(restart > 0 ? { restart } : {}), ...(record ? { record } : {}) }
+      const ended: Ended = { kind: 'end', epoch, by: me, ...about, id: draw(), at: Date.now() }
       const decided = await succession.decide(epoch + 1, ended)
       known = decided
       if (decided.id !== ended.id) throw fenced(epoch, decided)
@@ -73,6 +77,10 @@ export function openArbiter(options: ArbiterOptions): Arbiter {
     },
   }
 }
+
+/** The number under which it is decided: an end has the one after its epoch's. */
+export const versionOf = (head: Head | undefined): number =>
+  head === undefined ? 0 : head.kind === 'end' ? head.epoch + 1 : head.epoch
 
 const draw = (): string => randomBytes(8).toString('hex')
 

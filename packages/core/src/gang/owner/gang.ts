@@ -1,7 +1,7 @@
 import type { PackageRef } from '../../compile/package/contract.js'
 import type { EpochLosses } from '../../errors/verdict.js'
 import type { Json } from '../../flow/values.js'
-import { openArbiter } from '../arbiter/arbiter.js'
+import { openArbiter, versionOf } from '../arbiter/arbiter.js'
 import type { Arbiter } from '../arbiter/contract.js'
 import { datastoreSuccession } from '../arbiter/in-datastore.js'
 import type { GangAttempt, GangEvent, GangTimeouts, StopReason } from '../contract.js'
@@ -56,6 +56,7 @@ export class OwnedGang {
       me: 'launcher',
       minNodes: 1,
       size: attempt.request?.size,
+      ...(attempt.restart === undefined ? {} : { restart: attempt.restart }),
     })
     this.#arm()
     const stopped = () => {
@@ -65,6 +66,11 @@ export class OwnedGang {
     }
     if (attempt.signal.aborted) stopped()
     else attempt.signal.addEventListener('abort', stopped, { once: true })
+  }
+
+  /** Goes on after what a former start of the same attempt has left. */
+  async takeUp(): Promise<void> {
+    if (this.attempt.restart) this.epoch = versionOf(await this.arbiter.head())
   }
 
   /** What the step said of going on after a loss; undefined where the loss of any member is the end. */
