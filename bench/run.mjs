@@ -14,6 +14,7 @@ import { benchRendezvous } from './lib/rendezvous.mjs'
 import { benchHosts, copyContestants, shellContestants, sshContestants } from './lib/ssh.mjs'
 import { byHand, figures, torchContestants } from './lib/torch.mjs'
 import { benchPool } from './pool/run.mjs'
+import { benchScaling } from './scaling/run.mjs'
 
 const usage = `npm run bench [-- ROW …] [--rounds N] [--json FILE] [--verbose]
 
@@ -22,6 +23,7 @@ Rows: help single chain foreach gang (these five where none is named), relay (1 
       rendezvous [SIZE …] (10 to 2,000 members of few processes; GANGFLOW_PYTHON with torch: beside its TCPStore),
       kernels [PART OF A NAME …] (TensorFlow.js on wasm with the plugin's kernels, beside tfjs-node and cpu; a minute),
       pool [TASK …] (parallelMap beside other pools, twelve quiet minutes; installs them into bench/ at first use),
+      scaling [wasm] [tfjs-node] (a convolutional network by two workers of each strategy, beside two independent processes; a minute),
       collectives [RANKS …] (all-reduce beside gloo and Open MPI, 2 and 4 ranks; needs a Python with torch, 5 GB of memory).
   --rounds N   measured rounds after one to warm up; default 5, or the row's own
   --peers A,B  of the row pool: only these beside gangflow (piscina, 'py multiprocessing', …)
@@ -82,6 +84,16 @@ if (positionals[0] === 'collectives') {
   const rounds = values.rounds && Number(values.rounds)
   const measured = await benchCollectives(ranks, {
     ...(rounds ? { rounds } : {}),
+    say: values.verbose ? console.error : () => {},
+  })
+  if (values.json) writeFileSync(values.json, JSON.stringify(measured, null, 2))
+  process.exit()
+}
+if (positionals[0] === 'scaling') {
+  console.log(`${cpus().length} CPUs, Node ${process.version}; medians, and medians of each round's ratios`)
+  const rounds = values.rounds && { rounds: Number(values.rounds) }
+  const measured = await benchScaling(positionals.slice(1), {
+    ...rounds,
     say: values.verbose ? console.error : () => {},
   })
   if (values.json) writeFileSync(values.json, JSON.stringify(measured, null, 2))
