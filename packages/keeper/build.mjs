@@ -7,7 +7,7 @@ import { keeperBinary, platform } from './index.js'
 
 const folder = new URL('.', import.meta.url).pathname
 const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
-const sources = readdirSync(join(folder, 'src')).map((file) => join(folder, 'src', file))
+const sources = readdirSync(join(folder, 'src'), { recursive: true }).map((file) => join(folder, 'src', file))
 const output = join(folder, 'dist', platform, 'gangflow-keeper')
 // Named by this process: several builds may run at once.
 const fresh = `${output}.${process.pid}`
@@ -22,7 +22,7 @@ if (process.platform !== 'linux') {
       compiler,
       [
         ...['-std=gnu11', '-O2', '-s', '-Wall', '-Wextra', `-DKEEPER_VERSION="${version}"`, ...more],
-        ...['-o', fresh, ...sources.filter((file) => file.endsWith('.c'))],
+        ...['-o', fresh, ...sources.filter((file) => file.endsWith('.c') && !file.includes('/addon/'))],
       ],
       { encoding: 'utf8' },
     )
@@ -37,6 +37,11 @@ if (process.platform !== 'linux') {
     }
     if (result.stderr) console.warn(result.stderr)
     renameSync(fresh, output)
+    // Without it the command of an old Node ends by a signal where a disk hangs: no reason to fail.
+    const words = ['-std=gnu11', '-O2', '-s', '-Wall', '-Wextra', '-shared', '-fPIC', '-nostdlib', '-o', fresh]
+    const made = spawnSync(compiler, [...words, join(folder, 'src', 'addon', 'exit.c')], { encoding: 'utf8' })
+    if (made.status === 0) renameSync(fresh, join(folder, 'dist', platform, 'exit.node'))
+    else console.warn(made.stderr)
   } else if (!keeperBinary()) {
     console.warn(
       `@gangflow/keeper: no C compiler (looked for ${compilers.join(', ')}) and no prebuilt @gangflow/keeper-${platform}.\n` +

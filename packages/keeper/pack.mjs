@@ -12,6 +12,7 @@ const at = process.argv.indexOf('--to')
 const to = resolve(at > 0 ? process.argv[at + 1] : join(folder, 'dist', 'packed'))
 const { files, ...manifest } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
 const binary = join(folder, 'dist', platform, 'gangflow-keeper')
+const addon = join(folder, 'dist', platform, 'exit.node')
 const stage = join(folder, 'dist', 'npm')
 
 function pack(name, contents, fill) {
@@ -47,5 +48,6 @@ if (existsSync(binary)) {
   pack(`keeper-${platform}`, { ...own, os: [os], cpu: [cpu], preferUnplugged: true }, (target) => {
     copyFileSync(binary, join(target, 'gangflow-keeper'))
     chmodSync(join(target, 'gangflow-keeper'), 0o755)
+    if (existsSync(addon)) copyFileSync(addon, join(target, 'exit.node'))
   })
 }

@@ -15,7 +15,7 @@ else {
   const { main } = loadCompiled(__dirname, 'cli-main', compiledFolder(), label) as typeof import('./cli/main.js')
   void main(words).then((code) => {
     if (code !== undefined) process.exitCode = code
-    leaveAnyway()
+    leaveAnyway(__dirname)
   })
 }
 

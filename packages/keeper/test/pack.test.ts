@@ -19,6 +19,9 @@ function installed(name: string, tarballs: string[]): { path: string; version: s
   const script = `import('@gangflow/keeper').then((k) => console.log(k.keeperBinary()))`
   const { GANGFLOW_KEEPER: _, ...env } = process.env
   const path = execFileSync(process.execPath, ['-e', script], { cwd, env, encoding: 'utf8' }).trim()
+  // Beside it: ends a process that a disk would keep, with its exit code.
+  const exit = `process.dlopen({ exports: { code: 7 } }, ${JSON.stringify(join(path, '../exit.node'))})`
+  expect(spawnSync(process.execPath, ['-e', exit], { cwd }).status).toBe(7)
   return { path, version: execFileSync(path, ['--version'], { encoding: 'utf8' }).trim() }
 }
 
