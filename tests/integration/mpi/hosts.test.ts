@@ -175,16 +175,18 @@ describe.each(implementations)('%s on four hosts without any sshd', (name) => {
     expect(of('after').np).toBe(8)
   })
 
-  it.runIf(name !== 'mpich')('lets daemons start one another, and tells of one of those', () => {
-    const { stderr, np } = of('tree')
-    expect(np).toBe(8)
-    // The first host's goes to the second, and so on.
-    for (const node of [0, 1, 2]) expect(stderr).toMatch(new RegExp(`^[1-9] on ${node}$`, 'm'))
-    expect(stderr).toMatch(/^0 on 3$/m)
-    // PRRTE ends the daemons between at once: the nearest of them is all that is seen from here.
-    const host = name === 'openmpi4' ? 'host3' : expect.stringMatching(/^host[23]$/)
-    expect(of('killedInTree')).toMatchObject({ code: 'E_MPI_DAEMON', host })
-  })
+  // Hydra has no tree.
+  if (name !== 'mpich')
+    it('lets daemons start one another, and tells of one of those', () => {
+      const { stderr, np } = of('tree')
+      expect(np).toBe(8)
+      // The first host's goes to the second, and so on.
+      for (const node of [0, 1, 2]) expect(stderr).toMatch(new RegExp(`^[1-9] on ${node}$`, 'm'))
+      expect(stderr).toMatch(/^0 on 3$/m)
+      // PRRTE ends the daemons between at once: the nearest of them is all that is seen from here.
+      const host = name === 'openmpi4' ? 'host3' : expect.stringMatching(/^host[23]$/)
+      expect(of('killedInTree')).toMatchObject({ code: 'E_MPI_DAEMON', host })
+    })
 
   it('does as much for root', async () => {
     const asRoot = [cases['hello']!.slice(0, 1), cases['exit']!, cases['killedDaemon']!]
@@ -200,18 +202,16 @@ describe.each(implementations)('%s on four hosts without any sshd', (name) => {
 it(
   'Intel MPI, whose launcher is a Hydra too, does the same',
   async () => {
-    const asked = ['hello', 'exit', 'killedRank', 'killedDaemon', 'environment', 'after']
+    const asked = ['hello', 'exit', 'killedDaemon', 'after']
     const all = await project.calls(
       'intel',
       asked.map((which) => cases[which]!.slice(0, 1)),
       hosts,
     )
-    const [hello, exit, rank, daemon, environment, after] = all
+    const [hello, exit, daemon, after] = all
     expect(hello).toMatchObject({ np: 8, implementation: expect.stringMatching(/^Intel MPI 20/) })
     expect(exit).toMatchObject({ code: 'E_MPI_RANK', rank: 5, host: 'host3', details: { exitCode: 3 } })
-    expect(rank).toMatchObject({ code: 'E_MPI_RANK', rank: 5, details: { signal: 'SIGKILL' } })
     expect(daemon).toMatchObject({ code: 'E_MPI_DAEMON', node: 2, details: { signal: 'SIGKILL' } })
-    expect(environment!.stdout).toContain(Buffer.from(awkward).toString('hex'))
     expect(after).toMatchObject({ np: 8 })
     await nothingIsLeft(hosts)
   },
@@ -222,19 +222,23 @@ describe('a host that loses its link in the middle', () => {
   // Over the network from here on: who is entered past it would hear of the end even so.
   beforeAll(() => Promise.all(hosts.hosts.map((host) => host.must(['/usr/sbin/sshd']))))
 
-  it.each(implementations)(
-    'ends the gang, and its own ranks: %s',
-    async (name) => {
-      const run = project.start(name, ['--cases', JSON.stringify([[behave('wait 5')]])], hosts, { overSsh: true })
-      await until(() => /rank 5 is about to wait/.test(run.text()), 'the ranks', 60_000 * slack)
+  it(
+    'ends the gang, and its own ranks, with each implementation',
+    async () => {
+      const words = ['--cases', JSON.stringify([[behave('wait 5')]])]
+      const runs = implementations.map((name) => project.start(name, words, hosts, { overSsh: true }))
+      const wait = (text: string) => /rank 5 is about to wait/.test(text)
+      await until(() => runs.every((run) => wait(run.text())), 'the ranks', 120_000 * slack)
       await hosts.host('host3').cable('down')
-      const { code, out } = await run.ended
-      expect(code, out).not.toBe(0)
-      expect(out).toMatch(/node 2 \(host3\)/)
+      for (const run of runs) {
+        const { code, out } = await run.ended
+        expect(code, out).not.toBe(0)
+        expect(out).toMatch(/node 2 \(host3\)/)
+      }
       await expect.poll(() => nothingIsLeft(hosts), { timeout: 30_000 * slack, interval: 500 }).toBeUndefined()
       await hosts.heal()
     },
-    120_000 * slack,
+    180_000 * slack,
   )
 })
 
@@ -246,14 +250,11 @@ describe('on hosts that have IPv6 alone', () => {
   }, 60_000 * slack)
   afterAll(() => six?.down())
 
-  it.each(['openmpi4', 'openmpi5'] as const)('%s runs', async (name) => {
-    const [hello] = await project.calls(name, [[behave('hello')]], six)
-    expect(hello).toMatchObject({ np: 8 })
-  })
-
-  it('MPICH, whose launcher cannot, is refused by name', async () => {
-    const [hello] = await project.calls('mpich', [[behave('hello')]], six)
-    expect(hello).toMatchObject({ code: 'E_MPI_MEMBER', node: 0 })
-    expect(hello!.message).toMatch(/MPICH 5.* speaks IPv4 only.*node 3 \(host4\)\n.*Open MPI/)
+  it('Open MPI runs, and MPICH, whose launcher cannot, is refused by name', async () => {
+    const all = await Promise.all(implementations.map((name) => project.calls(name, [[behave('hello')]], six)))
+    const [four, five, mpich] = all.map(([hello]) => hello!)
+    expect([four, five]).toMatchObject([{ np: 8 }, { np: 8 }])
+    expect(mpich).toMatchObject({ code: 'E_MPI_MEMBER', node: 0 })
+    expect(mpich!.message).toMatch(/MPICH 5.* speaks IPv4 only.*node 3 \(host4\)\n.*Open MPI/)
   })
 })

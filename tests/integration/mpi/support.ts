@@ -72,7 +72,7 @@ export class MpiProject {
     { file = 'flow.ts', as, overSsh = false }: { file?: string; as?: 'root'; overSsh?: boolean } = {},
   ): Running {
     const { home, python } = this.installed.get(name)!
-    const named = join(this.files.folder, 'hosts')
+    const named = join(this.files.folder, `hosts-${name}`)
     const user = as ? ` user=${as}` : ''
     if (hosts) writeFileSync(named, hosts.names.map((host) => `${host} python=${python}${user}\n`).join(''))
     const there = hosts
@@ -91,7 +91,7 @@ export class MpiProject {
   ): Promise<Outcome[]> {
     const { code, out } = await this.start(name, ['--cases', JSON.stringify(cases)], hosts, as ? { as } : {}).ended
     if (code !== 0) throw new Error(`the flow ended with ${code}\n${out.slice(-8000)}`)
-    return outcomesIn(this.files.store)
+    return outcomesIn(this.files.store, /Calls\/(\w+) started/.exec(out)?.[1])
   }
 
   /** The same in a local gang of a host's own user, who is not root; the host sees this project and `checkout`. */
@@ -118,8 +118,10 @@ export class MpiProject {
 /** What hosts must see of it for `callsAsUser`. */
 export const checkout = here('../../..').replace(/\/$/, '')
 
-async function outcomesIn(store: string): Promise<Outcome[]> {
-  const [run] = await new Client(store).runs('Calls')
+/** Of a run, or the latest. */
+async function outcomesIn(store: string, id?: string): Promise<Outcome[]> {
+  const runs = await new Client(store).runs('Calls')
+  const run = id === undefined ? runs[0] : runs.find((one) => one.id === id)
   return run!.artifacts['outcomes'] as Outcome[]
 }
 
