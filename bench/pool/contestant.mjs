@@ -7,7 +7,7 @@ import { functions, tasks } from './tasks.mjs'
 const [library, name, workersText] = process.argv.slice(2)
 const workers = Number(workersText)
 const peers = createRequire(new URL('../.peers/', import.meta.url))
-const file = new URL('./node-worker.mjs', import.meta.url).href
+const file = new URL(tasks[name]?.move ? './moving-worker.mjs' : './node-worker.mjs', import.meta.url).href
 
 /** Each gives `map(items, task)`, and `end`. */
 const libraries = {
@@ -37,7 +37,7 @@ const libraries = {
     return {
       map: (items, { fn, move: moves }) =>
         Promise.all(
-          items.map((item) => (moves ? pool.run(move(item), { name: `${fn}Moved` }) : pool.run(item, { name: fn }))),
+          items.map((item) => (moves ? pool.run(move(item), { name: 'piscina' }) : pool.run(item, { name: fn }))),
         ),
       end: () => pool.destroy(),
     }
@@ -46,7 +46,10 @@ const libraries = {
     const { Tinypool } = await import(peers.resolve('tinypool').replace(/\.cjs$/, '.js'))
     const pool = new Tinypool({ filename: file, minThreads: workers, maxThreads: workers })
     return {
-      map: (items, { fn }) => Promise.all(items.map((item) => pool.run(item, { name: fn }))),
+      map: (items, { fn, move: moves }) =>
+        Promise.all(
+          items.map((item) => pool.run(item, moves ? { name: 'tinypool', transferList: [item.buffer] } : { name: fn })),
+        ),
       end: () => pool.destroy(),
     }
   },
@@ -57,7 +60,12 @@ const libraries = {
       maxWorkers: workers,
     })
     return {
-      map: (items, { fn }) => Promise.all(items.map((item) => pool.exec(fn, [item]))),
+      map: (items, { fn, move: moves }) =>
+        Promise.all(
+          items.map((item) =>
+            moves ? pool.exec('firstOfMoved', [item], { transfer: [item.buffer] }) : pool.exec(fn, [item]),
+          ),
+        ),
       end: () => pool.terminate(),
     }
   },
@@ -67,7 +75,9 @@ const libraries = {
     const queue = name === 'tokenize' ? { enableTasksQueue: true, tasksQueueOptions: { concurrency: 1 } } : {}
     const pool = new FixedThreadPool(workers, new URL('./poolifier-worker.mjs', import.meta.url).pathname, queue)
     return {
-      map: (items, { fn }) => Promise.all(items.map((item) => pool.execute(item, fn))),
+      // It moves what it sends; what comes back it copies.
+      map: (items, { fn, move: moves }) =>
+        Promise.all(items.map((item) => pool.execute(item, fn, undefined, moves ? [item.buffer] : undefined))),
       end: () => pool.destroy(),
     }
   },

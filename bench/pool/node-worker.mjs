@@ -1,8 +1,2 @@
-// What piscina and tinypool run.
-import { createRequire } from 'node:module'
-import { firstOf } from './tasks.mjs'
-
+// What piscina and tinypool run. It loads nothing else: their start-up is measured with it.
 export * from './tasks.mjs'
-
-const { move } = createRequire(new URL('../.peers/', import.meta.url))('piscina')
-export const firstOfMoved = (array) => move(firstOf(array))

@@ -12,7 +12,7 @@ const ms = (value) => `${value.toFixed(value < 10 ? 2 : 1)} ms`
 const us = (count) => (value) => `${((value * 1000) / count).toFixed(2)} us a task`
 
 const many = { without: { serial: 'it hands out nothing', 'py serial': 'it hands out nothing' } }
-const copies = 'it has no way to move memory: see the row above'
+const copies = 'its processes share no memory to move: see the row above'
 const noPool = 'it has no pool to start'
 /** What each task is, how its figure reads, and who cannot do it, with the reason. `slow`: a round takes a second or more. */
 const rows = {
@@ -39,8 +39,9 @@ const rows = {
     show: ms,
     slow: true,
     heavy: true,
-    only: ['gangflow', 'piscina', 'py ray'],
+    only: ['gangflow', 'piscina', 'tinypool', 'workerpool', 'poolifier', 'py ray'],
     others: copies,
+    without: { serial: 'it moves nothing', 'py serial': 'it moves nothing' },
   },
   tokenize: { title: 'tokenize: 100 items that wait 10 ms, four workers (ideal: 250 ms)', show: ms, workers: 4 },
   slow: { title: 'slow_fn: 512 jobs (each language against its own serial loop)', show: ms, slow: true },
@@ -86,7 +87,7 @@ async function measure(task, row, python, peers, rounds, say) {
     })),
   ]
   const reasons = { ...row.without }
-  for (const { name } of names) if (row.only?.includes(name) === false) reasons[name] = row.others
+  for (const { name } of names) if (row.only?.includes(name) === false) reasons[name] ??= row.others
   const chosen = names
     .filter(({ name }) => reasons[name] === undefined)
     .filter(({ name }) => !peers || name === 'gangflow' || peers.includes(name))

@@ -3,7 +3,7 @@ import { capture } from './capture/capture.js'
 import type { Items, IterOptions } from './contract.js'
 import type { Crew } from './crew/crew.js'
 import { IterSink } from './job/iter-sink.js'
-import { Job, type Sink } from './job/job.js'
+import { Job, type Results, type Sink } from './job/job.js'
 import { ListSink } from './job/list-sink.js'
 import { Sizing } from './job/sizing.js'
 import { sourceOf } from './job/source.js'
@@ -22,7 +22,7 @@ export async function mapAll(
   const settings = mapSettings(options)
   return await new Promise<unknown[]>((resolve, reject) => {
     const total = Array.isArray(items) || ArrayBuffer.isView(items) ? (items as unknown[]).length : undefined
-    const sink = new ListSink(settings.collect, total, (error) => (error ? reject(error.error) : resolve(sink.results)))
+    const sink = new ListSink(total, (error) => (error ? reject(error.error) : resolve(sink.results)))
     begin(crew, items, fn, settings, options, new Sizing(settings.batch), sink).catch(reject)
   })
 }
@@ -38,7 +38,7 @@ export async function* mapLazily(
   const settings = mapSettings(options)
   const sizing = new Sizing(settings.batch)
   const ahead = (): number => settings.ahead ?? aheadFor(crew.size * settings.concurrency, sizing.cost)
-  const sink = new IterSink({ ordered, collect: settings.collect, ahead })
+  const sink = new IterSink({ ordered, ahead })
   const job = await begin(crew, items, fn, settings, options, sizing, sink)
   try {
     for (let next = await sink.next(); next !== undefined; next = await sink.next()) {
@@ -67,7 +67,7 @@ async function begin(
   settings: MapSettings,
   options: IterOptions,
   sizing: Sizing,
-  sink: Sink,
+  sink: Results,
 ): Promise<Job> {
   checkFunction(fn)
   const { signal } = options
@@ -93,11 +93,11 @@ async function begin(
     room: (taken) => sink.room(taken),
     values: (first, values) => {
       progress.done(values.length)
-      sink.values(first, values)
+      sink.values(first, settings.collect ? Array.from(values, fulfilled) : values)
     },
     failure: (index, error) => {
       progress.failed()
-      sink.failure(index, error)
+      if (settings.collect) sink.values(index, [{ status: 'rejected', reason: error }])
     },
     end: (error) => {
       signal?.removeEventListener('abort', abort)
@@ -118,6 +118,10 @@ async function begin(
   if (signal?.aborted) job.fail(signal.reason)
   crew.add(job)
   return job
+}
+
+function fulfilled(value: unknown): PromiseFulfilledResult<unknown> {
+  return { status: 'fulfilled', value }
 }
 
 /** The lines of the stack of whoever called a map. */

@@ -1,18 +1,7 @@
+import { typedArrays } from '../errors/typed-arrays.js'
+
 /** Views over a buffer, by name. */
-export const viewTypes = {
-  Int8Array,
-  Uint8Array,
-  Uint8ClampedArray,
-  Int16Array,
-  Uint16Array,
-  Int32Array,
-  Uint32Array,
-  Float32Array,
-  Float64Array,
-  BigInt64Array,
-  BigUint64Array,
-  DataView,
-}
+export const viewTypes = { ...typedArrays, DataView }
 export type ViewType = keyof typeof viewTypes
 type AnyView = InstanceType<(typeof viewTypes)[ViewType]>
 

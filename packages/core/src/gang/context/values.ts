@@ -1,4 +1,5 @@
 import { GangflowError } from '../../errors/base.js'
+import { typedArrays } from '../../errors/typed-arrays.js'
 import type { Json } from '../../flow/values.js'
 
 /**
@@ -9,20 +10,6 @@ export interface Packed {
   readonly head: Json
   readonly bytes: Uint8Array
 }
-
-const arrays = {
-  Int8Array,
-  Uint8Array,
-  Uint8ClampedArray,
-  Int16Array,
-  Uint16Array,
-  Int32Array,
-  Uint32Array,
-  Float32Array,
-  Float64Array,
-  BigInt64Array,
-  BigUint64Array,
-} as const
 
 /** Packs a value; `E_GANG_VALUE` names the place of what is neither JSON nor bytes. */
 export function pack(value: unknown, what: string): Packed {
@@ -52,7 +39,7 @@ export function pack(value: unknown, what: string): Packed {
     if (item instanceof ArrayBuffer) return put('ArrayBuffer', item)
     if (ArrayBuffer.isView(item)) {
       const kind = item.constructor.name
-      if (kind in arrays) return put(kind, item)
+      if (kind in typedArrays) return put(kind, item)
       throw refuse(what, path, `a ${kind}`)
     }
     if (item instanceof Date) return ['$', 'Date', item.getTime()]
@@ -94,7 +81,7 @@ export function unpack({ head, bytes }: Packed): unknown {
       const copy = new Uint8Array(bytes.subarray(a, a + b))
       if (kind === 'Buffer') return Buffer.from(copy.buffer)
       if (kind === 'ArrayBuffer') return copy.buffer
-      return new arrays[kind as keyof typeof arrays](copy.buffer)
+      return new typedArrays[kind as keyof typeof typedArrays](copy.buffer)
     }
     const out: Record<string, unknown> = {}
     for (const [key, entry] of Object.entries(item)) define(out, key, read(entry as Json))

@@ -1,24 +1,21 @@
-import type { ItemError } from '../item-error.js'
-import type { Sink } from './job.js'
+import type { Results } from './job.js'
 
 /** Results handed to one reader, in order or as they come; the input waits when the reader does. */
-export class IterSink implements Sink {
+export class IterSink implements Results {
   readonly #ready: unknown[] = []
   /** Ordered: what came before its turn. */
   readonly #early = new Map<number, unknown>()
   readonly #ahead: () => number
   readonly #ordered: boolean
-  readonly #collect: boolean
   #at = 0
   #turn = 0
   #read = 0
   #end: { error: { error: unknown } | undefined } | undefined
   #waiting: (() => void) | undefined
 
-  constructor(options: { ordered: boolean; collect: boolean; ahead: () => number }) {
+  constructor(options: { ordered: boolean; ahead: () => number }) {
     this.#ahead = options.ahead
     this.#ordered = options.ordered
-    this.#collect = options.collect
   }
 
   room(taken: number): number {
@@ -26,14 +23,7 @@ export class IterSink implements Sink {
   }
 
   values(first: number, values: ArrayLike<unknown>): void {
-    for (let at = 0; at < values.length; at++) {
-      const value = values[at]
-      this.#put(first + at, this.#collect ? { status: 'fulfilled', value } : value)
-    }
-  }
-
-  failure(index: number, reason: ItemError): void {
-    if (this.#collect) this.#put(index, { status: 'rejected', reason })
+    for (let at = 0; at < values.length; at++) this.#put(first + at, values[at])
   }
 
   end(error: { error: unknown } | undefined): void {

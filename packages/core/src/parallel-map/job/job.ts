@@ -5,15 +5,19 @@ import { mostBytes, sizeOf } from './size-of.js'
 import type { Sizing } from './sizing.js'
 import type { Chunk, Source } from './source.js'
 
-/** Where results go. */
-export interface Sink {
+/** Where results go, outcomes of items that failed among them. */
+export interface Results {
   /** How many items may be taken from the input, of which `taken` were taken already; 0 makes it wait. */
   room(taken: number): number
   /** Results of items that follow each other. */
   values(first: number, values: ArrayLike<unknown>): void
-  failure(index: number, error: ItemError): void
   /** Once: all items have their result, or (with an error) the map is over and nothing of it runs any more. */
   end(error: { error: unknown } | undefined): void
+}
+
+/** Where a job says what became of its items. */
+export interface Sink extends Results {
+  failure(index: number, error: ItemError): void
 }
 
 /** What a map is, beside its items. */

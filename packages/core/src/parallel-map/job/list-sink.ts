@@ -1,20 +1,17 @@
-import type { ItemError } from '../item-error.js'
-import type { Sink } from './job.js'
+import type { Results } from './job.js'
 
 /** Above this V8 makes an array sparse that is given its length at once. */
 const mostAtOnce = 1 << 24
 
 /** All results in one array, in the order of the items. */
-export class ListSink implements Sink {
+export class ListSink implements Results {
   readonly results: unknown[]
-  readonly #collect: boolean
   readonly #ended: (error: { error: unknown } | undefined) => void
   #length = 0
 
   /** `total`: how many results there will be, where that is known. */
-  constructor(collect: boolean, total: number | undefined, ended: (error: { error: unknown } | undefined) => void) {
+  constructor(total: number | undefined, ended: (error: { error: unknown } | undefined) => void) {
     this.results = total !== undefined && total <= mostAtOnce ? new Array(total) : []
-    this.#collect = collect
     this.#ended = ended
   }
 
@@ -25,18 +22,10 @@ export class ListSink implements Sink {
   values(first: number, values: ArrayLike<unknown>): void {
     this.#reach(first, first + values.length)
     const { results } = this
-    if (this.#collect) {
-      for (let at = 0; at < values.length; at++) results[first + at] = { status: 'fulfilled', value: values[at] }
-    } else if (values instanceof Float64Array) {
+    if (values instanceof Float64Array) {
       // A loop of its own: V8 then knows what comes in and makes no object of a number.
       for (let at = 0; at < values.length; at++) results[first + at] = values[at]
     } else for (let at = 0; at < values.length; at++) results[first + at] = values[at]
-  }
-
-  failure(index: number, reason: ItemError): void {
-    if (!this.#collect) return
-    this.#reach(index, index + 1)
-    this.results[index] = { status: 'rejected', reason }
   }
 
   end(error: { error: unknown } | undefined): void {
