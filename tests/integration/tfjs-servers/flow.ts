@@ -16,6 +16,7 @@ export default class Servers extends FlowSpec {
   histories!: Record<string, number[]>[]
   metrics!: readonly EpochMetrics[]
   apart!: Record<string, number>
+  refused!: (string | undefined)[]
   roles!: string[]
 
   @step start() {
@@ -51,14 +52,14 @@ export default class Servers extends FlowSpec {
     this.histories = await parallel.allGather(history as Record<string, number[]>)
     this.accuracies = await parallel.allGather(accuracyOf(tf, model, readDigits('held out')))
     this.metrics = [...metrics]
-    this.apart = await alike()
+    Object.assign(this, await alike())
     this.model = model
     this.next(this.join)
   }
 
   @step join(inputs: Inputs<Servers>) {
-    const { model, accuracies, hashes, histories, metrics, apart, roles } = inputs.control
-    Object.assign(this, { model, accuracies, hashes, histories, metrics, apart, roles })
+    const { model, accuracies, hashes, histories, metrics, apart, refused, roles } = inputs.control
+    Object.assign(this, { model, accuracies, hashes, histories, metrics, apart, refused, roles })
     this.next(this.end)
   }
 

@@ -27,7 +27,8 @@ it('trains on workers by servers, goes on after a worker and a server were kille
     { cause: 'infrastructure', first: { node: 3, signal: 'SIGKILL' } },
   ])
   const made = client.run(`Servers/${result.run}`).artifacts as Record<string, never>
-  const { accuracies, hashes, histories, metrics, apart, roles } = made as Record<string, unknown[]>
+  const { accuracies, hashes, histories, metrics, apart, refused, roles } = made as Record<string, unknown[]>
+  expect(refused).toEqual(['E_TF_DECORATOR', 'E_TF_DECORATOR', 'E_TF_FIT', 'E_TF_OPTIMIZER'])
   expect(roles).toEqual(['worker 0', 'worker 1', 'server 0', 'server 1'])
   expect(new Set(hashes).size).toBe(1)
   expect(new Set(histories!.map((one) => JSON.stringify(one))).size).toBe(1)
@@ -41,6 +42,7 @@ it('trains on workers by servers, goes on after a worker and a server were kille
     adam: expect.any(Number),
     'sgd steps': 16,
     'adam steps': 16,
+    'own steps': 14,
     finite: 1,
   })
   for (const optimizer of ['sgd', 'adam']) expect(apart![optimizer as never]).toBeLessThanOrEqual(1e-5)

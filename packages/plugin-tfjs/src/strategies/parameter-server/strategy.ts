@@ -4,6 +4,7 @@ import type { Tf } from '../../backends/tf.js'
 import { begin, distribute, type Trainer, type TrainingHooks } from '../fit.js'
 import type { Model } from '../model.js'
 import type { StrategyOptions } from '../options.js'
+import { markOwn } from '../own-dataset.js'
 import { startAlike } from '../same-model.js'
 import { within } from '../scope.js'
 import type { Links } from './links.js'
@@ -74,6 +75,11 @@ export class ParameterServerStrategy {
    */
   scope<T>(build: () => T): T {
     return within(this.tf, { adopt: (model) => this.adopt(model) }, build)
+  }
+
+  /** Says that a dataset's batches are this worker's own, not the gang's: `fitDataset` trains on them whole. */
+  own<T extends object>(dataset: T): T {
+    return markOwn(dataset)
   }
 
   private adopt(model: Model): void {
