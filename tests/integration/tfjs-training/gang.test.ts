@@ -77,4 +77,13 @@ describe('examples/tfjs-digits', () => {
     ])
       expect(lines.filter((line) => told.test(line))).toHaveLength(1)
   }, 300_000)
+
+  it('trains a member in replicas of its own', async () => {
+    const { result, client } = await perform('./flow/mirrored.ts', {})
+    expect(result.error).toBeUndefined()
+    const { losses, shape } = client.run(`Mirrored/${result.run}`).artifacts as Record<string, number[]>
+    expect(losses).toHaveLength(3)
+    expect(losses![2]).toBeLessThan(losses![0]!)
+    expect(shape).toEqual([null, 3])
+  })
 })
