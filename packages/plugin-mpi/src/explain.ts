@@ -1,7 +1,8 @@
 import { type Casualty, GangflowError } from '@gangflow/core'
 import type { GangContext } from '@gangflow/core/plugin'
+import { ECHO_MS, firstOf, isOwn } from './blame.js'
 import type { LaunchPlan, PlanInput } from './launch-plan.js'
-import { type Abort, abortIn, echoesIn, hostNamed, lastLines } from './launcher-words.js'
+import { type Abort, abortIn, lastLines } from './launcher-words.js'
 import type { Rank, Ranks } from './ranks.js'
 import type { Settings } from './settings.js'
 import { signalName } from './signals.js'
@@ -24,10 +25,11 @@ const casualties = new WeakMap<GangflowError, Casualty>()
 export const casualtyOf = (error: unknown): Casualty | undefined =>
   error instanceof Error ? casualties.get(error as GangflowError) : undefined
 
-/** Milliseconds by which the death of a daemon or of the launcher comes before what its ranks make of it. */
-const ECHO_MS = 500
-
-/** Why a launch was no success; undefined for one that was: an exit code is not believed without the ranks' own reports. */
+/**
+ * Why a launch was no success; undefined for one that was: an exit code is not believed without the ranks' own reports.
+ * What breaks others comes before what it breaks, unless that had ended half a second before: the launcher that died, a
+ * daemon, a rank (blame.ts); then what explains a bad end without any of them: another MPI, an exit code, a wrong world.
+ */
 export function explain(facts: LaunchFacts): GangflowError | undefined {
   const { ranks, end, plan } = facts
   if (end.stopped === 'late') return late(facts)
@@ -54,57 +56,8 @@ export function explain(facts: LaunchFacts): GangflowError | undefined {
 
 const isBefore = (one: number | undefined, other: number) => one !== undefined && one < other - ECHO_MS
 
-/** It ended by its own doing, and was not merely ended by the launcher because of another. */
-const isOwn = ({ end }: Rank): boolean => end!.signal === null || !/^SIG(?:TERM|KILL|CONT|HUP|PIPE)$/.test(end!.signal)
-
-const echoes = /socket closed|connection (?:reset|closed|refused|lost)|broken pipe|lost communication|LOST_CONNECTION/i
-
-/** What Open MPI's ranks exit with when the connection to another broke; often they say nothing else. */
-const SOCKET_CLOSED = 14
-/** And when that to their daemon did. */
+/** What Open MPI's ranks exit with when the connection to their daemon broke. */
 const LOST_DAEMON = 195
-/** Milliseconds within which reports of different members cannot be ordered. */
-const UNCERTAINTY_MS = 30
-
-/**
- * The rank that failed by itself. Not the first that was heard of, always: who lost a connection may end before the one
- * that it was to, and whoever the launcher killed because of another may be heard of before that one.
- */
-function firstOf({ ranks, end, input, plan }: LaunchFacts, abort: Abort | undefined): Rank | undefined {
-  const { failed } = ranks
-  const [earliest] = failed
-  const aborted = failed.find(({ rank }) => rank === abort?.rank)
-  if (!earliest || aborted) return aborted ?? earliest
-  const hydra = input.implementation.launcher === 'hydra'
-  const told = echoesIn(end)
-  const isEcho = ({ rank, lastLines, end }: Rank) =>
-    told.has(rank) ||
-    echoes.test(lastLines.slice(-8).join('\n')) ||
-    (!hydra && end!.code === SOCKET_CLOSED && lastLines.length === 0)
-  const own = failed.filter(isOwn)
-  const strong = strongest(
-    own.filter((rank) => !isEcho(rank)),
-    hydra,
-  )
-  // Nobody had failed before: it was killed from outside. Hydra kills the others while the first one is still on its way out.
-  const dead = failed.filter(({ end }) => end!.signal === 'SIGKILL')
-  const named = hydra ? hostNamed(end, plan) : []
-  const killed = dead.find(({ node }) => named.includes(node)) ?? dead[0]
-  const early = (killed?.endedAt ?? 0) < (strong?.endedAt ?? 0) - UNCERTAINTY_MS
-  if (killed && (!strong || (!hydra && early))) return killed
-  return strong ?? own[0] ?? earliest
-}
-
-/**
- * The first; but MPICH's ranks may crash without a word when another one leaves, and be heard of before that one: who
- * gave an exit code, or had something to say, comes before those.
- */
-function strongest(ranks: readonly Rank[], hydra: boolean): Rank | undefined {
-  const [first] = ranks
-  if (!hydra || !first) return first
-  const near = ranks.filter(({ endedAt }) => endedAt! < first.endedAt! + ECHO_MS)
-  return near.find(({ end }) => end!.signal === null) ?? near.find(({ lastLines }) => lastLines.length > 0) ?? first
-}
 
 /** The signal that ended a daemon; a shell between says it by a code. */
 function killerOf({ channel }: LostChannel): NodeJS.Signals | undefined {

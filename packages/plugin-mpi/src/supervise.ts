@@ -59,6 +59,12 @@ export class Channels {
 }
 
 /**
+ * What Open MPI 5 says of a remote shell that has begun before its parent could put it into a group: it has done so itself,
+ * so that nothing is wrong, but the line would stand among the last ones of a failure.
+ */
+const NOISE = /^.*plm:ssh: Warning: setpgid\(\d+,\d+\) failed in parent with errno=Permission denied\(13\)\r?\n+/gm
+
+/**
  * Waits until the launcher has ended, by itself or by us: a launcher that has lost a daemon or a rank may never end, and
  * one that ended with 0 may have lost both. Never rejects.
  */
@@ -104,7 +110,14 @@ export async function supervise(
   const [result] = await launcher.ended
   if (stopped === undefined) await reported(ranks, np, result!.exitCode === 0 ? LATE_REPORTS_MS : LATE_FAILURES_MS)
   const { lost, reached } = channels
-  return { result: result!, endedAt, ...(stopped === undefined ? {} : { stopped }), running, lost, reached }
+  return {
+    result: { ...result!, stderr: result!.stderr.replaceAll(NOISE, '') },
+    endedAt,
+    ...(stopped === undefined ? {} : { stopped }),
+    running,
+    lost,
+    reached,
+  }
 }
 
 /** Every rank has reported its end, or it is clear that some will not. */

@@ -166,6 +166,21 @@ describe('the rank that is to blame', () => {
     expect(came(late, { exitCode: 1 })).toMatchObject({ rank: 1 })
   })
 
+  it('is found by the best evidence that there is', () => {
+    // On one host, whose clock orders them.
+    const near = [...welcome.slice(1), '1 hello 0 2 1 100 90000']
+    const by = (one: string, other: string, launcher?: keyof typeof versions) =>
+      came([...near, `1 end 0 ${one}`, `1 end 1 ${other}`], { exitCode: 1 }, launcher)?.rank
+    // Killed well before another one failed, or about when it did.
+    expect(by('signal 9 10', 'code 3 100')).toBe(0)
+    expect(by('signal 9 10', 'code 3 30')).toBe(1)
+    expect(by('signal 9 10', 'code 3 100', 'hydra')).toBe(1)
+    // Killed, and else only echoes; echoes alone; none but whom the launcher ended.
+    expect(by('code 14 10', 'signal 9 300')).toBe(1)
+    expect(by('signal 15 10', 'code 14 11')).toBe(1)
+    expect(by('signal 15 12', 'signal 15 11')).toBe(1)
+  })
+
   it('is on the host that Hydra ended the others for', () => {
     const stderr =
       '=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES\n=   PID 200 RUNNING AT 10.0.0.11\n=   EXIT CODE: 9\n'

@@ -134,8 +134,8 @@ it('fails the step with a verdict that names the rank, when nobody catches the e
   expect(out).toContain('rank 5 is about to exit')
 })
 
-it('runs one @mpi step after the other, and again after a failed attempt', async () => {
-  const { code, out } = await project.start('openmpi5', [], undefined, { file: 'twice.ts' }).ended
+it.each(implementations)('runs one @mpi step of %s after the other, and again after a failed attempt', async (name) => {
+  const { code, out } = await project.start(name, [], undefined, { file: 'twice.ts' }).ended
   expect(code, out).toBe(0)
   const [run] = await new Client(project.files.store).runs('Twice')
   const said = { attempt: 1, np: 2, nodes: [0, 1] }
