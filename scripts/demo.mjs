@@ -61,6 +61,12 @@ const demos = {
     next: 'npx gangflow logs RaySlowFn/latest/map',
     environment: withEngine('ray'),
   },
+  dask: {
+    flow: 'examples/dask-slow-fn/flow.ts',
+    about: 'map a slow function over 512 jobs by Dask, on a cluster of two workers that the gang forms',
+    next: 'npx gangflow logs DaskSlowFn/latest/map',
+    environment: withEngine('dask'),
+  },
 }
 
 const [first, ...others] = process.argv.slice(2)

@@ -10,12 +10,13 @@ const folder = fileURLToPath(new URL('../.engines', import.meta.url))
 /** What each environment gets; those in `withTorch` see the packages of the torch environment behind their own. */
 const packages = {
   ray: ['ray[default,train]==2.60.0', 'numpy==2.4.6'],
+  dask: ['dask[dataframe]==2026.8.0', 'distributed==2026.8.0', 'pyarrow==24.0.0'],
 }
 const withTorch = new Set(['ray'])
 
 /**
  * The interpreter of an engine's environment. Made once. Throws an Error whose message ends with the command that helps.
- * @param {'ray'} name
+ * @param {'ray' | 'dask'} name
  */
 export async function engineEnvironment(name, { log = (line) => console.error(line) } = {}) {
   const venv = join(folder, name)

@@ -1,0 +1,92 @@
+import { type EnginePlace, type EnginePlan, memberPython } from '@gangflow/core/plugin'
+import type { Certificate } from './certificate.js'
+import type { DaskOptions } from './options.js'
+
+export const ports = { head: ['scheduler', 'http'], each: ['worker', 'worker-http'] } as const
+
+/** A planned cluster. */
+export interface DaskPlan extends EnginePlan {
+  /** `tls://HOST:PORT` of the scheduler. */
+  readonly address: string
+  /** `HOST:PORT` of each node's worker. */
+  readonly workerAddresses: readonly { readonly host: string; readonly port: number }[]
+  /** Port of the scheduler's HTTP server on the control's loopback. */
+  readonly httpPort: number
+  /** What a client needs in its environment. */
+  readonly clientEnv: Readonly<Record<string, string>>
+}
+
+/** `$1` is the folder, `$2` whether it may be there already: key and certificate come by standard input, and nobody else reads them. */
+const prepare = `umask 077
+mkdir -p -- "$1" && cat > "$1/$2.pem" || exit
+file=$1/$2.pem; shift 2
+export DASK_DISTRIBUTED__COMM__TLS__CA_FILE="$file" DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION=True
+for role in SCHEDULER WORKER CLIENT; do
+  export DASK_DISTRIBUTED__COMM__TLS__\${role}__CERT="$file" DASK_DISTRIBUTED__COMM__TLS__\${role}__KEY="$file"
+done
+exec "$@"`
+
+/** The cluster of one start: the scheduler on the control, a worker on every member. Pure. */
+export function planDask(place: EnginePlace, options: DaskOptions, { key, cert }: Certificate): DaskPlan {
+  const { entries } = place.roster
+  const hosts = entries.map(({ addresses }) => addresses[0] ?? '127.0.0.1')
+  const folder = (node: number) => `${options.localDirectory ?? '/tmp'}/gf-dask-${place.id}-${node}`
+  const address = `tls://${joined(hosts[0]!, place.port(0, 'scheduler'))}`
+  const stdin = new TextEncoder().encode(key + cert)
+  const dask = (node: number, part: string, words: readonly string[]) => ({
+    argv: [
+      '/bin/sh',
+      '-c',
+      prepare,
+      'sh',
+      folder(node),
+      part,
+      ...memberPython(options.python),
+      '-m',
+      'dask',
+      part,
+      ...words,
+    ],
+    stdin,
+    show: false,
+    env: { PYTHONUNBUFFERED: '1' },
+  })
+  const httpPort = place.port(0, 'http')
+  const dashboard = options.dashboard ? '--dashboard' : '--no-dashboard'
+  const limit = options.memoryLimit ?? 'auto'
+  const worker = (node: number) =>
+    dask(node, 'worker', [
+      address,
+      ...['--host', hosts[node]!, '--worker-port', String(place.port(node, 'worker'))],
+      ...['--nthreads', String(options.threads ?? entries[node]!.slots), '--name', `node${node}`],
+      // A worker that died is this gang's failure: nobody is to put another in its place.
+      '--no-nanny',
+      // Without a dashboard there is a server for metrics all the same: nobody outside reaches it.
+      ...['--no-dashboard', '--dashboard-address', `127.0.0.1:${place.port(node, 'worker-http')}`],
+      ...['--local-directory', folder(node), '--memory-limit', String(limit), '--death-timeout', '60'],
+    ])
+  return {
+    address,
+    httpPort,
+    workerAddresses: entries.map(({ node }) => ({ host: hosts[node]!, port: place.port(node, 'worker') })),
+    clientEnv: clientEnvironment(address, `${folder(0)}/scheduler.pem`),
+    head: dask(0, 'scheduler', [
+      ...['--host', hosts[0]!, '--port', String(place.port(0, 'scheduler')), '--protocol', 'tls'],
+      ...[dashboard, '--dashboard-address', `127.0.0.1:${httpPort}`],
+    ]),
+    workers: entries.map(({ node }) => ({ node, command: worker(node) })),
+    atEnd: entries.map(({ node }) => ({ node, undo: { remove: folder(node) } })),
+  }
+}
+
+/** `Client()` reads them. */
+const clientEnvironment = (address: string, file: string): Record<string, string> => ({
+  DASK_SCHEDULER_ADDRESS: address,
+  DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION: 'True',
+  DASK_DISTRIBUTED__COMM__TLS__CA_FILE: file,
+  DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT: file,
+  DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY: file,
+  PYTHONUNBUFFERED: '1',
+})
+
+const joined = (host: string, port: number): string => `${host.includes(':') ? `[${host}]` : host}:${port}`
