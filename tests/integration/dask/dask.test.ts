@@ -1,4 +1,5 @@
-import { copyFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -30,9 +31,11 @@ const left = (folder: string) => readdirSync(folder).filter((name) => /^gf-dask-
 it(
   'tells of a worker that was killed, and groups in the next attempt what no worker could hold',
   async () => {
+    const frame = mkdtempSync(join(tmpdir(), 'gangflow-frame-'))
     const before = [...left('/tmp'), ...left('/dev/shm')]
-    const words = ['--kill', 'worker', '--folder', join(project.folder, 'frame')]
+    const words = ['--kill', 'worker', '--folder', join(frame, 'of-keys')]
     const { code, out } = await project.start(['run', 'flow.ts', ...words], { GANGFLOW_PYTHON: python }).ended
+    rmSync(frame, { recursive: true, force: true })
     expect(code, out).toBe(0)
     expect(out).toMatch(/'dask-node1' on node 1 \(.+\) of 2.* was ended by SIGKILL .*Dask's worker on node 1/)
     const [run] = await new Client(project.store).runs('OnDask')
@@ -52,6 +55,7 @@ it(
   'tells of the scheduler that was killed, on two hosts, and leaves nothing there',
   async () => {
     const named = join(project.folder, 'hosts')
+    rmSync(join(project.folder, 'hangs'), { force: true })
     writeFileSync(named, hosts.names.map((host) => `${host} python=${python} slots=1\n`).join(''))
     const there = ['--backend', 'ssh', '--hosts-file', named, '--ssh-config', hosts.config]
     const { code, out } = await project.start(['run', 'flow.ts', '--kill', 'scheduler', ...there]).ended
