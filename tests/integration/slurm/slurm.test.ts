@@ -4,17 +4,20 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
+import { pythonWithTorch } from '../../../scripts/python-env.mjs'
 import { type Cluster, startCluster, until } from '../../slurm/cluster.js'
 import { slack } from '../../support/gang.js'
 
 const cli = new URL('../../../packages/core/dist/cli.cjs', import.meta.url).pathname
+const example = (name: string) => new URL(`../../../examples/${name}.ts`, import.meta.url).pathname
 const flow = (name: string) => new URL(`flows/${name}.ts`, import.meta.url).pathname
 
 let cluster: Cluster
 let store: string
 
 beforeAll(async () => {
-  cluster = await startCluster()
+  // More of them than there are: the examples' gangs share the nodes.
+  cluster = await startCluster({ cpus: 4 })
   store = mkdtempSync(join(tmpdir(), 'gangflow-slurm-'))
 })
 
@@ -136,6 +139,19 @@ it('takes the nodes of a job that it is started in', async () => {
   expect(text).toContain('members on lab0 lab1')
   expect(code).toBe(0)
 })
+
+it('runs the examples of PyTorch, MPI and TensorFlow.js as they are', async () => {
+  const python = await pythonWithTorch()
+  const runs = await Promise.all([
+    gangflow(example('torch-digits/flow'), '--env', `GANGFLOW_PYTHON=${python}`).ended,
+    gangflow(example('mpi-hello/pi')).ended,
+    gangflow(example('tfjs-digits/flow')).ended,
+  ])
+  expect(runs[0].text).toMatch(/accuracy 0\.9\d/)
+  expect(runs[1].text).toMatch(/pi is 3\.14159\d+ by 8 ranks/)
+  expect(runs[2].text).toMatch(/accuracy 9\d\.\d %/)
+  expect(runs.map(({ code }) => code)).toEqual([0, 0, 0])
+}, 900_000)
 
 it('goes on through a restart of the controller, and cancels its job on Ctrl-C', async () => {
   const run = gangflow(flow('held'))
