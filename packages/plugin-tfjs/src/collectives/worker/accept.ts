@@ -78,6 +78,7 @@ export async function openDoor(
 /** The answering side of a handshake: three lines. */
 function greet(socket: Socket, { rank, group, admit, turnedAway }: Doorman, known: () => void): void {
   let held = Buffer.alloc(0)
+  let isOver = false
   let expect: { hello: NonNullable<ReturnType<typeof asHello>>; proof: string } | undefined
   const timer = setTimeout(() => socket.destroy(), GREETING_MS)
   socket.on('error', () => socket.destroy())
@@ -112,6 +113,7 @@ function greet(socket: Socket, { rank, group, admit, turnedAway }: Doorman, know
     socket.off('data', read)
     socket.pause()
     known()
+    isOver = true
     return admit(socket, hello.from, hello.kind)
   }
   const read = (chunk: Buffer) => {
@@ -120,7 +122,8 @@ function greet(socket: Socket, { rank, group, admit, turnedAway }: Doorman, know
       const text = held.subarray(0, at).toString()
       held = held.subarray(at + 1)
       if (!line(text)) return void socket.destroySoon()
-      if (socket.isPaused()) {
+      // What came behind the proof is no more of the handshake: whoever was admitted reads it.
+      if (isOver) {
         if (held.length > 0) socket.unshift(held)
         return
       }
