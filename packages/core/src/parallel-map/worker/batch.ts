@@ -4,6 +4,7 @@ import type { Done, RunOptions, WireError } from '../protocol.js'
 import { unsendable } from '../sendable.js'
 import type { Feed, Pace } from './feed.js'
 import type { Link } from './link.js'
+import { now } from './now.js'
 import { toWire } from './wire-error.js'
 
 /** A function that was made here, and what is known of it. */
@@ -26,7 +27,7 @@ const mostKept = 4096
 export class Batch {
   begun = false
   working = 0
-  readonly #begun = performance.now()
+  readonly #begun = now()
   #values: unknown[] = []
   #positions: number[] | undefined
   #from = 0
@@ -46,7 +47,7 @@ export class Batch {
   }
 
   late(): boolean {
-    return performance.now() - this.#begun > longest
+    return now() - this.#begun > longest
   }
 
   keep(position: number, value: unknown): void {
@@ -111,7 +112,7 @@ export class Batch {
       rest: rest.count,
       restAt: rest.from,
       ...(back && { back: pack(back, () => true) }),
-      spent: performance.now() - this.#begun,
+      spent: now() - this.#begun,
     })
     const refuse = (index: number, error: unknown): void => {
       const position = this.#positions ? this.#positions[index]! : this.#from + index

@@ -1,6 +1,7 @@
 import { type Packed, readable } from '../codec.js'
 import { rangeEnd, type SharedItems } from '../protocol.js'
 import { rowReader } from '../shared-row.js'
+import { now } from './now.js'
 
 /** Which items of a batch a worker does, one after the other. */
 export interface Feed {
@@ -158,10 +159,10 @@ export class Claims implements Feed {
   /** What an item of the last range took. */
   #measure(): void {
     if (this.#shared.batch !== undefined || this.oneByOne) return
-    const now = performance.now()
+    const at = now()
     // The clock of some machines is coarse; below its step nothing is learnt.
-    if (this.#size > 0) this.#pace.cost = Math.max((now - this.#claimedAt) / this.#size, 0.000_005)
-    this.#claimedAt = now
+    if (this.#size > 0) this.#pace.cost = Math.max((at - this.#claimedAt) / this.#size, 0.000_005)
+    this.#claimedAt = at
   }
 
   /** How many items to claim of those that are left. */

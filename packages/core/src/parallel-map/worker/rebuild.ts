@@ -1,5 +1,3 @@
-import { createRequire } from 'node:module'
-import { pathToFileURL } from 'node:url'
 import type { FunctionNode, Node, Program, Property, Ref } from '../protocol.js'
 import { viewOf } from '../views.js'
 import { compileFunction } from './compile-function.js'
@@ -148,10 +146,15 @@ class Rebuilding {
   }
 }
 
+/** Loaded when a function needs it: most do not, and a worker starts sooner without. */
+function createRequire(file: string): NodeJS.Require {
+  return process.getBuiltinModule('node:module').createRequire(file)
+}
+
 function walk(from: unknown, path: readonly string[]): unknown {
   return path.reduce((value, key) => (value as Record<string, unknown>)[key], from)
 }
 
 function urlOf(file: string): string {
-  return /^(?:file|data|node):/.test(file) ? file : pathToFileURL(file).href
+  return /^(?:file|data|node):/.test(file) ? file : process.getBuiltinModule('node:url').pathToFileURL(file).href
 }
