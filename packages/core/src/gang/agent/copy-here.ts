@@ -5,16 +5,16 @@ import { contentError } from './copy-chain.js'
 /** A file of the sender's host, by which a member of the same host knows it again. */
 export interface FileHere {
   readonly path: string
-  /** Its device, inode, size and times of change. */
+  /** Its device, inode, size and time of change. */
   readonly is: string
 }
 
-/** What tells a file, and each change of it, from any other. */
+/** What tells a file, and each change of its content, from any other; it may be renamed meanwhile. */
 export async function identityOf(file: string | FileHandle): Promise<string> {
-  const { dev, ino, size, mtimeNs, ctimeNs } = await (typeof file === 'string'
+  const { dev, ino, size, mtimeNs } = await (typeof file === 'string'
     ? stat(file, { bigint: true })
     : file.stat({ bigint: true }))
-  return [dev, ino, size, mtimeNs, ctimeNs].join(' ')
+  return [dev, ino, size, mtimeNs].join(' ')
 }
 
 /** Whether this member sees that very file at its path. */
