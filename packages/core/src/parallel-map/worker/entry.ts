@@ -25,7 +25,8 @@ function processLink(): Link {
   const bytes = new Uint8Array(words.buffer)
   return {
     board: undefined,
-    post: (message: FromWorker) => process.send!(message),
+    // A parent that has gone is heard of by the channel's end: an error of its own would be printed.
+    post: (message: FromWorker) => process.send!(message, () => {}),
     mark: (lane, batch, position) => {
       words.set([lane, batch, position])
       writeSync(markPipe, bytes)
