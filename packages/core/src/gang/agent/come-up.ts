@@ -73,7 +73,7 @@ async function openData({ boot, key }: MemberState, owner: OwnerLink, way: SideW
   const { timeouts, member } = boot
   const dial = async (limitMs: number) => {
     const signal = AbortSignal.timeout(limitMs)
-    const { stream } = await way.connect({ signal })
+    const { stream } = await way.connect({ signal, own: true })
     await answer(stream, key, { member: member.memberId, purpose: 'data', epoch: owner.epoch }, signal)
     return new Peer(stream, { name: 'the launcher' })
   }

@@ -32,7 +32,7 @@ export class SideWay {
     this.#joined()
   }
 
-  async connect(options: { readonly signal: AbortSignal; readonly own?: boolean }): Promise<Connection> {
+  async connect(options: { readonly signal: AbortSignal; readonly own: true }): Promise<Connection> {
     const { signal } = options
     const main = await this.#state.rendezvous.find({ signal })
     const straight = straightOf(main)
@@ -57,7 +57,7 @@ export class SideWay {
   /** Beside the lease, not after it: as a rule this serves both. */
   async #directly(
     address: string,
-    options: { readonly signal: AbortSignal; readonly own?: boolean },
+    options: { readonly signal: AbortSignal; readonly own: true },
   ): Promise<Connection | undefined> {
     const over = new AbortController()
     void this.#hasOwner.then(() => this.#owner.forwarded && over.abort())
