@@ -14,7 +14,7 @@ const echoes = /socket closed|connection (?:reset|closed|refused|lost)|broken pi
 /** What Open MPI's ranks exit with when the connection to another broke; often they say nothing else. */
 const SOCKET_CLOSED = 14
 /** Milliseconds within which reports of different members cannot be ordered. */
-const UNCERTAINTY_MS = 30
+export const UNCERTAINTY_MS = 30
 
 /**
  * The rank that failed by itself, by the first evidence of these that there is:

@@ -1,6 +1,6 @@
 import { type Casualty, GangflowError } from '@gangflow/core'
 import type { GangContext } from '@gangflow/core/plugin'
-import { ECHO_MS, firstOf, isOwn } from './blame.js'
+import { ECHO_MS, firstOf, isOwn, UNCERTAINTY_MS } from './blame.js'
 import type { LaunchPlan, PlanInput } from './launch-plan.js'
 import { type Abort, abortIn, lastLines } from './launcher-words.js'
 import type { Rank, Ranks } from './ranks.js'
@@ -38,7 +38,9 @@ export function explain(facts: LaunchFacts): GangflowError | undefined {
   // Those that lost another one end as well, by codes of their own.
   const daemon = end.lost.find(killerOf) ?? end.lost.find(isDeath)
   const launcherDied = end.stopped === undefined && end.result.signal !== null
-  if (launcherDied && !isBefore(first?.endedAt, end.endedAt)) return launcherFailed(facts)
+  // One that was not killed may have crashed over a rank's failure.
+  const margin = end.result.signal === 'SIGKILL' ? ECHO_MS : UNCERTAINTY_MS
+  if (launcherDied && !isBefore(first?.endedAt, end.endedAt, margin)) return launcherFailed(facts)
   const stray = daemon && killerOf(daemon) ? undefined : ranks.failed.find((rank) => lostItsDaemon(facts, rank))
   if (stray) return daemonGone(facts, stray.node, 'its ranks lost their connection to it')
   if (daemon && !isBefore(first?.endedAt, daemon.at)) return daemonLost(facts, daemon)
@@ -54,7 +56,7 @@ export function explain(facts: LaunchFacts): GangflowError | undefined {
   return undefined
 }
 
-const isBefore = (one: number | undefined, other: number) => one !== undefined && one < other - ECHO_MS
+const isBefore = (one: number | undefined, other: number, margin = ECHO_MS) => one !== undefined && one < other - margin
 
 /** What Open MPI's ranks exit with when the connection to their daemon broke. */
 const LOST_DAEMON = 195

@@ -26,7 +26,7 @@ const welcome = ['0 hello 0 2 0 100 5000', '1 hello 1 2 0 200 90000']
 /** What came of a launch of two ranks whose wrappers said these lines (`NODE LINE`). */
 function came(
   lines: readonly string[],
-  end: Partial<LaunchEnd> & { exitCode?: number | null; stderr?: string } = {},
+  end: Partial<LaunchEnd> & { exitCode?: number | null; signal?: NodeJS.Signals; stderr?: string } = {},
   launcher: keyof typeof versions = 'prrte',
 ) {
   const settings = settle({}, 'mpirun', { program: './a.out' })
@@ -44,11 +44,11 @@ function came(
   }
   const ranks = new Ranks(gang.roster)
   for (const line of lines) ranks.hear(Number(line[0]), line.slice(2))
-  const { exitCode = 0, stderr = '', ...more } = end
+  const { exitCode = 0, signal = 'SIGKILL', stderr = '', ...more } = end
   const result = {
     node: 0,
     exitCode,
-    signal: exitCode === null ? ('SIGKILL' as const) : null,
+    signal: exitCode === null ? signal : null,
     stdout: '',
     stderr,
     durationMs: 1,
@@ -203,6 +203,13 @@ describe('the rank that is to blame', () => {
       lost: [lost(1, { code: null, signal: 'SIGKILL' })],
     })
     expect(error).toMatchObject({ code: 'E_MPI_DAEMON', node: 1 })
+  })
+
+  it('gives way to a launcher that was killed, but not to one that crashed over it', () => {
+    const end = { exitCode: null, endedAt: performance.now() + 200 }
+    const lines = [...welcome, '1 end 1 code 3 10']
+    expect(came(lines, end)).toMatchObject({ code: 'E_MPI_LAUNCHER' })
+    expect(came(lines, { ...end, signal: 'SIGSEGV' })).toMatchObject({ code: 'E_MPI_RANK', rank: 1 })
   })
 
   it('gives way to a daemon that another one had started, by the code of those that lost it', () => {
