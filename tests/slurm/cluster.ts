@@ -11,6 +11,8 @@ import { daemonPath, getReady } from './needs.js'
 
 const execute = promisify(execFile)
 
+const checkout = new URL('../..', import.meta.url).pathname
+
 export interface UpOptions {
   /** Default 4. */
   readonly nodes?: number
@@ -33,6 +35,11 @@ export class Cluster {
 
   get nodes(): string[] {
     return readFileSync(this.conf, 'utf8').match(/(?<=^NodeName=)\S+/gm) ?? []
+  }
+
+  /** The copy of the project that made it: several may share a machine. */
+  get checkout(): string {
+    return readFileSync(join(this.folder, 'checkout'), 'utf8')
   }
 
   /** Whether its controller runs. */
@@ -111,6 +118,7 @@ export async function startCluster({ nodes = 4, cpus = 2 }: UpOptions = {}): Pro
     }
     for (const name of ['state', 'log', 'spool', ...slurmdPorts.map((_, index) => `spool/${nodeName(index)}`)])
       mkdirSync(join(folder, name))
+    writeFileSync(join(folder, 'checkout'), checkout)
     writeFileSync(cluster.conf, slurmConf(plan))
     writeFileSync(join(folder, 'munge.key'), randomBytes(64), { mode: 0o600 })
     await startMunge(cluster)
@@ -145,7 +153,7 @@ async function startMunge({ folder, env }: Cluster): Promise<void> {
   )
 }
 
-/** Clusters of this user on this machine. */
+/** Clusters of this user that were made in this checkout. */
 export const clusters = (): Cluster[] =>
   readdirSync(tmpdir())
     .filter((name) => name.startsWith('gf-slurm-'))
@@ -155,6 +163,7 @@ export const clusters = (): Cluster[] =>
         statSync(path, { throwIfNoEntry: false })?.uid === process.getuid?.() && existsSync(join(path, 'slurm.conf')),
     )
     .map((path) => new Cluster(path))
+    .filter((cluster) => cluster.checkout === checkout)
 
 async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(

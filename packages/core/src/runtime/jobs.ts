@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { deferred } from '../body/deferred.js'
 import type { CompiledFlow } from '../compile/contract.js'
@@ -88,10 +89,13 @@ export class Jobs {
     })
   }
 
-  close(): void {
+  /** What the jobs have told is kept of a run that did not end well: their engine's last words are in it. */
+  async close(whole: boolean): Promise<void> {
     clearTimeout(this.#timer)
     this.#outputs.clear()
-    this.#options.backend.close()
+    const { backend, datastore, flow, run } = this.#options
+    backend.close()
+    if (whole) await rm(join(datastore.scratch('jobs'), flow, run), { recursive: true, force: true })
   }
 
   #handOver(): void {

@@ -92,8 +92,7 @@ export async function executeRun(services: RunServices, request: RunRequest, con
   } catch (error) {
     throw control.signal.aborted && !exists ? givenUp(control.signal, error) : error
   } finally {
-    jobs?.close()
-    const left = Promise.all([nextGang?.close(), host?.close()])
+    const left = Promise.all([jobs?.close(end?.status === 'done'), nextGang?.close(), host?.close()])
     await unlessHung(end, left).catch(() => {})
     await keeping.then((keeper) => keeper.close({ graceMs: 0 })).catch(() => {})
   }
