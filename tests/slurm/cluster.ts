@@ -1,5 +1,5 @@
 // A real Slurm of several nodes on this machine: munged, slurmctld and a slurmd for each node, all in one folder.
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -216,7 +216,13 @@ function belongs(pid: number, folder: string): boolean {
 
 /** This process and those above it: a shell that uses the cluster is not the cluster's. */
 const spawned = new Set<number>()
-for (let pid = process.pid; pid > 1; ) {
-  spawned.add(pid)
-  pid = Number(spawnSync('ps', ['-o', 'ppid=', '-p', String(pid)], { encoding: 'utf8' }).stdout) || 0
+for (let pid = process.pid; pid > 1; pid = parentOf(pid)) spawned.add(pid)
+
+function parentOf(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+  } catch {
+    return 0
+  }
 }
