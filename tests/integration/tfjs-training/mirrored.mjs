@@ -166,8 +166,9 @@ const jobs = {
     )
     const first = another.fit(xs, ys, { verbose: 0 })
     await attempt('two at once', () => another.fit(xs, ys, { verbose: 0 }))
-    await first
+    // It waits for the training that is under way.
     await strategy.close()
+    await attempt('closed under way', () => first)
     await attempt('closed', () => another.fit(xs, ys, { verbose: 0 }))
     return told
   },

@@ -63,6 +63,7 @@ describe('MirroredStrategy', { timeout: 240_000 }, () => {
       'trained elsewhere': refused(/model 'sequential_\d+' was compiled outside of scope/),
       'fit within scope': refused(/fit was called within scope/),
       'two at once': refused(/while fit of the same strategy is under way/),
+      'closed under way': { ok: true },
       closed: refused(/is closed/),
     })
   })

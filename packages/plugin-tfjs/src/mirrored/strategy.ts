@@ -1,23 +1,22 @@
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
-import { type Duration, GangflowError, milliseconds } from '@gangflow/core'
-import { type CapturedFunction, captureFunction } from '@gangflow/core/parallel'
+import { type Duration, milliseconds } from '@gangflow/core'
 import type { Variable } from '@tensorflow/tfjs'
-import { type BackendName, backends } from '../backends/names.js'
 import { findPackages } from '../backends/packages.js'
 import { prepareNode } from '../backends/shim.js'
 import type { Tf } from '../backends/tf.js'
-import { shareThreads, ThreadCollectives, type ThreadShare } from '../collectives/threads.js'
+import { shareThreads, ThreadCollectives } from '../collectives/threads.js'
 import { registerKernels } from '../kernels.js'
-import { saveTraining } from '../strategies/checkpoint.js'
 import type { Model } from '../strategies/model.js'
 import { MultiWorkerMirroredStrategy } from '../strategies/multi-worker.js'
 import { checkOptions, type StrategyOptions } from '../strategies/options.js'
 import { broadcastWeights } from '../strategies/same-model.js'
 import { carry } from './carried.js'
-import { Crew, isEcho } from './crew.js'
+import { type Crew, isEcho } from './crew.js'
+import { elsewhere, mirroredError } from './errors.js'
 import type { Method } from './messages.js'
 import { Mirror } from './mirror.js'
+import { Replicas } from './replicas.js'
 
 export interface MirroredOptions extends StrategyOptions {
   /** Default: the processors that this process may use. */
@@ -48,21 +47,15 @@ interface Scope {
 export class MirroredStrategy {
   readonly numReplicasInSync: number
   private readonly tf: Tf
-  private readonly folder: string
-  private readonly options: StrategyOptions
-  private readonly timeoutMs: number | undefined
-  private readonly share: ThreadShare
   private readonly collectives: ThreadCollectives
   private readonly inner: MultiWorkerMirroredStrategy
   private readonly mirrors: Mirror[] = []
-  private readonly scopes: { readonly build: Promise<CapturedFunction>; readonly models: number }[] = []
+  private readonly replicas: Replicas
   private scopeOpen: Scope | undefined
-  private crew: Crew | undefined
-  /** Scopes that the crew has built. */
-  private sent = 0
-  private started: Promise<Crew> | undefined
   private calls = 0
   private busy: Method | undefined
+  /** Settles with the training that is under way. */
+  private underWay: Promise<void> | undefined
   private closing: Promise<void> | undefined
 
   /** Throws `E_TF_MIRRORED`, `E_TF_DECORATOR` (an option), `E_TF_MISSING`, `E_TF_COPIES`. */
@@ -76,18 +69,18 @@ export class MirroredStrategy {
       throw mirroredError(`MirroredStrategy was told ${replicas} replicas`, 'give a number of threads, 1 or more')
     checkOptions(options, 'MirroredStrategy')
     this.numReplicasInSync = replicas
-    this.folder = folder
-    this.options = options
-    this.timeoutMs = timeout === undefined ? undefined : milliseconds(timeout)
+    const timeoutMs = timeout === undefined ? undefined : milliseconds(timeout)
     prepareNode()
     const { tfjs } = findPackages(folder, 'cpu')
     this.tf = createRequire(tfjs)(tfjs) as Tf
     if (this.tf.findBackendFactory('wasm') !== null) registerKernels(this.tf)
-    this.share = shareThreads(replicas)
-    this.collectives = new ThreadCollectives(this.share, 0, this.timeoutMs)
+    const share = shareThreads(replicas)
+    this.collectives = new ThreadCollectives(share, 0, timeoutMs)
+    const settings = { share, folder, options, ...(timeoutMs === undefined ? {} : { timeoutMs }) }
+    this.replicas = new Replicas(this.tf, this.collectives, settings, this.mirrors)
     this.inner = new MultiWorkerMirroredStrategy(this.tf, this.collectives, options, {
       adopted: (model) => this.adopted(model),
-      others: () => this.crew,
+      others: () => this.replicas.crew,
     })
   }
 
@@ -112,10 +105,11 @@ export class MirroredStrategy {
     }
   }
 
-  /** Ends the other replicas' threads. What `scope` returned stays as it is, and trains no more. */
+  /** Waits for a training that is under way, then ends the other replicas' threads. What `scope` returned stays as it is, and trains no more. */
   close(): Promise<void> {
     this.closing ??= (async () => {
-      await this.crew?.end()
+      await this.underWay
+      await this.replicas.end()
       await this.collectives.close()
     })()
     return this.closing
@@ -142,9 +136,11 @@ export class MirroredStrategy {
       )
     if (this.numReplicasInSync === 1) return own(0)
     this.busy = method
+    let over = () => {}
+    this.underWay = new Promise((resolve) => (over = resolve))
     let crew: Crew | undefined
     try {
-      crew = await this.ready()
+      crew = await this.replicas.ready()
       crew.hold(true)
       mirror.hasTrained = true
       const number = this.begin(crew, mirror, method, given, false)
@@ -159,14 +155,14 @@ export class MirroredStrategy {
     } finally {
       this.busy = undefined
       crew?.hold(false)
+      over()
     }
   }
 
   /** A call that blocks: of all replicas where they are there, else of this one alone. */
   together<T>(mirror: Mirror, method: Method, given: unknown, all: () => T, alone: () => T): T {
-    const { crew } = this
-    if (this.numReplicasInSync === 1 || this.closing || this.busy || !crew || this.sent < this.scopes.length)
-      return alone()
+    const crew = this.replicas.present
+    if (this.numReplicasInSync === 1 || this.closing || this.busy || !crew) return alone()
     const sync = mirror.hasMoved()
     this.begin(crew, mirror, method, given, sync)
     let outcome: Outcome<T>
@@ -181,7 +177,7 @@ export class MirroredStrategy {
 
   /** What a dataset gave, to all others. */
   pass(number: number, given: unknown): void {
-    this.crew?.send({ k: 'batch', number, given: carry(this.tf, given, 'a batch') })
+    this.replicas.crew?.send({ k: 'batch', number, given: carry(this.tf, given, 'a batch') })
   }
 
   private begin(crew: Crew, { number: model }: Mirror, method: Method, given: unknown, sync: boolean): number {
@@ -199,7 +195,7 @@ export class MirroredStrategy {
       broken = error
     }
     const failure = crew.failure()
-    if (broken !== undefined) this.drop(crew)
+    if (broken !== undefined) this.replicas.drop(crew)
     mirror.note()
     if ('error' in outcome && !isEcho(outcome.error)) throw outcome.error
     if (failure) throw failure
@@ -241,76 +237,14 @@ export class MirroredStrategy {
       const isOurs = this.mirrors.slice(first).some((mirror) => mirror.is(model))
       if (!isOurs) throw elsewhere(model, 'is not compiled', 'compile it in the function that is given to scope')
     }
-    const captured = captureFunction(build)
-    captured.catch(() => {})
-    this.scopes.push({ build: captured, models: this.mirrors.length })
-    // While the program gets its data ready, the other replicas begin.
-    if (this.numReplicasInSync > 1) this.ready().catch(() => {})
+    this.replicas.add(build)
     return made
   }
 
   private closeScope(): void {
     this.scopeOpen = undefined
     // Of a scope that failed, the other replicas have no models.
-    this.mirrors.length = this.scopes.at(-1)?.models ?? 0
-  }
-
-  /** The replicas, with all that was built. */
-  private ready(): Promise<Crew> {
-    const before = this.started?.catch(() => {}) ?? Promise.resolve()
-    this.started = before.then(() => this.bring())
-    return this.started
-  }
-
-  private async bring(): Promise<Crew> {
-    this.checkOpen()
-    const isNew = this.crew === undefined
-    this.crew ??= await this.start()
-    const { crew } = this
-    crew.hold(true)
-    try {
-      for (; this.sent < this.scopes.length; this.sent++) {
-        const { build, models } = this.scopes[this.sent]!
-        crew.send({ k: 'scope', build: await build })
-        await crew.hasBuilt(models)
-      }
-    } catch (error) {
-      this.drop(crew)
-      throw error
-    } finally {
-      crew.hold(false)
-    }
-    if (isNew)
-      for (const { number, model, hasTrained } of this.mirrors)
-        if (hasTrained) crew.send({ k: 'restore', model: number, saved: await saveTraining(model, 0) })
-    return crew
-  }
-
-  private async start(): Promise<Crew> {
-    await this.dropping
-    this.collectives.renew()
-    this.sent = 0
-    const { share, folder, options, timeoutMs } = this
-    const settings = { share, folder, options, backend: this.backend() }
-    return new Crew({ ...settings, ...(timeoutMs === undefined ? {} : { timeoutMs }) })
-  }
-
-  private dropping: Promise<void> | undefined
-
-  private drop(crew: Crew): void {
-    if (this.crew !== crew) return
-    this.crew = undefined
-    this.dropping = crew.end()
-  }
-
-  private backend(): BackendName {
-    const registered = this.tf.getBackend()
-    const found = Object.entries(backends).find(([, { registered: one }]) => one === registered)
-    if (found) return found[0] as BackendName
-    throw mirroredError(
-      `the backend of this thread is ${registered || 'not chosen'}`,
-      'choose one first: await openBackend({ folder: process.cwd() })',
-    )
+    this.mirrors.length = this.replicas.models
   }
 
   private checkOpen(): void {
@@ -319,7 +253,3 @@ export class MirroredStrategy {
 }
 
 type Outcome<T> = { readonly value: T } | { readonly error: unknown }
-
-const mirroredError = (what: string, fix: string) => new GangflowError({ code: 'E_TF_MIRRORED', what, fix })
-const elsewhere = ({ name }: Model, what: string, fix: string) =>
-  mirroredError(`model '${name.replace(/_model$/, '')}' ${what}`, fix)
