@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-// Unit suites import the sources; integration and chaos suites run what was built into dist/, one file at a time, after
-// them. In CI a test that starts real processes on a shared machine may be tried twice; the report marks it as retried.
+// Unit suites import the sources; integration and chaos suites run what was built into dist/, two files at a time (they
+// mostly wait), after them. In CI a test that starts real processes on a shared machine may be tried twice; the report marks it as retried.
 const shared = { esbuild: { target: 'node20' } } as const
 const retry = process.env['CI'] ? 1 : 0
 
@@ -27,7 +27,7 @@ export default defineConfig({
           include: ['tests/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          maxWorkers: 2,
           retry,
           sequence: { groupOrder: 1 },
         },
