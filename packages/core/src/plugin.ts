@@ -6,3 +6,4 @@ export { defineStepDecorator, type StepDecoratorFactory } from './plugin/define.
 export { clusterEngine } from './plugin/engine/cluster-engine.js'
 export type * from './plugin/engine/contract.js'
 export { memberPython } from './plugin/engine/python.js'
+export { type OptionChecks, optionChecks } from './plugin/option-checks.js'

@@ -2,10 +2,10 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { GangflowError } from '@gangflow/core'
 import { type EngineCluster, type GangContext, memberPython } from '@gangflow/core/plugin'
+import { wrong } from './checks.js'
 import type { DaskOptions, DaskResult, DaskRunOptions } from './options.js'
 import type { DaskPlan } from './plan.js'
 import { settle } from './settings.js'
-import { wrong } from './wrong.js'
 
 /** `current.dask` of a step with `@dask`. */
 export interface Dask {

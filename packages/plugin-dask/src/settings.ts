@@ -1,6 +1,5 @@
-import { type Duration, milliseconds } from '@gangflow/core'
+import { duration, interpreter, onlyKnown, wrong } from './checks.js'
 import type { DaskOptions, DaskRunOptions } from './options.js'
-import { onlyKnown, wrong } from './wrong.js'
 
 export const decoratorNames: readonly (keyof DaskOptions)[] = [
   'threads',
@@ -27,9 +26,7 @@ export function checkOptions(options: DaskOptions): void {
     throw wrong(where, 'localDirectory', localDirectory, 'the absolute path of a folder that every member has')
   if (dashboard !== undefined && typeof dashboard !== 'boolean')
     throw wrong(where, 'dashboard', dashboard, 'true or false')
-  const words = typeof python === 'string' ? [python] : (python ?? ['python3'])
-  if (!Array.isArray(words) || words.length === 0 || words.some((word) => typeof word !== 'string' || word === ''))
-    throw wrong(where, 'python', python, "an interpreter, or a list such as ['python3', '-X', 'dev']")
+  interpreter(where, 'python', python)
   duration(where, 'startTimeout', options.startTimeout)
   duration(where, 'silence', options.silence)
 }
@@ -52,13 +49,4 @@ export function settle(call: DaskRunOptions): { words: readonly string[]; timeou
   if (cwd !== undefined && (typeof cwd !== 'string' || /\0|^$/.test(cwd))) throw wrong(where, 'cwd', cwd, 'a path')
   if (check !== undefined && typeof check !== 'boolean') throw wrong(where, 'check', check, 'true or false')
   return { words: [entrypoint, ...args.map(String)], timeoutMs: duration(where, 'timeout', call.timeout) }
-}
-
-function duration(where: string, name: string, value: Duration | undefined): number | undefined {
-  if (value === undefined) return undefined
-  try {
-    return milliseconds(value)
-  } catch (cause) {
-    throw wrong(where, name, value, "a number of milliseconds, or text such as '90s'", cause)
-  }
 }

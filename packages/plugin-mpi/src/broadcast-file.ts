@@ -3,10 +3,10 @@ import { constants } from 'node:fs'
 import { chmod, copyFile, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import type { GangContext } from '@gangflow/core/plugin'
+import { onlyKnown, wrong } from './checks.js'
 import type { MpiBroadcastOptions, MpiBroadcastResult } from './options.js'
 import { note } from './record.js'
 import type { Session } from './session.js'
-import { onlyKnown, wrong } from './wrong.js'
 
 const where = 'current.mpi.broadcastFile'
 const names: readonly (keyof MpiBroadcastOptions)[] = ['to', 'timeout']

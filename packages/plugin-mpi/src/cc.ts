@@ -1,11 +1,11 @@
 import { mkdirSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { type Duration, GangflowError } from '@gangflow/core'
+import { onlyKnown, wrong } from './checks.js'
 import { findCompiler, languageOf, languages } from './compiler.js'
 import type { MpiCompileOptions, MpiCompileResult, MpiLanguage } from './options.js'
 import { note } from './record.js'
 import type { Session } from './session.js'
-import { onlyKnown, wrong } from './wrong.js'
 
 const where = 'current.mpi.cc'
 const names: readonly (keyof MpiCompileOptions)[] = ['out', 'language', 'flags', 'timeout']

@@ -1,4 +1,4 @@
-import { wrong } from './wrong.js'
+import { wrong } from './checks.js'
 
 /** What only a shell would act on, outside quotes. */
 const shells = /[|&;<>()$`*?[\]{}]/

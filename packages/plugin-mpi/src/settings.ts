@@ -1,7 +1,6 @@
-import { type Duration, milliseconds } from '@gangflow/core'
+import { duration, onlyKnown, wrong } from './checks.js'
 import type { MpiOptions, MpiRunOptions } from './options.js'
 import { programWords } from './program.js'
-import { onlyKnown, wrong } from './wrong.js'
 
 /** A call with the decorator's options behind it, checked and complete. */
 export interface Settings {
@@ -55,7 +54,6 @@ export function checkOptions(options: MpiOptions): void {
 export function settle(options: MpiOptions, launcher: Settings['launcher'], call: MpiRunOptions): Settings {
   const where = launcher === 'mpirun' ? 'current.mpi.run' : 'current.mpi.exec'
   checkOptions(options)
-  if (typeof call !== 'object' || call === null) throw wrong(where, 'its argument', call, 'an object with `program`')
   onlyKnown(where, call, callNames)
   const { args, np, crowds } = launcherWords(where, call)
   if (call.cwd !== undefined && (typeof call.cwd !== 'string' || /\0|^$/.test(call.cwd)))
@@ -71,7 +69,7 @@ export function settle(options: MpiOptions, launcher: Settings['launcher'], call
     np,
     env: environment(where, call.env ?? {}),
     cwd: call.cwd,
-    timeoutMs: duration(where, call.timeout),
+    timeoutMs: duration(where, 'timeout', call.timeout),
     stdin: stdinOf(where, call.stdin),
     oversubscribe: call.oversubscribe ?? (crowds || (options.oversubscribe ?? false)),
     output,
@@ -141,13 +139,4 @@ function stdinOf(where: string, stdin: unknown): Uint8Array | undefined {
   if (stdin === undefined || stdin instanceof Uint8Array) return stdin
   if (typeof stdin === 'string') return new TextEncoder().encode(stdin)
   throw wrong(where, 'stdin', stdin, 'a string or bytes')
-}
-
-function duration(where: string, value: Duration | undefined): number | undefined {
-  if (value === undefined) return undefined
-  try {
-    return milliseconds(value)
-  } catch (cause) {
-    throw wrong(where, 'timeout', value, "a number of milliseconds, or text such as '90s'", cause)
-  }
 }

@@ -2,12 +2,12 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { GangflowError } from '@gangflow/core'
 import { memberPython } from '@gangflow/core/plugin'
+import { wrong } from './checks.js'
 import { masked } from './mask.js'
 import type { RayExecOptions, RayResult, RayRunOptions } from './options.js'
 import { driverEnvironment } from './plan.js'
 import type { Session } from './session.js'
 import { type DriverSettings, settleExec, settleRun } from './settings.js'
-import { wrong } from './wrong.js'
 
 /** A driver of the cluster, to its end. */
 export async function runDriver(session: Session, call: RayRunOptions): Promise<RayResult> {

@@ -1,6 +1,5 @@
-import { type Duration, milliseconds } from '@gangflow/core'
+import { duration, interpreter, onlyKnown, wrong } from './checks.js'
 import type { RayExecOptions, RayOptions, RayRunOptions, RaySubmitOptions } from './options.js'
-import { onlyKnown, wrong } from './wrong.js'
 
 export const decoratorNames: readonly (keyof RayOptions)[] = [
   'port',
@@ -49,9 +48,7 @@ export function checkOptions(options: RayOptions): void {
     throw wrong(where, 'objectStoreMemory', objectStoreMemory, 'bytes, at least 78643200 (75 MiB): Ray takes no less')
   if (storagePath !== undefined && (typeof storagePath !== 'string' || storagePath === ''))
     throw wrong(where, 'storagePath', storagePath, 'a folder that all nodes share, or a URI')
-  const words = typeof python === 'string' ? [python] : (python ?? ['python3'])
-  if (!Array.isArray(words) || words.length === 0 || words.some((word) => typeof word !== 'string' || word === ''))
-    throw wrong(where, 'python', python, "an interpreter, or a list such as ['python3', '-X', 'dev']")
+  interpreter(where, 'python', python)
   duration(where, 'startTimeout', options.startTimeout)
   duration(where, 'silence', options.silence)
 }
@@ -127,13 +124,4 @@ function wordsOf(where: string, name: string, given: unknown): string[] {
       throw wrong(where, `${name}[${index}]`, value, 'a string')
     return String(value)
   })
-}
-
-function duration(where: string, name: string, value: Duration | undefined): number | undefined {
-  if (value === undefined) return undefined
-  try {
-    return milliseconds(value)
-  } catch (cause) {
-    throw wrong(where, name, value, "a number of milliseconds, or text such as '90s'", cause)
-  }
 }

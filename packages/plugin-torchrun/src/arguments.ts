@@ -1,5 +1,7 @@
-import { GangflowError } from '@gangflow/core'
+import { wrong } from './checks.js'
 import type { Arguments } from './options.js'
+
+const call = 'current.torch.run'
 
 /**
  * The words of a command line, exactly as given; nothing passes a shell. Of an object, `key: value` becomes
@@ -10,11 +12,11 @@ import type { Arguments } from './options.js'
 export function words(given: Arguments | undefined, option: string): string[] {
   if (given === undefined) return []
   if (Array.isArray(given)) return given.map((value, index) => word(value, `${option}[${index}]`))
-  if (typeof given !== 'object' || given === null) throw wrong(option, given, 'an array or an object')
+  if (typeof given !== 'object' || given === null) throw wrong(call, option, given, 'an array or an object')
   const result: string[] = []
   for (const [key, value] of Object.entries(given)) {
     const flag = key.startsWith('-') ? key : `--${key}`
-    if (key === '' || key.includes('\0')) throw wrong(option, key, 'flags with names')
+    if (key === '' || key.includes('\0')) throw wrong(call, option, key, 'flags with names')
     if (value === true) result.push(flag)
     else if (value === false || value === null || value === undefined) continue
     else if (Array.isArray(value)) {
@@ -32,24 +34,7 @@ function push(result: string[], flag: string, value: string): void {
 
 function word(value: unknown, where: string): string {
   if (typeof value === 'number' && Number.isFinite(value)) return String(value)
-  if (typeof value !== 'string') throw wrong(where, value, 'a string or a finite number')
-  if (value.includes('\0')) throw wrong(where, value, 'a string without a zero byte')
+  if (typeof value !== 'string') throw wrong(call, where, value, 'a string or a finite number')
+  if (value.includes('\0')) throw wrong(call, where, value, 'a string without a zero byte')
   return value
-}
-
-function wrong(where: string, value: unknown, wanted: string): GangflowError {
-  return new GangflowError({
-    code: 'E_TORCH_OPTION',
-    what: `${where} is ${show(value)}`,
-    fix: `give ${wanted}`,
-  })
-}
-
-/** A value in an error's sentence. */
-export function show(value: unknown): string {
-  try {
-    return (JSON.stringify(value) ?? String(value)).slice(0, 200)
-  } catch {
-    return String(value).slice(0, 200)
-  }
 }

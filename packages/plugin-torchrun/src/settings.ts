@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { type Duration, GangflowError, milliseconds } from '@gangflow/core'
-import { show, words } from './arguments.js'
+import { words } from './arguments.js'
+import { duration, interpreter, onlyKnown, wrong } from './checks.js'
 import type { Launcher, TorchRunOptions, TorchrunOptions } from './options.js'
 
 /** A call with the decorator's options behind it, checked and complete. */
@@ -76,7 +76,6 @@ export function checkOptions(options: TorchrunOptions): void {
 export function settle(options: TorchrunOptions, call: TorchRunOptions): Settings {
   const where = 'current.torch.run'
   checkOptions(options)
-  if (typeof call !== 'object' || call === null) throw wrong(where, 'its argument', call, 'an object with `entrypoint`')
   onlyKnown(where, call, callNames)
   checkShared(where, call)
   if (typeof call.entrypoint !== 'string' || call.entrypoint === '' || call.entrypoint.includes('\0'))
@@ -106,7 +105,7 @@ export function settle(options: TorchrunOptions, call: TorchRunOptions): Setting
     masterPort: options.masterPort,
     env: environment(where, call.env ?? {}),
     cwd: call.cwd,
-    python: python === undefined ? undefined : typeof python === 'string' ? [python] : python,
+    python: interpreter(where, 'python', python),
     launcher: asked ?? 'direct',
     startTimeoutMs: duration(where, 'startTimeout', options.startTimeout) ?? 600_000,
     processGroupTimeoutMs: duration(where, 'processGroupTimeout', options.processGroupTimeout) ?? 1_800_000,
@@ -128,9 +127,7 @@ function checkShared(where: string, o: Pick<TorchRunOptions, 'nprocPerNode' | 'l
     throw wrong(where, 'nprocPerNode', n, "a whole number from 1, or 'auto' for the number of GPUs")
   if (o.launcher !== undefined && !launchers.includes(o.launcher))
     throw wrong(where, 'launcher', o.launcher, `one of ${launchers.map((name) => `'${name}'`).join(', ')}`)
-  const python = o.python === undefined || typeof o.python === 'string' ? [o.python ?? 'python3'] : o.python
-  if (!Array.isArray(python) || python.length === 0 || python.some((word) => typeof word !== 'string' || word === ''))
-    throw wrong(where, 'python', o.python, "an interpreter, or a list such as ['python3', '-X', 'dev']")
+  interpreter(where, 'python', o.python)
 }
 
 function environment(where: string, env: Readonly<Record<string, string>>): Record<string, string> {
@@ -144,33 +141,6 @@ function environment(where: string, env: Readonly<Record<string, string>>): Reco
   return result
 }
 
-function duration(where: string, name: string, value: Duration | undefined): number | undefined {
-  if (value === undefined) return undefined
-  try {
-    return milliseconds(value)
-  } catch (cause) {
-    throw wrong(where, name, value, "a number of milliseconds, or text such as '90s'", cause)
-  }
-}
-
-function onlyKnown(where: string, given: object, known: readonly string[]): void {
-  for (const name of Object.keys(given)) {
-    if (!known.includes(name))
-      throw new GangflowError({
-        code: 'E_TORCH_OPTION',
-        what: `${where} has no option '${name}'`,
-        fix: `its options are ${known.join(', ')}`,
-      })
-  }
-}
-
 function inPorts(port: number): boolean {
   return port >= 1 && port <= 65_535
-}
-
-function wrong(where: string, name: string, value: unknown, wanted: string, cause?: unknown): GangflowError {
-  return new GangflowError(
-    { code: 'E_TORCH_OPTION', what: `${where}: ${name} is ${show(value)}`, fix: `give ${wanted}` },
-    { cause },
-  )
 }

@@ -1,0 +1,3 @@
+import { optionChecks } from '@gangflow/core/plugin'
+
+export const { wrong, onlyKnown, duration } = optionChecks({ code: 'E_MPI_OPTION' })

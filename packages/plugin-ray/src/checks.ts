@@ -1,0 +1,3 @@
+import { optionChecks } from '@gangflow/core/plugin'
+
+export const { wrong, onlyKnown, duration, interpreter } = optionChecks({ code: 'E_RAY_OPTION' })
