@@ -1,8 +1,9 @@
 import type { BackendFactory, GangBackend } from '@gangflow/core/backend'
 import { hostsHere, planSrun, type SrunPlan, startSrun } from './gang.js'
 import { SlurmJobs } from './jobs.js'
-import { readOptions } from './options.js'
-import { putBack } from './put-back.js'
+import { readOptions, type SlurmSettings } from './options.js'
+import { askedFor } from './plan.js'
+import { putBack, warned } from './put-back.js'
 
 /**
  * Steps and gangs on a Slurm cluster. On a machine with Slurm's commands each task is a job, each foreach an array of jobs.
@@ -16,7 +17,12 @@ export const createBackend: BackendFactory = (options, place) => {
     transport: 'ssh',
     plan: (request) => planSrun(request, hostsHere()),
     start: (plan, bootstrap, signal) => startSrun(plan, bootstrap, place, signal),
-    ...(place.inJob ? { putBack } : {}),
+    ...(place.inJob ? inJob(settings) : {}),
   }
   return (inside ? gangs : { ...gangs, jobs: new SlurmJobs(settings) }) as GangBackend
 }
+
+const inJob = (settings: SlurmSettings): Pick<GangBackend, 'warned' | 'putBack'> => ({
+  warned: (step) => warned(askedFor(step, settings)),
+  putBack: (step, atLimit) => putBack(askedFor(step, settings), atLimit),
+})

@@ -22,6 +22,10 @@ export interface SlurmOptions {
   readonly reservation?: string
   readonly licenses?: string
   readonly nice?: number
+  /** Seconds before its limit at which a job is warned (Slurm: up to 60 earlier), also before it is preempted. Default 60. */
+  readonly warning?: number
+  /** How often a job whose time is over goes back into the queue, after its warning. Default 0: it ends. Preemptions do not count. */
+  readonly requeues?: number
   /** Further options of sbatch, as `--name=value`. */
   readonly sbatchArgs?: readonly string[]
 }
@@ -31,6 +35,9 @@ export interface SlurmSettings extends SlurmOptions {
   /** Seconds between two questions to Slurm, one for all jobs. Default 1, rising to 5 while nothing changes. */
   readonly poll?: number
 }
+
+/** Default of `warning`. */
+export const WARNING = 60
 
 type Kind = 'text' | 'count' | 'whole' | 'flag' | 'time' | 'words'
 
@@ -50,6 +57,8 @@ const kinds: Readonly<Record<keyof SlurmSettings, Kind>> = {
   reservation: 'text',
   licenses: 'text',
   nice: 'whole',
+  warning: 'count',
+  requeues: 'whole',
   sbatchArgs: 'words',
   poll: 'count',
 }

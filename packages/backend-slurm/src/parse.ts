@@ -45,6 +45,8 @@ export interface JobDetails {
   readonly restarts: number
   /** Another job has been given its nodes. */
   readonly preempted: boolean
+  /** Of its limit, or of the grace that it is given, as the controller's clock tells it: milliseconds since 1970. */
+  readonly endsAt?: number
 }
 
 /** Of its line; undefined for what is none. Values with spaces are only in fields that are not read here. Pure. */
@@ -54,6 +56,7 @@ export function parseDetails(text: string): JobDetails | undefined {
   if (state === undefined) return undefined
   const [exitCode = 0, signal = 0] = (value('ExitCode') ?? '').split(':').map(Number)
   const nodes = value('NodeList') ?? ''
+  const endsAt = Date.parse(value('EndTime') ?? '')
   return {
     state,
     reason: value('Reason') ?? '',
@@ -62,6 +65,7 @@ export function parseDetails(text: string): JobDetails | undefined {
     nodes: nodes === '(null)' ? '' : nodes,
     restarts: Number(value('Restarts')) || 0,
     preempted: /^\d/.test(value('PreemptTime') ?? ''),
+    ...(Number.isNaN(endsAt) ? {} : { endsAt }),
   }
 }
 

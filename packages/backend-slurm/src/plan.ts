@@ -1,5 +1,5 @@
 import type { JobRequest } from '@gangflow/core/backend'
-import { readOptions, type SlurmSettings, slurmTime } from './options.js'
+import { readOptions, type SlurmSettings, slurmTime, WARNING } from './options.js'
 
 /** A job, or an array of jobs, as it is submitted and as `--dry-run` prints it. */
 export interface SlurmPlan {
@@ -35,6 +35,8 @@ function scriptOf(request: JobRequest, settings: SlurmSettings): string {
   const lines = [
     '#!/bin/sh',
     ...sbatchOptions(request, settings).map((option) => `#SBATCH ${option}`),
+    // The warning is no end, also while the process that is to hear it starts.
+    "trap '' USR2",
     `if [ ! -d ${shell(datastore)} ]; then`,
     `  echo "gangflow: $(hostname) does not see the datastore "${shell(datastore)} >&2`,
     '  exit 66',
@@ -45,13 +47,18 @@ function scriptOf(request: JobRequest, settings: SlurmSettings): string {
   return `${lines.join('\n')}\n`
 }
 
+/** The step's own options, over those of the run. */
+export function askedFor({ plugins }: Pick<JobRequest['step'], 'plugins'>, settings: SlurmSettings): SlurmSettings {
+  const own = plugins.find(({ name }) => name === 'slurm')?.options
+  return { ...settings, ...(own ? readOptions(own as Record<string, unknown>) : {}) }
+}
+
 /** Every option of the job, in a fixed order. */
 function sbatchOptions(
   { flow, run, step, gangSize, count, atOnce, output, workdir }: JobRequest,
   settings: SlurmSettings,
 ): string[] {
-  const own = step.plugins.find(({ name }) => name === 'slurm')?.options
-  const asked = { ...settings, ...(own ? readOptions(own as Record<string, unknown>) : {}) }
+  const asked = askedFor(step, settings)
   const { cpu, gpu, memory } = step.resources
   const cpus = asked.cpusPerTask ?? (cpu === undefined ? undefined : Math.ceil(cpu))
   const time = asked.time ?? (step.timeoutMs === undefined ? undefined : step.timeoutMs + 120_000)
@@ -73,6 +80,8 @@ function sbatchOptions(
     '--ntasks-per-node=1',
     ...(count > 1 ? [`--array=0-${count - 1}${atOnce !== undefined && atOnce < count ? `%${atOnce}` : ''}`] : []),
     '--requeue',
+    // To the first process of the job alone, which tells the others.
+    `--signal=B:USR2@${asked.warning ?? WARNING}`,
     ...value('cpus-per-task', cpus),
     ...value('gpus-per-node', gpus),
     ...value('mem', mem),

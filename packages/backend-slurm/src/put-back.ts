@@ -1,14 +1,48 @@
+import type { JobWarning } from '@gangflow/core/backend'
 import { slurmCommand } from './command.js'
-import { parseDetails } from './parse.js'
+import { type SlurmSettings, WARNING } from './options.js'
+import { type JobDetails, parseDetails } from './parse.js'
+
+/** As often as nodes are taken away, a job goes on: who takes them has been asked. */
+const PREEMPTIONS = 1_000
+/** Seconds that Slurm's warning may be early, and some for the way. */
+const EARLY = 90
+
+/** What was asked for of a job's last time. */
+type LastTime = Pick<SlurmSettings, 'requeues' | 'warning'>
+
+/** Why this process's job is about to end, and when. Undefined where Slurm does not say, or says that it goes on. */
+export async function warned(asked: LastTime): Promise<JobWarning | undefined> {
+  return warningOf(await here(), asked, Date.now())
+}
+
+/** Of the controller's words. Pure. */
+export function warningOf(
+  details: JobDetails | undefined,
+  { requeues = 0, warning = WARNING }: LastTime,
+  now: number,
+): JobWarning | undefined {
+  if (details?.state !== 'RUNNING') return undefined
+  const left = details.endsAt === undefined ? {} : { leftMs: Math.max(0, details.endsAt - now) }
+  if (details.preempted) return { cause: 'preempted', ...left, times: PREEMPTIONS }
+  const last = (left.leftMs ?? Number.POSITIVE_INFINITY) <= (warning + EARLY) * 1_000
+  return last ? { cause: 'time-limit', ...left, times: requeues } : undefined
+}
 
 /**
  * Puts this process's job back into the queue, under its id, where another job has preempted it: Slurm does that by itself only
- * with what still runs at the end of the grace. A job that was cancelled, or whose time is over, stays ended.
+ * with what still runs at the end of the grace. Also where its time is nearly over, as often as was asked for. One that was cancelled stays ended.
  */
-export async function putBack(): Promise<boolean> {
-  const id = process.env['SLURM_JOB_ID'] ?? ''
-  const shown = await slurmCommand(['scontrol', 'show', 'job', '--oneliner', id])
-  const details = shown.code === 0 ? parseDetails(shown.stdout) : undefined
-  if (details?.state !== 'RUNNING' || !details.preempted) return false
-  return (await slurmCommand(['scontrol', 'requeue', id])).code === 0
+export async function putBack(asked: LastTime, atLimit: number): Promise<false | JobWarning['cause']> {
+  const warning = await warned(asked)
+  if (!warning || (warning.cause === 'time-limit' && atLimit >= warning.times)) return false
+  const { code } = await slurmCommand(['scontrol', 'requeue', jobHere()])
+  return code === 0 && warning.cause
+}
+
+const jobHere = (): string => process.env['SLURM_JOB_ID'] ?? ''
+
+async function here(): Promise<JobDetails | undefined> {
+  const shown = await slurmCommand(['scontrol', 'show', 'job', '--oneliner', jobHere()])
+  return shown.code === 0 ? parseDetails(shown.stdout) : undefined
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseAccounting, parseDetails, parseQueue, parseSubmitted, parseTaskExit } from '../src/parse.js'
+import { warningOf } from '../src/put-back.js'
 import { endOf, isEnd, whyWaiting } from '../src/states.js'
 
 // As Slurm 22.05.8 printed them.
@@ -55,6 +56,19 @@ describe('the end of a job', () => {
       host: 'lab1',
       restarts: 2,
     })
+  })
+
+  it('is near: preempted, or out of time, which it may have more of', () => {
+    const warning = (words: string, asked = {}) =>
+      warningOf(parseDetails(`JobState=RUNNING ${words}`), asked, Date.parse('2026-11-22T02:50:20'))
+    const cause = 'preempted'
+    const taken = 'PreemptTime=2026-11-22T02:50:20'
+    expect(warning(`EndTime=2026-11-22T02:50:40 ${taken}`)).toMatchObject({ cause, leftMs: 20_000 })
+    expect(warning(`EndTime=Unknown ${taken}`)).toEqual({ cause, times: 1_000 })
+    const limit = { cause: 'time-limit', leftMs: 60_000, times: 3 }
+    expect(warning('EndTime=2026-11-22T02:51:20 PreemptTime=None', { requeues: 3 })).toEqual(limit)
+    expect(warning('EndTime=2026-11-22T04:50:20 PreemptTime=None', { requeues: 3 })).toBeUndefined()
+    expect(warningOf(parseDetails('JobState=CANCELLED'), {}, 0)).toBeUndefined()
   })
 
   it('is told by sacct where the controller knows nothing any more', () => {

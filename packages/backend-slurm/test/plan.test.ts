@@ -66,6 +66,7 @@ it('a gang is one job of as many nodes', () => {
     #SBATCH --nodes=4
     #SBATCH --ntasks-per-node=1
     #SBATCH --requeue
+    #SBATCH --signal=B:USR2@60
     #SBATCH --cpus-per-task=8
     #SBATCH --mem=16000M
     #SBATCH --time=1-12:00:00
@@ -73,6 +74,7 @@ it('a gang is one job of as many nodes', () => {
     #SBATCH --account=physics
     #SBATCH --gres=gpu:a100:2
     #SBATCH --exclusive
+    trap '' USR2
     if [ ! -d /shared/.gangflow/scratch ]; then
       echo "gangflow: $(hostname) does not see the datastore "/shared/.gangflow/scratch >&2
       exit 66

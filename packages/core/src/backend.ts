@@ -12,6 +12,6 @@ export type {
   GangRequest,
   Member,
 } from './gang/contract.js'
-export type { JobBackend, JobEnd, JobRequest, JobTask, SubmittedJob } from './gang/job-contract.js'
+export type { JobBackend, JobEnd, JobRequest, JobTask, JobWarning, SubmittedJob } from './gang/job-contract.js'
 export { memberIdOf } from './gang/member-id.js'
 export type { Keeper, KeptProcess, ProcessExit } from './process/contract.js'

@@ -123,7 +123,9 @@ it('goes on in a new epoch once a job of higher priority has taken its nodes for
   await cluster.run('sbatch', '--partition=urgent', '--nodes=3', '--exclusive', '--output=/dev/null', '--wrap=sleep 1')
   const { code, text } = await run.ended
   expect(text).toContain('its job was started again (1)')
-  expect(text).toMatch(/after epoch 1 comes epoch [23]/)
+  expect(text).toMatch(/warned: another job takes its nodes, then it goes back into the queue/)
+  for (const node of [0, 1, 2]) expect(text).toContain(`node ${node} is warned: preempted, true`)
+  expect(text).toMatch(/after epoch 1 comes epoch [23], saved at the warning \(preempted\)/)
   expect(code).toBe(0)
 })
 
@@ -140,8 +142,10 @@ it('takes the nodes of a job that it is started in', async () => {
   expect(code).toBe(0)
 })
 
-it('runs the examples of PyTorch, MPI and TensorFlow.js as they are', async () => {
+it('runs the examples of PyTorch, MPI and TensorFlow.js as they are, beside a job that needs its time twice', async () => {
   const python = await pythonWithTorch()
+  const short = ['time=1m', 'warning=20', 'requeues=1'].flatMap((option) => ['--backend-option', option])
+  const twice = gangflow(flow('held'), ...short).ended
   const runs = await Promise.all([
     gangflow(example('torch-digits/flow'), '--env', `GANGFLOW_PYTHON=${python}`).ended,
     gangflow(example('mpi-hello/pi')).ended,
@@ -151,6 +155,10 @@ it('runs the examples of PyTorch, MPI and TensorFlow.js as they are', async () =
   expect(runs[1].text).toMatch(/pi is 3\.14159\d+ by 8 ranks/)
   expect(runs[2].text).toMatch(/accuracy 9\d\.\d %/)
   expect(runs.map(({ code }) => code)).toEqual([0, 0, 0])
+  const { code, text } = await twice
+  expect(text).toMatch(/warned: its time is over in \d+ s, then it goes back into the queue/)
+  expect(text).toMatch(/after epoch 1 comes epoch [23], saved at the warning \(time-limit\)/)
+  expect(code).toBe(0)
 }, 900_000)
 
 it('goes on through a restart of the controller, and cancels its job on Ctrl-C', async () => {

@@ -18,6 +18,7 @@ import { NextGang } from '../runtime/next-gang.js'
 import { loadBackend } from './backends.js'
 import { builtInBackends } from './built-in.js'
 import { machineCapacity } from './capacity.js'
+import { JobWarnings } from './job-warning.js'
 
 /** Milliseconds that a task has for its end once the engine wants it; the engine kills what is left then. */
 const GRACE_MS = 25_000
@@ -56,6 +57,7 @@ async function perform([
       asked ??= signal
       stop.abort({ cause: 'preempted', why: `its job was told to end (${signal})`, graceMs: GRACE_MS })
     })
+  const warned = new Promise<void>((resolve) => process.on('SIGUSR2', () => resolve()))
   const datastore = await openDatastore(location)
   const read = async <T>(key: string): Promise<T> => {
     const record = (await datastore.readRecord(key)) as unknown as T | undefined
@@ -72,17 +74,25 @@ async function perform([
   ])
   const own = spec.tasks[Number(index)]
   if (!own) throw new GangflowError({ code: 'E_JOB_SPEC', what: `job ${job} has no task ${index}` })
+  const step = stepsOf(record.description).get(own.task.step)!
+  const { restarts } = discover({
+    env: process.env,
+    readFile: (path) => readFileSync(path, 'utf8'),
+    hostname: hostname(),
+  })
+  const warnings = new JobWarnings({
+    place: join(datastore.scratch('jobs', flow, run), `${job}-${index}`),
+    restarts,
+    step,
+    note: (text) => say({ type: 'note', text }),
+    stop: (reason) => stop.abort(reason),
+  })
   void sweepRunDirectories()
   const keeper = await startKeeper({ mark: run, root: true })
   const spool = datastore.scratch('spool', run)
   const host = await openBodyHost({ keeper, datastore, spool })
   const logs: Promise<unknown>[] = []
   try {
-    const { restarts } = discover({
-      env: process.env,
-      readFile: (path) => readFileSync(path, 'utf8'),
-      hostname: hostname(),
-    })
     say({ type: 'job-began', restarts })
     // What its former start said of its own end is history.
     if (restarts > 0)
@@ -90,9 +100,10 @@ async function perform([
         keys.attemptFailed({ flow, run, step: own.task.step, task: own.task.task, attempt: own.attempt }),
       )
     const context = { ...(await contextOf({ record, spec, datastore, keeper, host, signal: stop.signal })), restarts }
+    void warned.then(() => warnings.heard(context.backend))
     const outcome = await runAttempt(context, {
       task: own.task,
-      step: stepsOf(record.description).get(own.task.step)!,
+      step,
       attempt: own.attempt,
       lease: { cpu: 0, gpus: [] },
       signal: stop.signal,
@@ -102,12 +113,13 @@ async function perform([
       ending: () => {},
       keepLog: (logged) => void logs.push(logged.catch(() => {})),
     })
+    warnings.close()
     await Promise.all(logs)
     await host.close()
     await keeper.close({ graceMs: 0 }).catch(() => {})
     await datastore.close()
     const preempted = !outcome.ok && outcome.verdict.cause === 'preempted'
-    const back = preempted && (await context.backend.putBack?.())
+    const back = preempted && (await warnings.putBack(context.backend))
     say(lastOf(outcome, preempted || asked !== undefined, restarts))
     // The engine ends what it takes back.
     if (back) await new Promise((resolve) => setTimeout(resolve, BACK_MS))

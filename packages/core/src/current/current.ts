@@ -1,5 +1,6 @@
 import { GangflowError } from '../errors/base.js'
 import type { CurrentNamespaces, Parallel } from '../plugin/contract.js'
+import { type OnPreempt, onPreempt } from './preempt.js'
 import { type CurrentState, currentState } from './state.js'
 
 /** What every step can ask of the task that runs it. */
@@ -17,6 +18,11 @@ export interface CurrentBase {
   readonly tags: readonly string[]
   /** A directory for temporary files of this attempt, removed at its end. */
   readonly temp: string
+  /**
+   * Has a function called, once, when the task's job is about to be preempted or to reach its time limit: to save a checkpoint.
+   * What it throws fails the step. Returns how to take it back. Never called where no engine warns: with `local` and `ssh`.
+   */
+  onPreempt(listener: OnPreempt): () => void
   /** The gang, on a gang step; elsewhere reading it is `E_CURRENT_NO_GANG`. */
   readonly parallel: Parallel
 }
@@ -27,7 +33,15 @@ export type Current = CurrentBase & Readonly<CurrentNamespaces>
 const base = ['flow', 'run', 'step', 'task', 'attempt', 'user', 'tags', 'temp'] as const
 
 /** Names that no plugin can take as its namespace. */
-export const reservedNamespaces: readonly string[] = [...base, 'parallel', 'constructor', 'then', 'toJSON', '__proto__']
+export const reservedNamespaces: readonly string[] = [
+  ...base,
+  'onPreempt',
+  'parallel',
+  'constructor',
+  'then',
+  'toJSON',
+  '__proto__',
+]
 
 const target = {}
 
@@ -40,6 +54,7 @@ function define(name: string, read: (state: CurrentState) => unknown, enumerable
 }
 
 for (const name of base) define(name, (state) => state[name], true)
+define('onPreempt', (state) => state.onPreempt ?? onPreempt)
 define('parallel', (state) => {
   if (state.parallel !== undefined) return state.parallel
   throw new GangflowError({

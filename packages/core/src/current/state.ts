@@ -3,7 +3,9 @@ import type { Parallel } from '../plugin/contract.js'
 import type { CurrentBase } from './current.js'
 
 /** What `current` answers from while a task runs. */
-export interface CurrentState extends Omit<CurrentBase, 'parallel'> {
+export interface CurrentState extends Omit<CurrentBase, 'parallel' | 'onPreempt'> {
+  /** Of a test of a step. */
+  readonly onPreempt?: CurrentBase['onPreempt']
   /** Present on a gang step. */
   readonly parallel?: Parallel
   /** What the plugins' `setup` gave, by namespace. The body adds to it as they settle. */

@@ -9,7 +9,7 @@ import type { Cause, Verdict } from '../errors/verdict.js'
 import type { GangNeeds, GangTimeouts, Resources, StepDescription } from '../flow/description.js'
 import type { Json } from '../flow/values.js'
 import type { Keeper, ProcessExit } from '../process/contract.js'
-import type { JobBackend } from './job-contract.js'
+import type { JobBackend, JobWarning } from './job-contract.js'
 
 export type { GangTimeouts }
 
@@ -33,8 +33,13 @@ export interface GangBackend<Plan = unknown> {
   readonly transport?: TransportKind
   /** It runs whole tasks in jobs: then the launcher asks for these, and `plan` and `start` serve within a gang's job. */
   readonly jobs?: JobBackend
-  /** Within a job whose task was ended for another's sake: puts the job back into the queue. False: that is not why. */
-  putBack?(): Promise<boolean>
+  /** Within a job that its engine has warned of its end: what the engine says of that. */
+  warned?(step: StepDescription): Promise<JobWarning | undefined>
+  /**
+   * Within a job whose task was ended: puts the job back into the queue, under its id, where it was ended for another's
+   * sake, or where its time is over and it may have more: `atLimit` tells how often it had. False: neither is so.
+   */
+  putBack?(step: StepDescription, atLimit: number): Promise<false | JobWarning['cause']>
   plan(request: GangRequest): Plan
   /** `note` tells the person what is being waited for: a queue, a delivery. */
   start(plan: Plan, bootstrap: Bootstrap, signal: AbortSignal, note: BackendNotes): Promise<Allocation>

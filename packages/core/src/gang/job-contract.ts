@@ -70,3 +70,12 @@ export interface JobEnd {
   /** How often the engine has started it again. */
   readonly restarts?: number
 }
+
+/** What an engine says of a job that it is about to end. */
+export interface JobWarning {
+  readonly cause: 'preempted' | 'time-limit'
+  /** Until its end; absent where the engine does not say. */
+  readonly leftMs?: number
+  /** How often it may be put back into the queue for this cause. */
+  readonly times: number
+}
