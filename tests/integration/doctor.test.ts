@@ -117,13 +117,12 @@ describe('gangflow doctor', () => {
     expect(told.code).toBe(3)
     expect(told.ok).toBe(false)
     const pairs = about(told, 'pairs').map(({ found }) => found)
-    expect(pairs).toEqual(
-      [
-        expect.stringMatching(/^4 of 6/),
-        expect.stringMatching(new RegExp(`^host1 → host2 \\(${two.address}.*: no answer$`)),
-        expect.stringMatching(new RegExp(`^host2 → host1 \\(${one.address}.*: no answer$`)),
-      ].map((match) => match),
-    )
+    // The kernel says `no route` where it had to ask for the other's link address first, and nobody answered that.
+    expect(pairs).toEqual([
+      expect.stringMatching(/^4 of 6/),
+      expect.stringMatching(new RegExp(`^host1 → host2 \\(${two.address}.*: no (?:answer|route)$`)),
+      expect.stringMatching(new RegExp(`^host2 → host1 \\(${one.address}.*: no (?:answer|route)$`)),
+    ])
     expect(about(told, 'clock', 'host3')[0]!.found).toMatch(/^36\d\d s ahead$/)
     expect(about(told, 'disk', 'host3')[0]).toMatchObject({ status: 'fail', fix: expect.stringMatching(/workdir=/) })
     expect(troubles(told, 'own name').map(({ found }) => found)).toContainEqual(

@@ -16,7 +16,8 @@ const fixes: Readonly<Record<string, string>> = {
   'no answer':
     'a firewall drops it, or the way is wrong: let the hosts reach each other on all TCP ports from 1024 (security group, ufw, iptables)',
   refused: 'a firewall refuses it: let the hosts reach each other on all TCP ports from 1024',
-  'no route': 'the hosts are in networks without a way between them: members must reach each other directly',
+  'no route':
+    'it is down, a firewall refuses it, or there is no way between their networks: let the hosts reach each other directly, on all TCP ports from 1024',
   'another machine answered':
     'two machines have this address (docker bridges often do): give the hosts an address of their own that the others reach',
   'large packets are lost': 'the MTU is too large for the way between them: lower it (ip link set DEV mtu 1400)',
