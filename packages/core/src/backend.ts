@@ -8,6 +8,8 @@ export type {
   BackendNotes,
   BackendPlace,
   Bootstrap,
+  EngineFinding,
+  EngineOrder,
   GangBackend,
   GangRequest,
   Member,

@@ -1,13 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { pythonWithTorch } from '../../../scripts/python-env.mjs'
 import { type Cluster, startCluster, until } from '../../slurm/cluster.js'
 import { slack } from '../../support/gang.js'
 
+const execute = promisify(execFile)
 const cli = new URL('../../../packages/core/dist/cli.cjs', import.meta.url).pathname
 const example = (name: string) => new URL(`../../../examples/${name}.ts`, import.meta.url).pathname
 const flow = (name: string) => new URL(`flows/${name}.ts`, import.meta.url).pathname
@@ -97,6 +99,15 @@ it('prints what it would submit, and refuses at once what the cluster can never 
   const typo = await gangflow(flow('whole'), '--backend-option', 'partion=main').ended
   expect(typo.text).toContain("there is no option 'partion'")
   expect(typo.code).toBe(2)
+  // From the folder that the package is found from.
+  const doctor = [cli, 'doctor', flow('pair'), '--backend', 'slurm', '--datastore', store, '--json']
+  const { stdout } = await execute(process.execPath, doctor, { env: cluster.env })
+  const findings = (JSON.parse(stdout) as { findings: { check: string; status: string; host?: string }[] }).findings
+  const ofNodes = findings.filter(({ check }) => check === 'datastore of nodes')
+  expect(new Set(ofNodes.map(({ host, status }) => `${host} ${status}`))).toEqual(
+    new Set(cluster.nodes.map((node) => `${node} ok`)),
+  )
+  expect(findings).toContainEqual(expect.objectContaining({ check: 'munge', status: 'ok' }))
 })
 
 it('names the member whose agent was killed', async () => {

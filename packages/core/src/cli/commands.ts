@@ -53,14 +53,13 @@ const hosts = (yargs: Argv): Argv =>
       describe: 'Name=value for ssh -o; repeatable',
     })
 
-const running = (yargs: Argv): Argv =>
-  hosts(
-    store(yargs).option('backend', {
+const backend = (yargs: Argv): Argv =>
+  yargs
+    .option('backend', {
       type: 'string',
       requiresArg: true,
       describe: "where gangs run: 'local' (default), 'ssh', or a package's, such as 'slurm'",
-    }),
-  )
+    })
     .option('backend-option', {
       type: 'string',
       array: true,
@@ -68,6 +67,9 @@ const running = (yargs: Argv): Argv =>
       nargs: 1,
       describe: 'NAME=VALUE for the backend, such as partition=gpu; repeatable',
     })
+
+const running = (yargs: Argv): Argv =>
+  backend(hosts(store(yargs)))
     .option('max-workers', {
       type: 'number',
       requiresArg: true,
@@ -224,12 +226,14 @@ export const commands: readonly CommandDefinition[] = [
     usage: 'doctor [flow]',
     describe: 'Look at this machine, and at hosts, for what would make a run fail',
     options: (yargs) =>
-      hosts(
-        store(
-          yargs.positional('flow', {
-            type: 'string',
-            describe: "only what this flow's plugins need (default: all that are installed)",
-          }),
+      backend(
+        hosts(
+          store(
+            yargs.positional('flow', {
+              type: 'string',
+              describe: "only what this flow's plugins need (default: all that are installed)",
+            }),
+          ),
         ),
       )
         .option('fan-out', {
@@ -240,6 +244,7 @@ export const commands: readonly CommandDefinition[] = [
         .option('timeout', { type: 'string', requiresArg: true, describe: 'for each host (default: 2m)' }),
     examples: [
       ['gangflow doctor', 'this machine'],
+      ['gangflow doctor --backend slurm', 'the engine too, and what its nodes see'],
       ['gangflow doctor flow.ts --hosts a,b,c', 'the hosts and the ways between them too; puts what a run needs there'],
     ],
     load: () => import('./commands/doctor.js'),

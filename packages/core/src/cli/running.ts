@@ -96,7 +96,7 @@ function environment(pairs: readonly string[]): Record<string, string> {
   )
 }
 
-function backendOption(pair: string): readonly [string, string] {
+export function backendOption(pair: string): readonly [string, string] {
   const at = pair.indexOf('=')
   if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)]
   throw usage(`--backend-option ${pair} is not NAME=VALUE`)

@@ -54,7 +54,37 @@ export interface GangBackend<Plan = unknown> {
 export type BackendNotes = (text: string, host?: string) => void
 
 /** What a backend's package exports as `createBackend` or as its default; throws a GangflowError for bad options. */
-export type BackendFactory = (options: Readonly<Record<string, unknown>>, place: BackendPlace) => GangBackend
+export interface BackendFactory {
+  (options: Readonly<Record<string, unknown>>, place: BackendPlace): GangBackend
+  /** For `gangflow doctor --backend NAME`: looks at the engine, and at what its nodes see. Rejects for bad options alone. */
+  readonly examine?: (
+    options: Readonly<Record<string, unknown>>,
+    order: EngineOrder,
+    signal: AbortSignal,
+  ) => Promise<EngineFinding[]>
+}
+
+/** What an engine's nodes are to see. */
+export interface EngineOrder {
+  /** Folder of the datastore: there. */
+  readonly datastore: string
+  /** Folder of core. */
+  readonly core: string
+  readonly flowDir: string
+}
+
+/** One thing that was looked at. */
+export interface EngineFinding {
+  /** `controller`, `partition`. */
+  readonly check: string
+  readonly status: 'ok' | 'info' | 'warn' | 'fail'
+  /** What is there, or what is wrong. */
+  readonly found: string
+  /** What to do about it; with `warn` and `fail`. */
+  readonly fix?: string
+  /** The node that it is about. */
+  readonly host?: string
+}
 
 /** What a backend is given of the run that it serves. */
 export interface BackendPlace {

@@ -11,6 +11,7 @@ import { describeFlowFile } from '../describing.js'
 import { plannedChecks } from '../doctor/checks.js'
 import { report } from '../doctor/report.js'
 import type { InstalledPlugin } from '../installed-plugins.js'
+import { backendOption } from '../running.js'
 import { styleOf } from '../style.js'
 
 /** `gangflow doctor [FLOW] [--hosts …]`: 0 when nothing has to be mended, 3 otherwise. */
@@ -40,11 +41,13 @@ export const command: CommandModule['command'] = async (args) => {
     wanted === undefined
       ? []
       : await examineHosts({ ...wanted, core, checks, onProgress: progress.show }, stopped.signal)
+  const engine = await examineEngine(args, flow?.file, core, stopped.signal)
   const here: Finding[] = [...(await machine), ...broken.map(brokenPackage)]
   // Its name is worth saying beside those of hosts alone.
   const findings = [
     ...(wanted === undefined ? here : here.map((each) => ({ ...each, host: 'this machine' }))),
     ...hosts,
+    ...engine,
   ]
   progress.end()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, onSignal)
@@ -56,6 +59,30 @@ export const command: CommandModule['command'] = async (args) => {
     if (cancelled) console.log('stopped before all was looked at')
   }
   return cancelled ? exitCodes.cancelled : ok ? exitCodes.ok : exitCodes.infrastructure
+}
+
+/** What the backend that a run here would have says of its engine. Bad options are refused as `run` refuses them. */
+async function examineEngine(
+  args: Arguments,
+  file: string | undefined,
+  core: string,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const [{ readSettings }, { loadBackend }, { builtInBackends }] = await Promise.all([
+    import('../../composition/settings.js'),
+    import('../../composition/backends.js'),
+    import('../../composition/built-in.js'),
+  ])
+  const beside = file ?? resolve('flow.ts')
+  const given = {
+    ...(typeof args['backend'] === 'string' ? { backend: args['backend'] } : {}),
+    backendOptions: Object.fromEntries(((args['backendOption'] ?? []) as readonly string[]).map(backendOption)),
+  }
+  const { options } = await readSettings(beside, given, false)
+  if (options.backend === undefined) return []
+  const { examine } = await loadBackend(options.backend, beside, builtInBackends)
+  const datastore = resolve((options.datastore ?? folderOf(args, file)).replace(/^dir:/, ''))
+  return (await examine?.(options.backendOptions ?? {}, { datastore, core, flowDir: dirname(beside) }, signal)) ?? []
 }
 
 const brokenPackage = ({ name, status }: InstalledPlugin): Finding => ({
