@@ -67,6 +67,12 @@ const demos = {
     next: 'npx gangflow logs DaskSlowFn/latest/map',
     environment: withEngine('dask'),
   },
+  deepspeed: {
+    flow: 'examples/deepspeed-transformer/flow.ts',
+    about: 'train a small transformer by DeepSpeed with ZeRO stage 1 on a gang of two',
+    next: 'npx gangflow artifacts DeepSpeedTransformer/latest/end',
+    environment: withEngine('deepspeed'),
+  },
 }
 
 const [first, ...others] = process.argv.slice(2)

@@ -11,30 +11,47 @@ const folder = fileURLToPath(new URL('../.engines', import.meta.url))
 const packages = {
   ray: ['ray[default,train]==2.60.0', 'numpy==2.4.6'],
   dask: ['dask[dataframe]==2026.8.0', 'distributed==2026.8.0', 'pyarrow==24.0.0'],
+  deepspeed: [
+    'einops==0.8.1',
+    'hjson==3.1.0',
+    'msgpack==1.1.2',
+    'ninja==1.13.0',
+    'numpy==2.4.6',
+    'packaging==26.0',
+    'psutil==7.2.2',
+    'py-cpuinfo==9.0.0',
+    'pydantic==2.12.5',
+    'tqdm==4.67.3',
+  ],
 }
-const withTorch = new Set(['ray'])
+const withTorch = new Set(['ray', 'deepspeed'])
+/** Installed without what they ask for: DeepSpeed's torch, a second one of 5 GB. No operation of it is compiled here. */
+const bare = { deepspeed: ['deepspeed==0.19.8'] }
 
 /**
  * The interpreter of an engine's environment. Made once. Throws an Error whose message ends with the command that helps.
- * @param {'ray' | 'dask'} name
+ * @param {'ray' | 'dask' | 'deepspeed'} name
  */
 export async function engineEnvironment(name, { log = (line) => console.error(line) } = {}) {
   const venv = join(folder, name)
   const stamp = join(venv, 'gangflow-has')
   const python = join(venv, 'bin/python')
   const torch = withTorch.has(name) ? await pythonWithTorch({ log }) : undefined
-  const wanted = [...packages[name], ...(torch === undefined ? [] : [torch])].join(' ')
+  const wanted = [...packages[name], ...(bare[name] ?? []), ...(torch === undefined ? [] : [torch])].join(' ')
   const has = () => existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted
   if (has()) return python
   mkdirSync(folder, { recursive: true })
   await alone(`${venv}.lock`, log, async () => {
     if (has()) return
-    log(`preparing ${venv} with ${packages[name].join(' ')} (once)`)
+    const own = [...packages[name], ...(bare[name] ?? [])]
+    log(`preparing ${venv} with ${own.join(' ')} (once)`)
     rmSync(venv, { recursive: true, force: true })
     const uv = await findUv(log)
     // The same Python as torch's, whose packages it is to see.
     await run(uv, ['venv', '--quiet', '--python', torch ?? '>=3.10', venv], log)
-    await run(uv, ['pip', 'install', '--quiet', '--compile-bytecode', '--python', python, ...packages[name]], log)
+    const install = ['pip', 'install', '--quiet', '--compile-bytecode', '--python', python]
+    await run(uv, [...install, ...packages[name]], log)
+    if (bare[name]) await run(uv, [...install, '--no-deps', ...bare[name]], log, { DS_BUILD_OPS: '0' })
     if (torch !== undefined) {
       const paths = (interpreter) =>
         execFileSync(interpreter, ['-c', 'import sysconfig; print(sysconfig.get_path("purelib"))'], {

@@ -27,7 +27,15 @@ export class SshProject {
   constructor(files: Readonly<Record<string, string>>) {
     this.write({ 'package.json': '{"name":"project","type":"module"}', ...files })
     mkdirSync(join(this.folder, 'node_modules/@gangflow'), { recursive: true })
-    for (const name of ['core', 'keeper', 'plugin-torchrun', 'plugin-mpi', 'plugin-ray', 'plugin-dask'])
+    for (const name of [
+      'core',
+      'keeper',
+      'plugin-torchrun',
+      'plugin-mpi',
+      'plugin-ray',
+      'plugin-dask',
+      'plugin-deepspeed',
+    ])
       symlinkSync(join(packages, name), join(this.folder, 'node_modules/@gangflow', name))
   }
 

@@ -1,6 +1,7 @@
 import { GangflowError } from '@gangflow/core'
 import { defineStepDecorator, type GangContext } from '@gangflow/core/plugin'
 import { torchCheck } from './doctor.js'
+import { torchFamily } from './family.js'
 import { makeTorch, type Torch } from './namespace.js'
 import type { TorchrunOptions } from './options.js'
 import { findPython } from './python.js'
@@ -39,12 +40,12 @@ export const torchrun = defineStepDecorator<TorchrunOptions, 'torch'>({
     return { body: 'all' }
   },
   async setup(gang, options) {
-    const session: Session = { gang, options, calls: 0, open: 0, prefork: undefined }
+    const session: Session = { gang, options, family: torchFamily, calls: 0, open: 0, prefork: undefined }
     sessions.set(gang, session)
     // The parent imports torch while the other members' bodies are still coming up.
     if (options.launcher === 'prefork') {
       const settings = settle(options, { entrypoint: '-' })
-      session.prefork = await openPrefork(gang, settings, findPython(settings.python, gang.flowDir, process.env))
+      session.prefork = await openPrefork(session, settings, findPython(settings.python, gang.flowDir, process.env))
     }
     return makeTorch(session)
   },

@@ -1,5 +1,6 @@
 import { GangflowError, messageOf } from '@gangflow/core'
 import type { GangContext } from '@gangflow/core/plugin'
+import type { RankFamily } from './family.js'
 import { digest, type Settings } from './settings.js'
 
 interface Call {
@@ -9,7 +10,12 @@ interface Call {
 }
 
 /** All members call together and alike; the control brings the port. Throws `E_TORCH_START`, `E_TORCH_MISMATCH`. */
-export async function meet(gang: GangContext, settings: Settings, port: number | null): Promise<number> {
+export async function meet(
+  gang: GangContext,
+  family: RankFamily,
+  settings: Settings,
+  port: number | null,
+): Promise<number> {
   const mine: Call = { digest: digest(settings), entrypoint: settings.entrypoint, port }
   const timeout = settings.startTimeoutMs
   let calls: Call[]
@@ -21,8 +27,8 @@ export async function meet(gang: GangContext, settings: Settings, port: number |
     throw new GangflowError(
       {
         code: 'E_TORCH_START',
-        what: `not every member called current.torch.run (in ${timeout / 1000} s): ${messageOf(cause).split('\n')[0]}`,
-        fix: 'call it on every member, unconditionally, or give @torchrun a longer `startTimeout`',
+        what: `not every member called ${family.call} (in ${timeout / 1000} s): ${messageOf(cause).split('\n')[0]}`,
+        fix: `call it on every member, unconditionally, or give ${family.decorator} a longer \`startTimeout\``,
         step: gang.step,
         node: gang.nodeIndex,
       },
@@ -35,7 +41,7 @@ export async function meet(gang: GangContext, settings: Settings, port: number |
       code: 'E_TORCH_MISMATCH',
       what:
         calls[other]!.entrypoint === mine.entrypoint
-          ? `nodes ${gang.nodeIndex} and ${other} called current.torch.run with different launchers or numbers of ranks`
+          ? `nodes ${gang.nodeIndex} and ${other} called ${family.call} with different launchers or numbers of ranks`
           : `node ${gang.nodeIndex} runs ${mine.entrypoint}, node ${other} runs ${calls[other]!.entrypoint}`,
       fix: 'give the same on every member; what differs by rank belongs into args, env or the script',
       step: gang.step,

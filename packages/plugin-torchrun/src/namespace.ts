@@ -1,9 +1,7 @@
 import type { TorchResult, TorchRunOptions } from './options.js'
 import { perform } from './perform.js'
-import { planTorch, type TorchPlan } from './plan.js'
-import { findPython } from './python.js'
-import { outputDirectory, planInput, type Session } from './session.js'
-import { settle } from './settings.js'
+import type { TorchPlan } from './plan.js'
+import { outputDirectory, planOf, type Session } from './session.js'
 
 /** `current.torch` of a step with `@torchrun`. */
 export interface Torch {
@@ -22,16 +20,9 @@ export interface Torch {
 
 /** The namespace of one attempt on one member. */
 export function makeTorch(session: Session): Torch {
-  const { gang, options } = session
   return {
     run: (call) => perform(session, call),
-    plan(call) {
-      const called = settle(options, call)
-      const python = findPython(called.python, gang.flowDir, process.env)
-      const port = called.masterPort === undefined ? '<masterPort>' : String(called.masterPort)
-      const place = { number: session.calls + 1, round: 0, port }
-      return planTorch(planInput(gang, { called, settings: called, python }, place))
-    },
-    outputDir: outputDirectory(gang),
+    plan: (call) => planOf(session, call),
+    outputDir: outputDirectory(session),
   }
 }

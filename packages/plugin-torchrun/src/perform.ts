@@ -17,18 +17,25 @@ const ECHO_MS = 250
 /** The end of a round that was not the call's end. */
 const REDRAWN = Symbol('redrawn')
 
+/** What another plugin makes of a plan before it is performed. */
+type Adapt = (plan: TorchPlan) => TorchPlan | Promise<TorchPlan>
+
 /** One call on this member, from its options to the gang's one result. */
-export async function perform(session: Session, call: TorchRunOptions): Promise<TorchResult> {
+export async function perform(
+  session: Session,
+  call: TorchRunOptions,
+  adapt: Adapt = (plan) => plan,
+): Promise<TorchResult> {
   session.open += 1
   try {
-    return await performAll(session, call)
+    return await performAll(session, call, adapt)
   } finally {
     session.open -= 1
   }
 }
 
-async function performAll(session: Session, call: TorchRunOptions): Promise<TorchResult> {
-  const { gang } = session
+async function performAll(session: Session, call: TorchRunOptions, adapt: Adapt): Promise<TorchResult> {
+  const { gang, family } = session
   const prepared = await prepare(session, call)
   const number = ++session.calls
   const fixed = prepared.called.masterPort
@@ -36,19 +43,19 @@ async function performAll(session: Session, call: TorchRunOptions): Promise<Torc
   const draw = async (round: number) => {
     if (fixed !== undefined) return fixed
     await held?.release()
-    held = await gang.reservePort(`torch-${number}-${round}`)
+    held = await gang.reservePort(`${family.name}-${number}-${round}`)
     return held.port
   }
-  let port = await meet(gang, prepared.called, gang.isControl ? await draw(0) : null)
+  let port = await meet(gang, family, prepared.called, gang.isControl ? await draw(0) : null)
   for (let round = 0; ; round++) {
-    const result = await performRound(session, prepared, { number, round, port })
+    const result = await performRound(session, prepared, { number, round, port, adapt })
     if (result !== REDRAWN) {
-      const all = await finish(gang, prepared, port, result)
+      const all = await finish(session, prepared, port, result)
       await held?.release()
       return all
     }
     // The port was taken between its reservation and rank 0's bind: once more, everywhere, with another.
-    const key = portKey(number, round + 1)
+    const key = portKey(family.name, number, round + 1)
     if (gang.isControl) await gang.kv.set(key, await draw(round + 1))
     port = (await gang.kv.get(key, { signal: gang.signal })) as number
   }
@@ -58,22 +65,23 @@ interface Round {
   readonly number: number
   readonly round: number
   readonly port: number
+  readonly adapt: Adapt
 }
 
-const portKey = (number: number, round: number): string => `torch/${number}/port/${round}`
+const portKey = (name: string, number: number, round: number): string => `${name}/${number}/port/${round}`
 
 async function performRound(
   session: Session,
   prepared: Prepared,
   at: Round,
 ): Promise<TorchRankResult[] | typeof REDRAWN> {
-  const { gang } = session
-  const input = planInput(gang, prepared, { ...at, port: String(at.port) })
-  const plan = planTorch(input)
+  const { gang, family } = session
+  const input = planInput(session, prepared, { ...at, port: String(at.port) })
+  const plan = await at.adapt(planTorch(input))
   mkdirSync(input.temp, { recursive: true, mode: 0o700 })
   for (let local = 0; local < plan.localWorldSize; local++)
     mkdirSync(`${input.output}/rank${plan.firstRank + local}`, { recursive: true })
-  await gang.record(`torch-${at.number}`, shown(plan))
+  await gang.record(`${family.name}-${at.number}`, shown(plan))
   if (plan.launcher === 'prefork') await session.prefork!.ready()
   const running = await startAll(gang, plan)
   const over = new AbortController()
@@ -82,7 +90,9 @@ async function performRound(
     const first = await Promise.race([
       firstFailure(running, input.temp, prepared.settings.torchrunArgs),
       aborted(gang.signal),
-      ...(mayRedraw && !gang.isControl ? [redrawn(gang, portKey(at.number, at.round + 1), over.signal)] : []),
+      ...(mayRedraw && !gang.isControl
+        ? [redrawn(gang, portKey(family.name, at.number, at.round + 1), over.signal)]
+        : []),
       ...(prepared.called.timeoutMs === undefined ? [] : [late(prepared.called.timeoutMs, over.signal)]),
     ])
     if (first === undefined) return await results(gang, plan, running)
@@ -91,7 +101,7 @@ async function performRound(
       await Promise.all(running.map(({ process }) => process.stop()))
       return REDRAWN
     }
-    if (first === LATE) throw await timedOut(gang, prepared, running)
+    if (first === LATE) throw await timedOut(session, prepared, running)
     return await failed(session, prepared, first, { running, temp: input.temp, port: at.port })
   } finally {
     over.abort()
@@ -156,12 +166,13 @@ async function results(gang: GangContext, plan: TorchPlan, running: readonly Run
 
 /** Everyone's ranks, when all have ended well. */
 async function finish(
-  gang: GangContext,
+  session: Session,
   prepared: Prepared,
   masterPort: number,
   mine: TorchRankResult[],
 ): Promise<TorchResult> {
-  const output = outputDirectory(gang)
+  const { gang } = session
+  const output = outputDirectory(session)
   const wrote = readdirSync(output, { recursive: true, withFileTypes: true }).some((entry) => entry.isFile())
   if (wrote) await gang.collect(prepared.called.outputArtifact, output)
   const ranks = (await gang.allGather(mine, { timeout: UNLIMITED_MS, signal: gang.signal })).flat()
@@ -201,11 +212,15 @@ function late(ms: number, signal: AbortSignal): Promise<typeof LATE> {
   })
 }
 
-async function timedOut(gang: GangContext, prepared: Prepared, running: readonly Running[]): Promise<GangflowError> {
+async function timedOut(
+  { gang, family }: Session,
+  prepared: Prepared,
+  running: readonly Running[],
+): Promise<GangflowError> {
   const error = new GangflowError({
     code: 'E_TORCH_TIMEOUT',
     what: `the ranks of ${prepared.called.entrypoint} ran longer than ${prepared.called.timeoutMs} ms`,
-    fix: 'give current.torch.run a longer `timeout`, or see the logs of the ranks for what they waited for',
+    fix: `give ${family.call} a longer \`timeout\`, or see the logs of the ranks for what they waited for`,
     step: gang.step,
     node: gang.nodeIndex,
   })

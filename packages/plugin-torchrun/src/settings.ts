@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { words } from './arguments.js'
 import { duration, interpreter, onlyKnown, wrong } from './checks.js'
+import { type RankFamily, torchFamily } from './family.js'
 import type { Launcher, TorchRunOptions, TorchrunOptions } from './options.js'
 
 /** A call with the decorator's options behind it, checked and complete. */
@@ -59,8 +60,8 @@ const decided = new Set(
 )
 
 /** Throws `E_TORCH_OPTION` unless these may stand in `@torchrun(…)`. Pure. */
-export function checkOptions(options: TorchrunOptions): void {
-  const where = '@torchrun'
+export function checkOptions(options: TorchrunOptions, family: RankFamily = torchFamily): void {
+  const where = family.decorator
   onlyKnown(where, options, decoratorNames)
   checkShared(where, options)
   if (options.masterPort !== undefined && !(Number.isInteger(options.masterPort) && inPorts(options.masterPort)))
@@ -73,15 +74,15 @@ export function checkOptions(options: TorchrunOptions): void {
 }
 
 /** A call completed by the decorator's options. Pure; throws `E_TORCH_OPTION`. */
-export function settle(options: TorchrunOptions, call: TorchRunOptions): Settings {
-  const where = 'current.torch.run'
-  checkOptions(options)
+export function settle(options: TorchrunOptions, call: TorchRunOptions, family: RankFamily = torchFamily): Settings {
+  const where = family.call
+  checkOptions(options, family)
   onlyKnown(where, call, callNames)
   checkShared(where, call)
   if (typeof call.entrypoint !== 'string' || call.entrypoint === '' || call.entrypoint.includes('\0'))
     throw wrong(where, 'entrypoint', call.entrypoint, 'the path of a Python script, or a module with `module: true`')
   if (call.cwd !== undefined && typeof call.cwd !== 'string') throw wrong(where, 'cwd', call.cwd, 'a path')
-  const torchrunArgs = words(call.torchrunArgs, 'torchrunArgs')
+  const torchrunArgs = words(call.torchrunArgs, 'torchrunArgs', where)
   const asked = call.launcher ?? (torchrunArgs.length > 0 ? 'torchrun' : options.launcher)
   if (torchrunArgs.length > 0 && asked !== 'torchrun')
     throw wrong(where, 'torchrunArgs', call.torchrunArgs, "them only with launcher: 'torchrun'")
@@ -99,7 +100,7 @@ export function settle(options: TorchrunOptions, call: TorchRunOptions): Setting
   return {
     entrypoint: call.entrypoint,
     module: call.module ?? false,
-    args: words(call.args, 'args'),
+    args: words(call.args, 'args', where),
     torchrunArgs,
     nprocPerNode: call.nprocPerNode ?? options.nprocPerNode ?? 'auto',
     masterPort: options.masterPort,

@@ -1,3 +1,4 @@
+import { torchFamily } from '../src/family.js'
 import { makeTorch } from '../src/namespace.js'
 import type { TorchResult, TorchRunOptions, TorchrunOptions } from '../src/options.js'
 import type { Session } from '../src/session.js'
@@ -23,6 +24,7 @@ export async function calling<T>(
   const sessions = Array.from({ length: gang.size }, (_, node) => ({
     gang: gang.member(node),
     options: about.options ?? {},
+    family: torchFamily,
     calls: 0,
     open: 0,
     prefork: undefined,

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { expect, it } from 'vitest'
+import { torchFamily } from '../src/family.js'
 import { makeTorch } from '../src/namespace.js'
 import { calling, fixtures } from './call.js'
 import { LocalGang, listening } from './local-gang.js'
@@ -106,7 +107,8 @@ it.each(['direct', 'torchrun', 'prefork'] as const)('says by name that torch is 
 
 it('says who never called, when not all do', async () => {
   const gang = new LocalGang(2, fixtures)
-  const session = { gang: gang.member(0), options: { startTimeout: 200 }, calls: 0, open: 0, prefork: undefined }
+  const about = { options: { startTimeout: 200 }, family: torchFamily, calls: 0, open: 0, prefork: undefined }
+  const session = { gang: gang.member(0), ...about }
   const late = makeTorch(session).run({ entrypoint: 'behave.py', python })
   await expect(late).rejects.toMatchObject({ code: 'E_TORCH_START', what: expect.stringContaining('node 1') })
   gang.dispose()

@@ -1,0 +1,3 @@
+import { optionChecks } from '@gangflow/core/plugin'
+
+export const { wrong, onlyKnown } = optionChecks({ code: 'E_DEEPSPEED_OPTION' })
