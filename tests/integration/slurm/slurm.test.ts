@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -110,9 +110,40 @@ it('prints what it would submit, and refuses at once what the cluster can never 
   expect(findings).toContainEqual(expect.objectContaining({ check: 'munge', status: 'ok' }))
 })
 
-it('names the member whose agent was killed', async () => {
-  const run = gangflow(flow('held'))
+it('has the secret of a gang nowhere, and names the member whose agent was killed', async () => {
+  // Every draw of as many bytes in its job, told to this test alone.
+  const drawn = join(store, 'drawn')
+  const hook = join(store, 'hook.cjs')
+  writeFileSync(hook, telling(drawn))
+  const run = gangflow(flow('held'), '--backend-option', `sbatchArgs=--export=ALL,NODE_OPTIONS=--require=${hook}`)
   const [, body] = await run.says(/node 1 waits, body (\d+)/)
+  const secrets = readFileSync(drawn, 'utf8').trim().split('\n')
+  rmSync(drawn)
+  const job = (await cluster.run('squeue', '-h', '--name=Held.wait', '-o', '%A')).trim()
+  const told: Record<string, Buffer> = {
+    script: Buffer.from(await cluster.run('scontrol', 'write', 'batch_script', job, '-')),
+    job: Buffer.from(await cluster.run('scontrol', 'show', 'job', '--details', job)),
+    // The controller's copy of the script and its environment, which accounting keeps too; those of the nodes.
+    state: contents(join(cluster.folder, 'state')),
+    spool: contents(join(cluster.folder, 'spool')),
+    log: contents(join(cluster.folder, 'log')),
+    datastore: contents(store),
+    argv: processes('cmdline'),
+    environment: processes('environ'),
+  }
+  // Each of them holds what it is thought to hold.
+  for (const [name, text] of Object.entries(told))
+    expect({ name, holds: text.includes(name === 'log' ? `JobId=${job}` : store) }).toEqual({ name, holds: true })
+  const found = secrets.flatMap((hex) => {
+    const secret = Buffer.from(hex, 'hex')
+    const forms = [
+      secret,
+      ...(['hex', 'base64', 'base64url'] as const).map((form) => secret.toString(form).slice(0, 40)),
+    ]
+    return Object.entries(told).flatMap(([name, text]) => (forms.some((form) => text.includes(form)) ? [name] : []))
+  })
+  expect(secrets.length).toBeGreaterThan(0)
+  expect(found).toEqual([])
   process.kill(parentOf(parentOf(Number(body))), 'SIGKILL')
   const { code, text } = await run.ended
   expect(text).toMatch(/infrastructure the agent on node 1 \(lab1\) of 3, pid \d+ was ended by SIGKILL/)
@@ -189,3 +220,37 @@ const parentOf = (pid: number): number => {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
 }
+
+/** A module that writes whatever of a secret's 32 bytes the process of a job draws into a file. */
+const telling = (path: string): string => `
+  const crypto = require('node:crypto')
+  const { randomBytes } = crypto
+  crypto.randomBytes = (size, ...more) => {
+    const bytes = randomBytes(size, ...more)
+    if (size === 32 && process.argv[1]?.endsWith('/job.js')) require('node:fs').appendFileSync(${JSON.stringify(path)}, bytes.toString('hex') + '\\n')
+    return bytes
+  }
+  require('node:module').syncBuiltinESMExports()
+`
+
+/** All files below a folder, one after the other. */
+const contents = (folder: string): Buffer =>
+  Buffer.concat(
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name))),
+  )
+
+/** Of every process of this machine that can be read. */
+const processes = (what: 'cmdline' | 'environ'): Buffer =>
+  Buffer.concat(
+    readdirSync('/proc')
+      .filter((pid) => Number(pid) > 0)
+      .map((pid) => {
+        try {
+          return readFileSync(`/proc/${pid}/${what}`)
+        } catch {
+          return Buffer.alloc(0)
+        }
+      }),
+  )
