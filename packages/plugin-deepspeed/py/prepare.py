@@ -1,7 +1,7 @@
 """Compiles operations of DeepSpeed before the ranks of this host start: `prepare.py OP…`.
 
-The last line of its output is JSON, `{"failed": {OP: why}}`. Exit code 3: there is no DeepSpeed. One process of a host at
-a time; what was compiled before is taken as it is, and found without importing DeepSpeed.
+Its output has a line `[gangflow] OP is not compiled: WHY` for each that could not be. Exit code 3: there is no DeepSpeed. One
+process of a host at a time; what was compiled before is taken as it is, and found without importing DeepSpeed.
 """
 
 import contextlib
@@ -9,7 +9,6 @@ import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
-import json
 import os
 import shutil
 import sys
@@ -87,7 +86,6 @@ def main(ops):
     if importlib.util.find_spec("deepspeed") is None:
         sys.stderr.write("No module named 'deepspeed' for %s\n" % sys.executable)
         sys.exit(3)
-    failed = {}
     folder = root()
     for op in ops:
         try:
@@ -99,9 +97,7 @@ def main(ops):
             traceback.print_exc()
             why = "%s: %s" % (type(error).__name__, str(error).split("\n")[0])
         if why:
-            sys.stderr.write("[gangflow] %s is not compiled: %s\n" % (op, why))
-            failed[op] = why
-    print(json.dumps({"failed": failed}))
+            print("[gangflow] %s is not compiled: %s" % (op, why))
 
 
 if __name__ == "__main__":

@@ -42,15 +42,16 @@ export async function prepare(
       what: `the Python of node ${gang.nodeIndex} (${own.host}) has no DeepSpeed, or there is none: ${last}`,
       fix: 'pip install deepspeed there, or name an interpreter that has it: `python` of @deepspeed, python= in the hosts file, GANGFLOW_PYTHON',
     })
-  const answer = exitCode === 0 ? stdout.trim().split('\n').at(-1)! : '{"failed":{}}'
-  const { failed } = JSON.parse(answer) as { failed: Record<string, string> }
-  const lost = exitCode === 0 ? Object.keys(failed) : [...ops]
+  const failed = new Map(
+    [...stdout.matchAll(/^\[gangflow\] (\w+) is not compiled: (.*)$/gm)].map(([, op, why]) => [op!, why!]),
+  )
+  const lost = exitCode === 0 ? [...failed.keys()] : ops
   const asked = options.ops?.find((name) => lost.includes(name))
   if (asked)
     throw new GangflowError({
       ...facts,
       code: 'E_DEEPSPEED_OPS',
-      what: `node ${gang.nodeIndex} (${own.host}) cannot compile ${asked}: ${failed[asked] ?? last}`,
+      what: `node ${gang.nodeIndex} (${own.host}) cannot compile ${asked}: ${failed.get(asked) ?? last}`,
       fix: `see the log of deepspeed-ops; install g++ and ninja there, or leave it out of \`ops\``,
     })
   return switchedOff(options.ops?.length === 0 ? [shared] : lost, env)
