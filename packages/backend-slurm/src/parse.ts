@@ -35,6 +35,28 @@ export function parseQueue(text: string): QueueRow[] {
   })
 }
 
+/** squeue's form of what waits, for `parsePlaces`. */
+export const waitingFormat = 'ArrayJobID:|,Partition:|,PriorityLong:|'
+
+/** How many jobs of its partition are before each of those that wait, by their priority, then by their age. Pure. */
+export function parsePlaces(text: string): ReadonlyMap<string, number> {
+  const rows = text.split('\n').flatMap((line) => {
+    const [id = '', partition = '', priority = ''] = line.split('|').map((word) => word.trim())
+    return /^\d+$/.test(id) && /^\d+$/.test(priority) ? [{ id, partition, priority: Number(priority) }] : []
+  })
+  const sorted = rows.sort((one, other) => other.priority - one.priority || Number(one.id) - Number(other.id))
+  const before = new Map<string, Set<string>>()
+  const places = new Map<string, number>()
+  for (const { id, partition } of sorted) {
+    const ahead = before.get(partition) ?? new Set()
+    before.set(partition, ahead)
+    // Of several partitions that would take it, the one where it comes first.
+    if (!ahead.has(id)) places.set(id, Math.min(places.get(id) ?? Number.POSITIVE_INFINITY, ahead.size))
+    ahead.add(id)
+  }
+  return places
+}
+
 /** What `scontrol show job --oneliner` tells of a job's end. */
 export interface JobDetails {
   readonly state: string

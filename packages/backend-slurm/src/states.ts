@@ -80,10 +80,13 @@ export function whyWaiting({
   state,
   reason,
   start,
+  ahead,
 }: {
   readonly state: string
   readonly reason: string
   readonly start: string
+  /** Jobs before it, as far as the site lets see them. */
+  readonly ahead?: number | undefined
 }): string | undefined {
   if (state === 'SUSPENDED' || state === 'STOPPED') return 'its job is suspended'
   if (state === 'REQUEUE_HOLD' || state === 'SPECIAL_EXIT') return 'its job is held: `scontrol release` lets it go on'
@@ -102,5 +105,6 @@ export function whyWaiting({
   }
   const why = meaning[reason.split(',')[0]!] ?? 'its job waits'
   const soon = start === '' ? '' : `, expected to start at ${start.replace('T', ' ')}`
-  return `${why} (${reason})${soon}`
+  const place = ahead === undefined ? '' : ahead === 0 ? ', first of its queue' : `, ${ahead} before it`
+  return `${why} (${reason})${place}${soon}`
 }

@@ -1,11 +1,21 @@
 import type { JobEnd } from '@gangflow/core/backend'
 import { said, slurmCommand } from './command.js'
-import { parseAccounting, parseDetails, parseQueue, type QueueRow, queueFormat } from './parse.js'
+import {
+  parseAccounting,
+  parseDetails,
+  parsePlaces,
+  parseQueue,
+  type QueueRow,
+  queueFormat,
+  waitingFormat,
+} from './parse.js'
 import { endOf, isEnd, mayReturn, whyWaiting } from './states.js'
 
 /** Milliseconds before the first question about a job: many end soon after. */
 const FIRST_MS = 300
 const SLOWEST_MS = 5_000
+/** Milliseconds between two questions about the whole queue, which others have filled. */
+const PLACES_MS = 15_000
 
 interface Watched {
   readonly id: string
@@ -25,6 +35,9 @@ export class Watch {
   #quiet = 0
   #asking = false
   #closed = false
+  #places: ReadonlyMap<string, number> = new Map()
+  #placesAt = Number.NEGATIVE_INFINITY
+  #placesOf = ''
 
   constructor(pollSeconds = 1) {
     this.#everyMs = pollSeconds * 1_000
@@ -89,6 +102,7 @@ export class Watch {
       return false
     }
     const rows = new Map(parseQueue(answer.stdout).map((row) => [row.id, row]))
+    await this.#askPlaces([...rows.values()].filter(inQueue))
     let changed = false
     for (const job of [...this.#jobs.values()]) changed = (await this.#judge(job, rows.get(job.id))) || changed
     return changed
@@ -102,7 +116,8 @@ export class Watch {
       job.restarts = row.restarts
       // On its way out: what it is to become is told in a moment.
       if (row.state === 'COMPLETING') return true
-      return this.#tell(job, whyWaiting(row) ?? `its job ${job.id} runs on ${row.nodes}`)
+      const ahead = inQueue(row) ? this.#places.get(job.id.split('_')[0]!) : undefined
+      return this.#tell(job, whyWaiting({ ...row, ahead }) ?? `its job ${job.id} runs on ${row.nodes}`)
     }
     job.doubts += 1
     if ((!row || mayReturn(row.state)) && job.doubts < 3) return true
@@ -111,6 +126,18 @@ export class Watch {
     this.#jobs.delete(job.id)
     job.ended(endOf(row?.state ?? details?.state ?? 'UNKNOWN', details))
     return true
+  }
+
+  /** Where jobs are in the queue; a site may hide those of others, or have no answer. */
+  async #askPlaces(waiting: readonly QueueRow[]): Promise<void> {
+    if (waiting.length === 0) return
+    // Where nothing is new of them, nothing much has moved.
+    const about = JSON.stringify(waiting.map(({ id, reason, start }) => [id, reason, start]))
+    if (about === this.#placesOf && performance.now() - this.#placesAt < PLACES_MS) return
+    this.#placesOf = about
+    this.#placesAt = performance.now()
+    const answer = await slurmCommand(['squeue', '-h', '-t', 'PENDING', '-O', waitingFormat])
+    this.#places = answer.code === 0 ? parsePlaces(answer.stdout) : new Map()
   }
 
   #tell(job: Watched, text: string): boolean {
@@ -131,3 +158,6 @@ async function detailsOf(id: string): Promise<ReturnType<typeof parseDetails>> {
   )
   return accounted?.code === 0 ? parseAccounting(accounted.stdout) : undefined
 }
+
+/** It waits for its turn, not for something of its own. */
+const inQueue = ({ state, reason }: QueueRow): boolean => state === 'PENDING' && /^(Priority|Resources)/.test(reason)

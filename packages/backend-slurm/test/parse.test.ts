@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseAccounting, parseDetails, parseQueue, parseSubmitted, parseTaskExit } from '../src/parse.js'
+import { parseAccounting, parseDetails, parsePlaces, parseQueue, parseSubmitted, parseTaskExit } from '../src/parse.js'
 import { warningOf } from '../src/put-back.js'
 import { endOf, isEnd, whyWaiting } from '../src/states.js'
 
@@ -36,6 +36,18 @@ describe('squeue', () => {
       'waits for nodes that are down or reserved (ReqNodeNotAvail, UnavailableNodes:lab[0-3])',
     )
   })
+})
+
+it('places in the queue: by priority, then by age, in each partition', () => {
+  const text = '12|main|100|\n11|main|100|\n14|main|900|\n15|urgent|1|\n12|urgent|5|\nsomething else\n'
+  expect([...parsePlaces(text)].sort()).toEqual([
+    ['11', 1],
+    ['12', 0],
+    ['14', 0],
+    ['15', 1],
+  ])
+  const waits = { state: 'PENDING', reason: 'Priority', start: '' }
+  expect(whyWaiting({ ...waits, ahead: 3 })).toBe('its job waits for others of higher priority (Priority), 3 before it')
 })
 
 describe('the end of a job', () => {
