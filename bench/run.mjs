@@ -15,6 +15,7 @@ import { benchHosts, copyContestants, shellContestants, sshContestants } from '.
 import { byHand, figures, torchContestants } from './lib/torch.mjs'
 import { benchPool } from './pool/run.mjs'
 import { benchScaling } from './scaling/run.mjs'
+import { benchSlurm } from './slurm/run.mjs'
 
 const usage = `npm run bench [-- ROW …] [--rounds N] [--json FILE] [--verbose]
 
@@ -24,6 +25,7 @@ Rows: help single chain foreach gang (these five where none is named), relay (1 
       kernels [PART OF A NAME …] (TensorFlow.js on wasm with the plugin's kernels, beside tfjs-node and cpu; a minute),
       pool [TASK …] (parallelMap beside other pools, twelve quiet minutes; installs them into bench/ at first use),
       scaling [wasm] [tfjs-node] (a convolutional network by two workers of each strategy, beside two independent processes; a minute),
+      slurm [latency] [foreach] [ITEMS] (jobs beside sbatch, srun and submitit on four test nodes: root; 500 items),
       collectives [RANKS …] (all-reduce beside gloo and Open MPI, 2 and 4 ranks; needs a Python with torch, 5 GB of memory).
   --rounds N   measured rounds after one to warm up; default 5, or the row's own
   --peers A,B  of the row pool: only these beside gangflow (piscina, 'py multiprocessing', …)
@@ -74,6 +76,15 @@ if (positionals[0] === 'rendezvous') {
   if (sizes.some((size) => !(size >= 2))) throw new Error('rendezvous takes numbers of members, from 2')
   const python = process.env.GANGFLOW_PYTHON
   const measured = await benchRendezvous({ ...(sizes.length > 0 ? { sizes } : {}), python })
+  if (values.json) writeFileSync(values.json, JSON.stringify(measured, null, 2))
+  process.exit()
+}
+if (positionals[0] === 'slurm') {
+  console.log(`${cpus().length} CPUs, Node ${process.version}; medians`)
+  const measured = await benchSlurm(positionals.slice(1), {
+    ...(values.rounds && { rounds: Number(values.rounds) }),
+    say: values.verbose ? console.error : () => {},
+  })
   if (values.json) writeFileSync(values.json, JSON.stringify(measured, null, 2))
   process.exit()
 }
