@@ -1,10 +1,12 @@
 import type { FunctionNode, Node, Program, Property, Ref } from '../protocol.js'
 import { viewOf } from '../views.js'
-import { compileFunction } from './compile-function.js'
+import { compileFunction, type Fixed } from './compile-function.js'
 import { seal, sealTree } from './seal.js'
 
 /** What this package's own functions are in a worker, by name. */
 export type OwnFunctions = (name: string) => Promise<unknown>
+
+const leaves: ReadonlySet<Node['k']> = new Set(['data', 'view', 'builtin', 'module', 'own', 'symbol', 'require'])
 
 /** The function of a program, made anew here with all that it captured. */
 export async function rebuild(program: Program, own: OwnFunctions): Promise<unknown> {
@@ -107,7 +109,7 @@ class Rebuilding {
   }
 
   #function(node: FunctionNode, early: (made: unknown) => void): unknown {
-    const made = compileFunction(node, node.self && (this.ref(node.self) as object))
+    const made = compileFunction(node, node.self && (this.ref(node.self) as object), this.#fixed(node))
     if (node.isClass) {
       // A class reads what it extends, and its static parts, at once.
       made.bind(node.names.map(([, ref]) => this.ref(ref)))
@@ -123,6 +125,19 @@ class Rebuilding {
     // At once: a class that is made next may call it.
     made.bind(node.names.map(([, ref]) => this.ref(ref)))
     return fn
+  }
+
+  /** What leads to nothing that may lead back to the function. */
+  #fixed(node: FunctionNode): Fixed {
+    const values = new Map<number, unknown>()
+    let alone = false
+    for (const [index, [, ref]] of node.names.entries()) {
+      const kind = 'n' in ref ? this.nodes[ref.n]!.k : 'data'
+      if (!leaves.has(kind)) continue
+      values.set(index, this.ref(ref))
+      if (kind === 'view') alone = true
+    }
+    return { values, alone }
   }
 
   #define(object: object, props: readonly Property[]): void {
