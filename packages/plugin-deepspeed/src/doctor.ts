@@ -1,5 +1,4 @@
-import { GangflowError } from '@gangflow/core'
-import { type DoctorCheck, memberPython } from '@gangflow/core/plugin'
+import { pythonCheck } from '@gangflow/core/plugin'
 import type { DeepSpeedOptions } from './options.js'
 
 /** Its import tells on standard output what it has found, which is not asked for. */
@@ -11,21 +10,10 @@ print(f"DeepSpeed {deepspeed.__version__}, torch {torch.__version__}, Python {pl
       + ("a C++ compiler and ninja" if compiler else "no C++ compiler or no ninja: its operations are left out"))`
 
 /** `import deepspeed` in the step's Python, which takes seconds. */
-export const deepspeedCheck: DoctorCheck<DeepSpeedOptions> = {
+export const deepspeedCheck = pythonCheck<DeepSpeedOptions>({
   name: 'deepspeed',
-  command: ({ options, python, flowDir }) => [
-    ...memberPython(options.python ?? (flowDir === undefined ? python : undefined)),
-    '-c',
-    ask,
-  ],
-  judge({ exitCode, stdout, stderr }) {
-    if (exitCode === 0) return stdout.trim()
-    throw new GangflowError({
-      code: 'E_DEEPSPEED_MISSING',
-      what: `its Python cannot import deepspeed: ${stderr.trim().split('\n').at(-1) ?? ''}`,
-      fix: 'pip install deepspeed, or name an interpreter that has it: python= in the hosts file, GANGFLOW_PYTHON',
-    })
-  },
-  alike: true,
-  timeout: '2m',
-}
+  ask,
+  module: 'deepspeed',
+  code: 'E_DEEPSPEED_MISSING',
+  install: 'pip install deepspeed',
+})
