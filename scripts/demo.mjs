@@ -61,6 +61,12 @@ const demos = {
     next: 'npx gangflow logs RaySlowFn/latest/map',
     environment: withEngine('ray'),
   },
+  'ray-train': {
+    flow: 'examples/ray-train-digits/flow.ts',
+    about: "train a classifier of handwritten digits with Ray Train's TorchTrainer, on a cluster of two nodes",
+    next: 'npx gangflow artifacts RayTrainDigits/latest/end',
+    environment: withEngine('ray'),
+  },
   dask: {
     flow: 'examples/dask-slow-fn/flow.ts',
     about: 'map a slow function over 512 jobs by Dask, on a cluster of two workers that the gang forms',
