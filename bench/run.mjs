@@ -14,6 +14,7 @@ import { benchRendezvous } from './lib/rendezvous.mjs'
 import { benchHosts, copyContestants, shellContestants, sshContestants } from './lib/ssh.mjs'
 import { byHand, figures, torchContestants } from './lib/torch.mjs'
 import { benchPool } from './pool/run.mjs'
+import { benchRay } from './ray/run.mjs'
 import { benchScaling } from './scaling/run.mjs'
 import { benchSlurm } from './slurm/run.mjs'
 
@@ -25,6 +26,7 @@ Rows: help single chain foreach gang (these five where none is named), relay (1 
       kernels [PART OF A NAME …] (TensorFlow.js on wasm with the plugin's kernels, beside tfjs-node and cpu; a minute),
       pool [TASK …] (parallelMap beside other pools, twelve quiet minutes; installs them into bench/ at first use),
       scaling [wasm] [tfjs-node] (a convolutional network by two workers of each strategy, beside two independent processes; a minute),
+      ray [NODES] [stop] (a Ray cluster beside \`ray start\` by hand and metaflow-ray; 2 nodes, a minute a round; stop: a raylet is stopped, not killed),
       slurm [latency] [foreach] [ITEMS] (jobs beside sbatch, srun and submitit on four test nodes: root; 500 items),
       collectives [RANKS …] (all-reduce beside gloo and Open MPI, 2 and 4 ranks; needs a Python with torch, 5 GB of memory).
   --rounds N   measured rounds after one to warm up; default 5, or the row's own
@@ -76,6 +78,13 @@ if (positionals[0] === 'rendezvous') {
   if (sizes.some((size) => !(size >= 2))) throw new Error('rendezvous takes numbers of members, from 2')
   const python = process.env.GANGFLOW_PYTHON
   const measured = await benchRendezvous({ ...(sizes.length > 0 ? { sizes } : {}), python })
+  if (values.json) writeFileSync(values.json, JSON.stringify(measured, null, 2))
+  process.exit()
+}
+if (positionals[0] === 'ray') {
+  console.log(`${cpus().length} CPUs, Node ${process.version}; medians, and medians of each round's ratios`)
+  const rounds = values.rounds && { rounds: Number(values.rounds) }
+  const measured = await benchRay(positionals.slice(1), { ...rounds, say: values.verbose ? console.error : () => {} })
   if (values.json) writeFileSync(values.json, JSON.stringify(measured, null, 2))
   process.exit()
 }

@@ -18,6 +18,8 @@ export interface Ray {
    * the attempt. @throws GangflowError `E_RAY_STORAGE`
    */
   readonly storagePath: string
+  /** Ray's folder of this start on the control, removed at the end; its logs are in `session_latest/logs`. */
+  readonly tempDir: string
   /** What a driver needs in its environment: address and token. */
   readonly env: Readonly<Record<string, string>>
   /** From the first start until every node was there. */
@@ -71,6 +73,7 @@ export function makeRay(session: Session): Ray {
       mkdirSync(folder, { recursive: true })
       return folder
     },
+    tempDir: plan.tempDir,
     env: driverEnvironment(plan, token),
     startedMs: cluster.startedMs,
     async nodes() {

@@ -78,6 +78,8 @@ export function planRay(place: EnginePlace, { options, token, memory }: PlanInpu
       ],
       env: { ...env, ...(gpus.length > 0 ? { CUDA_VISIBLE_DEVICES: gpus.join(',') } : {}) },
       show: false,
+      // What Ray does at its end is for nodes that stay, and its folder is removed anyway.
+      stopGraceMs: 0,
     }
   }
   const head = [
