@@ -21,23 +21,22 @@ export class Bar {
 
   /** Undefined where nobody sees it. */
   static on(terminal: Terminal): Bar | undefined {
-    return terminal.isTTY ? new Bar(terminal) : undefined
+    return terminal.isTTY && process.env['TERM'] !== 'dumb' ? new Bar(terminal) : undefined
   }
 
   draw(progress: MapProgress): void {
     const owner = drawing.get(this.#terminal)
     if (owner !== undefined && owner !== this) return
     drawing.set(this.#terminal, this)
-    this.#terminal.write(`\r\x1b[K${barText(progress, this.#terminal.columns ?? 80)}${progress.ended ? '\n' : ''}`)
+    this.#terminal.write(`\r\x1b[K${barText(progress, this.#terminal.columns || 80)}${progress.ended ? '\n' : ''}`)
     if (progress.ended) drawing.delete(this.#terminal)
   }
 }
 
 /** `tokenize  45% ━━━━━━━━━╺────────── 230/512  42/s  0:05 left 0:06  2 failed` */
 export function barText(progress: MapProgress, columns: number): string {
-  const { label, done, failed, total, elapsed, rate, eta, ended } = progress
+  const { done, failed, total, elapsed, rate, eta, ended } = progress
   const part = total === undefined || total === 0 ? undefined : done / total
-  const before = [label, part === undefined ? undefined : `${Math.floor(part * 100)}%`].filter(Boolean).join(' ')
   const after = [
     total === undefined ? `${done}` : `${done}/${total}`,
     `${rate >= 10 ? Math.round(rate) : rate.toFixed(1)}/s`,
@@ -47,9 +46,38 @@ export function barText(progress: MapProgress, columns: number): string {
   ]
     .filter(Boolean)
     .join('  ')
-  const room = Math.min(widest, columns - before.length - after.length - 3)
+  const label = nameOf(progress.label, Math.max(8, columns - after.length - '100%'.length - 3))
+  const before = [label, part === undefined ? undefined : `${Math.floor(part * 100)}%`].filter(Boolean).join(' ')
+  const room = Math.min(widest, columns - widthOf(before) - after.length - 3)
   const bar = part === undefined || room < 5 ? '' : `${'━'.repeat(Math.round(part * room)).padEnd(room, '─')} `
-  return `${before === '' ? '' : `${before} `}${bar}${after}`.slice(0, Math.max(0, columns - 1))
+  return cut(`${before === '' ? '' : `${before} `}${bar}${after}`, columns - 1)
+}
+
+/** A label on one line, of so many columns. */
+function nameOf(label: string | undefined, most: number): string | undefined {
+  const line = label?.replace(/\p{Cc}+/gu, ' ').trim()
+  return line === undefined || widthOf(line) <= most ? line : `${cut(line, most - 1)}…`
+}
+
+function cut(text: string, most: number): string {
+  let width = 0
+  let kept = ''
+  for (const sign of text) {
+    width += widthOf(sign)
+    if (width > most) break
+    kept += sign
+  }
+  return kept
+}
+
+const wide =
+  /[\p{Emoji_Presentation}\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/u
+
+/** Columns that a text takes on a terminal. */
+function widthOf(text: string): number {
+  let width = 0
+  for (const sign of text) width += wide.test(sign) ? 2 : /[\p{M}\u200d]/u.test(sign) ? 0 : 1
+  return width
 }
 
 function clock(milliseconds: number): string {

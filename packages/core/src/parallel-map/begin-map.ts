@@ -88,7 +88,11 @@ async function begin(
   const abort = (): void => {
     if (job) crew.stop(job, signal!.reason)
   }
-  const progress = new Progress(options, () => source.total)
+  const progress = new Progress(
+    options,
+    () => source.total,
+    () => job && crew.stop(job, progress.broken!.error),
+  )
   const watched: Sink = {
     room: (taken) => sink.room(taken),
     values: (first, values) => {
@@ -102,7 +106,7 @@ async function begin(
     end: (error) => {
       signal?.removeEventListener('abort', abort)
       progress.end()
-      sink.end(error)
+      sink.end(error ?? progress.broken)
     },
   }
   const spec = {

@@ -13,6 +13,8 @@ export type MapFunction<T, R, S = unknown> = (item: T, index: number, context: W
 
 /** How far a map is. Counts are of items. */
 export interface MapProgress {
+  /** Numbers the maps of this thread, from 1. */
+  readonly map: number
   readonly label: string | undefined
   readonly done: number
   /** How many of `done` failed; only `onError: 'collect'` goes on after the first. */
@@ -68,7 +70,7 @@ export interface MapOptions {
   readonly onError?: 'stop' | 'collect'
   /**
    * `true`: a bar on standard error where that is a terminal, nothing elsewhere. A function is called about ten times a
-   * second and once at the end. Without it there is no bar, but in a flow's step the live view shows how far the map is;
+   * second and once at the end; what it throws ends the map. Without it there is no bar, but in a flow's step the live view shows how far the map is;
    * `false` keeps it quiet there too.
    */
   readonly progress?: boolean | ((progress: MapProgress) => void)

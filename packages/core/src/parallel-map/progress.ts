@@ -8,6 +8,8 @@ const period = 100
 /** The rate is that of so many milliseconds. */
 const span = 5000
 
+let maps = 0
+
 /** Counts what a map has done and reports it, now and then and at the end. */
 export class Progress {
   readonly #begun = performance.now()
@@ -15,15 +17,21 @@ export class Progress {
   readonly #label: string | undefined
   readonly #total: () => number | undefined
   readonly #tell: ((progress: MapProgress) => void) | undefined
+  readonly #broke: () => void
   readonly #bar: Bar | undefined
   readonly #timer: NodeJS.Timeout | undefined
   readonly #asked: boolean
+  readonly #map = ++maps
   #done = 0
   #failed = 0
   #told = false
+  /** What the person's function threw: it ends the map, and hears no more. */
+  broken: { readonly error: unknown } | undefined
 
-  constructor({ progress, label }: MapOptions, total: () => number | undefined) {
+  /** `broke` is called when the function that is told throws. */
+  constructor({ progress, label }: MapOptions, total: () => number | undefined, broke: () => void = () => {}) {
     this.#label = label
+    this.#broke = broke
     this.#total = total
     this.#tell = typeof progress === 'function' ? progress : undefined
     this.#bar = progress === true ? Bar.on(process.stderr) : undefined
@@ -61,6 +69,7 @@ export class Progress {
     const total = this.#total()
     const left = total === undefined ? undefined : total - this.#done
     const progress: MapProgress = {
+      map: this.#map,
       label: this.#label,
       done: this.#done,
       failed: this.#failed,
@@ -73,6 +82,12 @@ export class Progress {
     this.#bar?.draw(progress)
     const published = channel(progressChannel)
     if (published.hasSubscribers) published.publish(progress)
-    this.#tell?.(progress)
+    if (this.broken) return
+    try {
+      this.#tell?.(progress)
+    } catch (error) {
+      this.broken = { error }
+      this.#broke()
+    }
   }
 }

@@ -33,12 +33,16 @@ export async function* mapSerially(
   checkItems(items)
   const progress = new Progress(options, () => (Array.isArray(items) ? items.length : undefined))
   let index = 0
+  const endIfBroken = (): void => {
+    if (progress.broken) throw progress.broken.error
+  }
   try {
     for await (const item of items as AsyncIterable<unknown>) {
       options.signal?.throwIfAborted()
       const outcome = await settled(() => one(fn, item, index++, context))
       if (outcome.status === 'fulfilled') progress.done(1)
       else progress.failed()
+      endIfBroken()
       if (collect) yield outcome
       else if (outcome.status === 'rejected') throw outcome.reason
       else yield outcome.value
@@ -46,6 +50,7 @@ export async function* mapSerially(
   } finally {
     progress.end()
   }
+  endIfBroken()
 }
 
 async function settled(run: () => Promise<unknown>): Promise<PromiseSettledResult<unknown>> {

@@ -1,7 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { Bar, barText } from '../../src/parallel-map/bar.js'
 
 const progress = {
+  map: 1,
   label: 'tokenize',
   done: 230,
   failed: 2,
@@ -26,6 +27,14 @@ describe('the bar of a map', () => {
     for (const columns of [10, 40, 60, 80]) expect(barText(progress, columns).length).toBeLessThan(columns)
   })
 
+  it('keeps to its line whatever the label is', () => {
+    const text = (label: string) => barText({ ...progress, label }, 60)
+    expect(text('two\nlines')).toMatch(/^two lines 44% /)
+    expect(text('x'.repeat(200))).toMatch(/^x{4,}… 44% .*2 failed$/)
+    // Each of these takes two columns.
+    expect(text('日本語')).toHaveLength(text('abcdef').length - 3)
+  })
+
   it('is drawn over itself on a terminal, by one map at a time, and nowhere else', () => {
     const written: string[] = []
     const terminal = { isTTY: true, columns: 80, write: (text: string) => written.push(text) }
@@ -37,5 +46,8 @@ describe('the bar of a map', () => {
     expect(written.map((text) => /^\r\x1b\[K(\w+)/.exec(text)?.[1])).toEqual(['tokenize', 'tokenize', 'other'])
     expect(written[1]!.endsWith('\n')).toBe(true)
     expect(Bar.on({ ...terminal, isTTY: false })).toBeUndefined()
+    vi.stubEnv('TERM', 'dumb')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    expect(Bar.on(terminal)).toBeUndefined()
   })
 })

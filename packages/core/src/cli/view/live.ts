@@ -13,8 +13,17 @@ interface Row {
   readonly id: TaskId
   readonly since: number
   lastLine: string
+  /** Which of the maps that run at once is shown. */
+  map?: number | undefined
   gangSize: number | undefined
-  readonly members: Map<number, { state: MemberState; lastLine: string; since: number }>
+  readonly members: Map<number, Member>
+}
+
+interface Member {
+  readonly state: MemberState
+  readonly since: number
+  lastLine: string
+  map?: number | undefined
 }
 
 /** What a map's bar may take of a row. */
@@ -74,6 +83,7 @@ export class LiveView {
         const row = this.#rows.get(key)
         const known = row?.members.get(event.node)
         row?.members.set(event.node, {
+          ...known,
           state: event.state,
           lastLine: known?.lastLine ?? '',
           since: known?.since ?? event.at,
@@ -107,11 +117,9 @@ export class LiveView {
         break
       }
       case 'progress': {
-        const text = progressText(event.data)
         const row = this.#rows.get(key)
-        const member = event.node === undefined ? undefined : row?.members.get(event.node)
-        if (text !== undefined && member !== undefined) member.lastLine = text
-        else if (text !== undefined && row !== undefined) row.lastLine = text
+        const shown = (event.node === undefined ? undefined : row?.members.get(event.node)) ?? row
+        if (shown !== undefined) shown.lastLine = progressText(event.data, shown) ?? shown.lastLine
         break
       }
       case 'task-done':
@@ -171,12 +179,18 @@ export class LiveView {
   }
 }
 
-/** What a plugin says in `line`, or how far a step's map is; undefined for progress of another kind. */
-function progressText(data: Json): string | undefined {
+/**
+ * What a plugin says in `line`, or how far a step's map is; undefined for progress of another kind. Of maps that run at
+ * once the first one is shown until it ends: in turns they could not be read.
+ */
+function progressText(data: Json, shown: Row | Member): string | undefined {
   if (typeof data !== 'object' || data === null) return undefined
   if ('line' in data && typeof data['line'] === 'string') return data['line']
-  const map = 'map' in data ? data['map'] : undefined
-  return map === undefined ? undefined : barText(map as unknown as MapProgress, mapColumns)
+  if (!('map' in data)) return undefined
+  const progress = data['map'] as unknown as MapProgress
+  if (shown.map !== undefined && shown.map !== progress.map) return undefined
+  shown.map = progress.ended ? undefined : progress.map
+  return barText(progress, mapColumns)
 }
 
 const elapsed = (ms: number): string => prettyMs(Math.max(0, ms), { secondsDecimalDigits: 0 })
