@@ -87,7 +87,8 @@ export class Encoder {
     const url = this.inspection.urlOf(sight.script)
     const place = url === undefined ? undefined : this.packages.modulePlace(fn, url)
     if (place) return { k: 'module', ...place }
-    if (isRequire(fn)) return { k: 'require', file: this.#file ?? `${process.cwd()}/` }
+    // What has no file (`node -e`) requires from the working directory.
+    if (isRequire(fn)) return { k: 'require', file: isPlace(this.#file) ? this.#file : `${process.cwd()}/` }
     return this.#text(fn, path, text, sight, url)
   }
 
@@ -134,16 +135,16 @@ export class Encoder {
   #names(free: ReadonlyMap<string, FreeName>, sight: Sight, user: string): [string, Ref][] {
     const names: [string, Ref][] = []
     for (const [name, use] of free) {
+      if (name === 'arguments')
+        refuse(
+          this.#name(),
+          `arguments${user}`,
+          'it belongs to the function around',
+          'copy what you need of it into a variable',
+        )
       const scope =
         sight.scopes.find((one) => Object.hasOwn(one, name)) ?? (isAddedGlobal(name) ? globalThis : undefined)
       if (scope === undefined) {
-        if (name === 'arguments')
-          refuse(
-            this.#name(),
-            `arguments${user}`,
-            'it belongs to the function around',
-            'copy what you need of it into a variable',
-          )
         this.#missed.push(name)
         continue
       }
@@ -278,6 +279,10 @@ export class Encoder {
   #name(): string {
     return (this.#root as { name?: string }).name || 'the function'
   }
+}
+
+function isPlace(file: string | undefined): file is string {
+  return file !== undefined && /^(?:file:|\/)/.test(file)
 }
 
 /** Test runners make objects of their own for the exports of a module. */

@@ -1,4 +1,5 @@
 import type * as Inspector from 'node:inspector'
+import { GangflowError, messageOf } from '../../errors/base.js'
 
 /** The variables that a function sees, innermost scope first, and where V8 says that its text stands. */
 export interface Sight {
@@ -20,9 +21,8 @@ export class Inspection {
 
   /** Learns whose code called, so it is to be made before anything is awaited. Not async: importing would lose the callers. */
   constructor() {
-    const inspector = process.getBuiltinModule('node:inspector') as typeof Inspector
-    this.#session = new inspector.Session()
-    this.#session.connect()
+    const inspector = inspectorHere()
+    this.#session = connected(inspector)
     this.#session.on('Runtime.consoleAPICalled', ({ params }) => {
       for (const { scriptId, url } of params.stackTrace?.callFrames ?? []) urls.set(scriptId, url)
     })
@@ -116,4 +116,31 @@ export class Inspection {
     if (failure) throw failure
     return answer
   }
+}
+
+function inspectorHere(): typeof Inspector {
+  const inspector = process.getBuiltinModule('node:inspector') as typeof Inspector | undefined
+  if (inspector === undefined) throw blind(new Error('this Node was built without its inspector'))
+  return inspector
+}
+
+function connected(inspector: typeof Inspector): Inspector.Session {
+  const session = new inspector.Session()
+  try {
+    session.connect()
+  } catch (error) {
+    throw blind(error)
+  }
+  return session
+}
+
+function blind(cause: unknown): GangflowError {
+  return new GangflowError(
+    {
+      code: 'E_MAP_CAPTURE',
+      what: `the variables of a function cannot be seen here: ${messageOf(cause)}`,
+      fix: 'run a Node that has its inspector, and without --permission, which forbids it',
+    },
+    { cause },
+  )
 }

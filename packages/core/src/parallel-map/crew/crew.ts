@@ -2,7 +2,7 @@ import { fromWire } from '../item-error.js'
 import type { Job } from '../job/job.js'
 import type { Done, FromWorker, Program } from '../protocol.js'
 import { Dispatch } from './dispatch.js'
-import { allDied, initFailed, notRebuilt } from './failures.js'
+import { allDied, initFailed, notRebuilt, notStarted } from './failures.js'
 import type { Gone, WorkerEvents, WorkerHandle } from './handle.js'
 import { lossOf, suspectsOf } from './loss.js'
 import { Member, type Sentence } from './member.js'
@@ -46,27 +46,43 @@ export class Crew {
 
   add(job: Job): void {
     this.jobs.add(job)
-    this.warm(Math.min(this.#size, job.source.total ?? this.#size))
+    this.#warmOrStop(Math.min(this.#size, job.source.total ?? this.#size))
     this.#watch.start()
     this.pump()
     this.settle(job)
   }
 
-  /** Starts workers up to a number, at most the crew's size. */
+  /** Starts workers up to a number, at most the crew's size. Throws `E_POOL_START` where not a single one can be. */
   warm(count: number | undefined = this.#size): void {
     this.#wanted = Math.max(this.#wanted, Math.min(count, this.#size))
     const taken = new Set([...this.members].filter((member) => !member.leaving).map((member) => member.worker))
     for (let worker = 0; taken.size < this.#wanted; worker++) {
       if (taken.has(worker)) continue
       taken.add(worker)
-      this.#start(worker)
+      try {
+        this.#start(worker)
+      } catch (error) {
+        // Those that are there do the work.
+        this.#wanted = taken.size - 1
+        if (this.#wanted === 0) throw notStarted(error)
+      }
+    }
+  }
+
+  /** `warm` where nobody called who could be told. */
+  #warmOrStop(count?: number): void {
+    try {
+      this.warm(count)
+    } catch (error) {
+      for (const job of this.jobs) this.stop(job, error)
+      this.#tell(error)
     }
   }
 
   /** Another number of workers; those too many end once what they have is done. */
   resize(size: number): void {
     this.#size = size
-    if (this.jobs.size > 0) this.warm()
+    if (this.jobs.size > 0) this.#warmOrStop()
     this.#wanted = Math.min(this.#wanted, size)
     const staying = [...this.members].filter((member) => !member.leaving)
     for (const member of staying.slice(size)) {
@@ -249,7 +265,7 @@ export class Crew {
       this.#tell(error)
       this.#stillborn = 0
     } else this.#tell()
-    if (this.jobs.size > 0 || this.#waiting.size > 0) this.warm(this.#wanted)
+    if (this.jobs.size > 0 || this.#waiting.size > 0) this.#warmOrStop(this.#wanted)
     this.pump()
   }
 }

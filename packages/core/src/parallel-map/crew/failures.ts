@@ -27,6 +27,18 @@ export function allDied(count: number, last: Gone): GangflowError {
   )
 }
 
+/** The system, or a flag of Node, lets no worker be started. */
+export function notStarted(cause: unknown): GangflowError {
+  return new GangflowError(
+    {
+      code: 'E_POOL_START',
+      what: `a worker could not be started: ${messageOf(cause)}`,
+      fix: 'allow threads or processes here (limits of the system, --allow-worker beside --permission), or run with `serial: true`',
+    },
+    { cause },
+  )
+}
+
 export function notRebuilt(cause: unknown): GangflowError {
   return new GangflowError(
     {

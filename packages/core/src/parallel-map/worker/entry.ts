@@ -57,6 +57,8 @@ if (!isMainThread && parentPort) {
   serve(start, threadLink(new Int32Array(start.board!)), (receive) => parentPort!.on('message', receive))
 } else {
   process.once('disconnect', () => process.exit())
+  // A terminal sends Ctrl-C to all: whether that ends the map is the program's to say, and its end is this one's.
+  process.on('SIGINT', () => {})
   watchParent()
   process.once('message', (start) =>
     serve(start as WorkerStart, processLink(), (receive) =>
