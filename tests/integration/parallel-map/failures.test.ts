@@ -64,6 +64,16 @@ describe('an item that fails', () => {
     expect(outcomes.map((one) => (one as PromiseRejectedResult).reason.cause)).toEqual(thrown)
   })
 
+  it('keeps the errors of several', async () => {
+    const map = pool.map([1], () => Promise.any([1, 2].map((each) => Promise.reject(new TypeError(`no ${each}`)))))
+    const { cause } = (await map.catch((error: unknown) => error)) as ItemError
+    expect(cause).toBeInstanceOf(AggregateError)
+    expect((cause as AggregateError).errors).toMatchObject([
+      { name: 'TypeError', message: 'no 1' },
+      { message: 'no 2' },
+    ])
+  })
+
   it('is named where it, or its result, cannot be sent', async () => {
     class Point {
       x = 1

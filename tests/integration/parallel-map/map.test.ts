@@ -1,4 +1,4 @@
-import { parallelMap, WorkerPool } from '@gangflow/core/parallel'
+import { parallelMap, shared, WorkerPool } from '@gangflow/core/parallel'
 import { afterAll, describe, expect, it } from 'vitest'
 import { slack } from './support.js'
 
@@ -73,6 +73,19 @@ describe('a map', () => {
     await expect(pool.map(failing, (item) => item)).rejects.toThrow(new RangeError('the input broke'))
   })
 
+  it('takes an input that keeps to no rules for what it is', async () => {
+    const next = (): never => 5 as never
+    for (const broken of [{ [Symbol.iterator]: () => ({ next }) }, { [Symbol.asyncIterator]: () => ({ next }) }])
+      await expect(pool.map(broken as Iterable<number>, (item) => item)).rejects.toThrow(TypeError)
+    let at = 0
+    const leave = (): never => {
+      throw new Error('no end')
+    }
+    const counting = { next: async () => ({ done: false as const, value: at++ }), return: leave }
+    for await (const each of pool.iter({ [Symbol.asyncIterator]: () => counting }, (item) => item))
+      if (each === 3) break
+  })
+
   it('gives results as they come where order does not matter', async () => {
     const order: number[] = []
     for await (const item of pool.unordered(
@@ -131,6 +144,9 @@ describe('what is wrong before anything starts', () => {
     ['a batch of 0', () => pool.map([1], (item) => item, { batch: 0 }), 'E_MAP_OPTION'],
     ['a strange timeout', () => pool.map([1], (item) => item, { timeout: 'soon' }), 'E_DURATION'],
     ['no workers', () => parallelMap([1], (item) => item, { workers: 0 }), 'E_MAP_OPTION'],
+    ['no object of options', () => parallelMap([1], (item) => item, 4 as never), 'E_MAP_OPTION'],
+    ['no array to share', () => Promise.resolve(shared.from([1, 2] as never)), 'E_MAP_OPTION'],
+    ['more than can be shared', () => Promise.resolve(shared.float64(2 ** 46)), 'E_MAP_OPTION'],
     ['a strange isolation', () => parallelMap([1], (item) => item, { isolation: 'vm' as never }), 'E_MAP_OPTION'],
   ])('%s', async (_, begin, code) => {
     await expect((async () => begin())()).rejects.toMatchObject({ code })

@@ -95,6 +95,11 @@ describe('a pool', () => {
     const anyhow: number[] = []
     for await (const each of pool.imapUnordered((x) => x + 1, [1, 2, 3])) anyhow.push(each)
     expect(anyhow.sort()).toEqual([2, 3, 4])
+    {
+      using scoped = new WorkerPool(1)
+      expect(await scoped.map([1], (x) => x)).toEqual([1])
+    }
+    expect(() => new Vectorizer((x: number) => x, { numWorkers: 2 } as object)).toThrow(/no option 'numWorkers'/)
     await using vectorizer = new Vectorizer((text: string) => text.split(' '), { workers: 2 })
     expect(await vectorizer.process(['a b', 'c'])).toEqual([['a', 'b'], ['c']])
   })
@@ -149,6 +154,20 @@ describe('a pool', () => {
     expect(stdout.trim()).toBe('[ 2 ]')
   })
 
+  it('says what it lacks where Node forbids workers, or to look into functions', () => {
+    const text =
+      'for (const options of [{}, { isolation: "process" }]) await parallelMap([1], (x) => x, options).catch((error) => console.log(error.code, error.what))'
+    const permission = Number(process.versions.node.split('.')[0]) < 24 ? '--experimental-permission' : '--permission'
+    const flags = [permission, '--allow-fs-read=*', '--no-warnings']
+    const none = program(text, ...flags)
+      .stdout.trim()
+      .split('\n')
+    expect(none).toEqual([1, 2].map(() => expect.stringMatching(/^E_POOL_START a worker could not be started: Access/)))
+    expect(program(text, ...flags, '--allow-worker').stdout).toMatch(
+      /^E_MAP_CAPTURE the variables of a function cannot be seen here/,
+    )
+  })
+
   it('passes no loader on to its workers', () => {
     const { stdout, stderr } = program('console.log(await parallelMap([1], (x) => x + 1))', '--import', 'tsx')
     expect([stdout.trim(), stderr]).toEqual(['[ 2 ]', ''])
@@ -172,6 +191,20 @@ describe('processes as workers', () => {
     ).rejects.toMatchObject({ code: 'E_MAP_ITEM', index: 1, cause: { name: 'TypeError' } })
     const memory = shared.int32(1)
     await expect(pool.map([1], () => memory[0])).rejects.toMatchObject({ code: 'E_MAP_CAPTURE' })
+  })
+
+  it('do not end by Ctrl-C, which a terminal sends to all: that is for the program to say', async () => {
+    const { stdout, stderr } = program(`
+      const stop = new AbortController()
+      process.once('SIGINT', () => stop.abort(new Error('asked to stop')))
+      const pool = new WorkerPool({ workers: 2, isolation: 'process' })
+      const pids = new Set(await pool.map([1, 2, 3, 4], async () => { await new Promise((r) => setTimeout(r, 20)); return process.pid }))
+      const map = pool.map([1, 2], () => new Promise((resolve) => setTimeout(resolve, 60_000)), { signal: stop.signal })
+      for (const pid of [...pids, process.pid]) process.kill(pid, 'SIGINT')
+      console.log(await map.catch(({ message }) => message))
+      await pool.close()
+    `)
+    expect([stdout.trim(), stderr]).toEqual(['asked to stop', ''])
   })
 
   it('survive a segmentation fault, which fails the item that made it', async () => {
@@ -255,6 +288,17 @@ describe('progress', () => {
     const middle = told[told.length >> 1]!
     expect(middle.rate).toBeGreaterThan(0)
     expect(middle.eta).toBeGreaterThan(0)
+  })
+
+  it('ends the map where the function that is told throws', async () => {
+    const progress = (): never => {
+      throw new RangeError('told')
+    }
+    const wait = (): Promise<unknown> => new Promise((resolve) => setTimeout(resolve, 20))
+    const items = Array.from({ length: 60 }, (_, index) => index)
+    await expect(parallelMap(items, wait, { workers: 2, progress })).rejects.toThrow('told')
+    await expect(parallelMap([1], (x) => x, { progress })).rejects.toThrow('told')
+    await expect(parallelMap([1], (x) => x, { progress, serial: true })).rejects.toThrow('told')
   })
 
   it('is quiet where standard error is no terminal', () => {

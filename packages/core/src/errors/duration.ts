@@ -18,7 +18,7 @@ export function milliseconds(duration: Duration): number {
   }
   throw new GangflowError({
     code: 'E_DURATION',
-    what: `${JSON.stringify(duration)} is no duration`,
+    what: `${typeof duration === 'number' ? duration : JSON.stringify(duration)} is no duration`,
     fix: "use a number of milliseconds, or text such as '500ms', '30s', '5m', '1h30m'",
   })
 }

@@ -88,7 +88,10 @@ const kinds = { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeE
 export function fromWire(wire: WireError): unknown {
   if (!wire.isError) return wire.value === undefined ? wire.message : wire.value
   const type = (kinds as Record<string, typeof Error | undefined>)[wire.name] ?? Error
-  const error = new type(wire.message, wire.cause && { cause: fromWire(wire.cause) })
+  const cause = wire.cause && { cause: fromWire(wire.cause) }
+  const error = wire.errors
+    ? new AggregateError(wire.errors.map(fromWire), wire.message, cause)
+    : new type(wire.message, cause)
   if (error.name !== wire.name)
     Object.defineProperty(error, 'name', { value: wire.name, configurable: true, writable: true })
   Object.assign(error, wire.props)

@@ -33,6 +33,7 @@ export interface MapSettings {
 
 /** Refuses options that are not there, with those that are. */
 export function checkNames(options: object, whose: 'map' | 'pool' | 'both'): void {
+  if (typeof options !== 'object' || options === null) wrong('the argument with the options', options, 'an object')
   const valid: readonly string[] = [...(whose === 'map' ? [] : poolNames), ...(whose === 'pool' ? [] : mapNames)]
   for (const key of Object.keys(options)) {
     if (valid.includes(key)) continue
@@ -74,6 +75,7 @@ export function mapSettings(options: IterOptions): MapSettings {
     if (options[name] !== undefined && typeof options[name] !== 'boolean') wrong(name, options[name], 'true or false')
   if (options.signal !== undefined && !(options.signal instanceof AbortSignal))
     wrong('signal', options.signal, 'an AbortSignal')
+  if (options.label !== undefined && typeof options.label !== 'string') wrong('label', options.label, 'a text')
   const { progress } = options
   if (progress !== undefined && typeof progress !== 'boolean' && typeof progress !== 'function')
     wrong('progress', progress, 'true, false or a function')

@@ -146,6 +146,11 @@ export class WorkerPool<S = undefined> {
     await this.close()
   }
 
+  /** `close` without waiting for it, for a plain `using`. */
+  [Symbol.dispose](): void {
+    void this.close()
+  }
+
   async #whole(items: Items<unknown>, fn: AnyFunction, options: MapOptions): Promise<unknown[]> {
     this.#check(options)
     return await this.#keep(this.#mapped(items, fn, options))

@@ -176,4 +176,6 @@ export interface WireError {
   /** What was thrown, where it is no error and can be cloned. */
   readonly value?: unknown
   readonly cause?: WireError
+  /** Those of an AggregateError. */
+  readonly errors?: readonly WireError[]
 }

@@ -12,7 +12,22 @@ function maker<T>(bytes: number, type: new (buffer: SharedArrayBuffer) => T): Ma
         fix: 'give a number of elements, 0 or more',
       })
     }
-    return new type(new SharedArrayBuffer(length * bytes))
+    return new type(allocate(length * bytes))
+  }
+}
+
+function allocate(bytes: number): SharedArrayBuffer {
+  try {
+    return new SharedArrayBuffer(bytes)
+  } catch (cause) {
+    throw new GangflowError(
+      {
+        code: 'E_MAP_OPTION',
+        what: `${bytes} bytes are more than a shared array can have here`,
+        fix: 'make it smaller, or run where there is more memory',
+      },
+      { cause },
+    )
   }
 }
 
@@ -47,8 +62,15 @@ export const shared = {
       | BigUint64Array
       | Uint8ClampedArray,
   >(array: T): T {
+    if (!ArrayBuffer.isView(array) || (array as unknown) instanceof DataView) {
+      throw new GangflowError({
+        code: 'E_MAP_OPTION',
+        what: 'shared.from was given something that is no typed array',
+        fix: 'of numbers: shared.from(Float64Array.from(numbers))',
+      })
+    }
     const type = (Buffer.isBuffer(array) ? Uint8Array : array.constructor) as new (buffer: SharedArrayBuffer) => T
-    const copy = new type(new SharedArrayBuffer(array.byteLength))
+    const copy = new type(allocate(array.byteLength))
     copy.set(array as never)
     return copy
   },

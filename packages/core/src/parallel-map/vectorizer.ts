@@ -1,4 +1,5 @@
 import type { Items, MapFunction, MapOptions, PoolOptions } from './contract.js'
+import { checkNames } from './options.js'
 import { WorkerPool } from './pool.js'
 
 export interface VectorizerOptions<S> extends PoolOptions<S>, MapOptions {}
@@ -13,6 +14,7 @@ export class Vectorizer<T, R, S = undefined> {
   readonly #pool: WorkerPool<S>
 
   constructor(fn: MapFunction<T, R, S>, options: VectorizerOptions<S> = {}) {
+    checkNames(options, 'both')
     const { workers, isolation, init, heap, maxMemory, ...map } = options
     const pool = { workers, isolation, init, heap, maxMemory }
     this.#fn = fn
@@ -38,5 +40,9 @@ export class Vectorizer<T, R, S = undefined> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.#pool[Symbol.dispose]()
   }
 }

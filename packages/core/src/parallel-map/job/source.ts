@@ -111,7 +111,7 @@ class IteratorSource implements Source {
     const first = this.#taken
     try {
       while (items.length < most && !this.ended) {
-        const next = this.iterator.next()
+        const next = checked(this.iterator.next())
         if (next.done) this.ended = true
         else items.push(next.value)
       }
@@ -167,7 +167,7 @@ class AsyncSource implements Source {
     this.#reading = true
     try {
       while (!this.#done && this.#waiting.length < this.#wanted) {
-        const next = await this.iterator.next()
+        const next = checked(await this.iterator.next())
         if (next.done) this.#done = true
         else this.#waiting.push(next.value)
         this.wake()
@@ -184,6 +184,20 @@ class AsyncSource implements Source {
     if (this.#done) return
     this.#done = true
     this.#waiting.length = 0
-    Promise.resolve(this.iterator.return?.()).catch(() => {})
+    void this.#leave()
   }
+
+  async #leave(): Promise<void> {
+    try {
+      await this.iterator.return?.()
+    } catch {
+      // As above.
+    }
+  }
+}
+
+/** As a `for` loop does: what is no object would else be taken for `undefined`, again and again. */
+function checked(next: IteratorResult<unknown>): IteratorResult<unknown> {
+  if (typeof next === 'object' && next !== null) return next
+  throw new TypeError(`the iterator of the items gave ${String(next)}, which is no object`)
 }

@@ -21,6 +21,9 @@ export function toWire(thrown: unknown, kind: WireError['kind'] = 'thrown', dept
     message: String(thrown.message),
     stack: String(thrown.stack ?? ''),
     props,
+    ...(thrown instanceof AggregateError && depth < deepest
+      ? { errors: thrown.errors.map((each) => toWire(each, 'thrown', depth + 1)) }
+      : {}),
     ...(cause === undefined || depth >= deepest ? {} : { cause: toWire(cause, 'thrown', depth + 1) }),
   }
 }
