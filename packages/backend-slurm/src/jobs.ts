@@ -1,9 +1,9 @@
 import { GangflowError } from '@gangflow/core'
-import type { JobBackend, JobTask, SubmittedJob } from '@gangflow/core/backend'
+import type { JobBackend, JobRequest, JobTask, SubmittedJob } from '@gangflow/core/backend'
 import { said, slurmCommand } from './command.js'
 import type { SlurmSettings } from './options.js'
-import { parseSubmitted } from './parse.js'
-import { planJob, type SlurmPlan } from './plan.js'
+import { parseComments, parseSubmitted } from './parse.js'
+import { commentOf, nameOf, planJob, type SlurmPlan } from './plan.js'
 import { Watch } from './watch.js'
 
 /** Milliseconds in which wishes for an end are gathered into one scancel. */
@@ -36,16 +36,23 @@ export class SlurmJobs implements JobBackend<SlurmPlan> {
     const answer = await slurmCommand(plan.argv, plan.script)
     const id = answer.code === 0 ? parseSubmitted(answer.stdout) : undefined
     if (id === undefined) throw refused(said(answer))
-    return await this.adopt(id, plan)
+    return await this.adopt(id, plan, [...Array(plan.count).keys()])
   }
 
-  async adopt(id: string, { count, output }: SlurmPlan): Promise<SubmittedJob> {
+  async adopt(id: string, { count, output }: SlurmPlan, indices: readonly number[]): Promise<SubmittedJob> {
     return {
       id,
-      tasks: Array.from({ length: count }, (_, index) =>
+      tasks: indices.map((index) =>
         this.#task(count > 1 ? `${id}_${index}` : id, `${output.directory}/${output.prefix}-${index}`),
       ),
     }
+  }
+
+  async find(request: JobRequest): Promise<string | undefined> {
+    const name = `--name=${nameOf(request)}`
+    const answer = await slurmCommand(['squeue', '-h', '-t', 'all', name, '-O', 'ArrayJobID:|,Comment:|'])
+    if (answer.code !== 0) throw refused(said(answer))
+    return parseComments(answer.stdout).get(commentOf(request))
   }
 
   close(): void {

@@ -111,6 +111,15 @@ export function parseAccounting(text: string): JobDetails | undefined {
 /** `12` of what `sbatch --parsable` prints: `12`, or `12;cluster`. Pure. */
 export const parseSubmitted = (text: string): string | undefined => /^(\d+)(;\S+)?$/m.exec(text.trim())?.[1]
 
+/** Ids by the comment of each job, of `squeue -O ArrayJobID:|,Comment:|`: of an array, its own. Pure. */
+export const parseComments = (text: string): ReadonlyMap<string, string> =>
+  new Map(
+    text.split('\n').flatMap((line) => {
+      const [array = '', ...comment] = line.split('|')
+      return /^\d+$/.test(array) ? [[comment.slice(0, -1).join('|').trim(), array]] : []
+    }),
+  )
+
 /** One task of srun that ended badly, as its stderr tells: `srun: error: lab2: task 2: Exited with exit code 7`. */
 export interface TaskExit {
   readonly tasks: readonly number[]

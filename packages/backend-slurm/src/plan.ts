@@ -42,7 +42,7 @@ function scriptOf(request: JobRequest, settings: SlurmSettings): string {
     '  exit 66',
     'fi',
     // The shell's place is taken, so that the process itself hears the engine's signals.
-    `exec ${argv.map(shell).join(' ')} "\${SLURM_ARRAY_TASK_ID:-0}"`,
+    `exec ${argv.map(shell).join(' ')} "\${SLURM_ARRAY_TASK_ID:-0}" "\${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}"`,
   ]
   return `${lines.join('\n')}\n`
 }
@@ -54,10 +54,8 @@ export function askedFor({ plugins }: Pick<JobRequest['step'], 'plugins'>, setti
 }
 
 /** Every option of the job, in a fixed order. */
-function sbatchOptions(
-  { flow, run, step, gangSize, count, atOnce, output, workdir }: JobRequest,
-  settings: SlurmSettings,
-): string[] {
+function sbatchOptions(request: JobRequest, settings: SlurmSettings): string[] {
+  const { step, gangSize, count, atOnce, output, workdir } = request
   const asked = askedFor(step, settings)
   const { cpu, gpu, memory } = step.resources
   const cpus = asked.cpusPerTask ?? (cpu === undefined ? undefined : Math.ceil(cpu))
@@ -70,8 +68,8 @@ function sbatchOptions(
       : [`--${name}=${typeof given === 'string' && /[^\w@%+=:,./-]/.test(given) ? `"${given}"` : given}`]
   const place = `${output.directory}/${output.prefix}`.replaceAll('%', '%%')
   return [
-    ...value('job-name', `${flow}.${step.name}`),
-    ...value('comment', `gangflow ${flow}/${run}`),
+    ...value('job-name', nameOf(request)),
+    ...value('comment', commentOf(request)),
     ...value('chdir', workdir),
     ...value('output', `${place}-${count > 1 ? '%a' : '0'}`),
     '--open-mode=append',
@@ -101,6 +99,11 @@ function sbatchOptions(
     ...(asked.sbatchArgs ?? []),
   ]
 }
+
+export const nameOf = ({ flow, step }: JobRequest): string => `${flow}.${step.name}`
+
+/** What tells a job from all others, of whatever run. */
+export const commentOf = ({ flow, run, output }: JobRequest): string => `gangflow ${flow}/${run} ${output.prefix}`
 
 /** A word of the script: bare where it can be. */
 const shell = (text: string): string =>

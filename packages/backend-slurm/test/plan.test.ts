@@ -58,7 +58,7 @@ it('a gang is one job of as many nodes', () => {
       },
       "script": "#!/bin/sh
     #SBATCH --job-name=Train.train
-    #SBATCH --comment="gangflow Train/1763"
+    #SBATCH --comment="gangflow Train/1763 a1b2"
     #SBATCH --chdir="/home/ann/my flow"
     #SBATCH --output=/shared/.gangflow/scratch/jobs/Train/1763/a1b2-0
     #SBATCH --open-mode=append
@@ -79,7 +79,7 @@ it('a gang is one job of as many nodes', () => {
       echo "gangflow: $(hostname) does not see the datastore "/shared/.gangflow/scratch >&2
       exit 66
     fi
-    exec /usr/bin/node '/home/ann/my flow/job.js' dir:/shared/.gangflow Train 1763 a1b2 "\${SLURM_ARRAY_TASK_ID:-0}"
+    exec /usr/bin/node '/home/ann/my flow/job.js' dir:/shared/.gangflow Train 1763 a1b2 "\${SLURM_ARRAY_TASK_ID:-0}" "\${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}"
     ",
     }
   `)

@@ -6,7 +6,7 @@ export type { Run } from './client/run.js'
 export type { Step } from './client/step.js'
 export type { Task, TaskStatus } from './client/task.js'
 export type { GangflowConfig } from './composition/options.js'
-export { resume, run } from './composition/public.js'
+export { attach, resume, run } from './composition/public.js'
 export { type Current, type CurrentBase, current } from './current/current.js'
 export type { OnPreempt, PreemptWarning } from './current/preempt.js'
 export type { Roster, RosterEntry } from './current/roster.js'
@@ -46,4 +46,4 @@ export type {
   Nodes,
   Parallel,
 } from './plugin/contract.js'
-export type { ResumeOptions, RunEvent, RunHandle, RunOptions, RunResult } from './runtime/contract.js'
+export type { AttachOptions, ResumeOptions, RunEvent, RunHandle, RunOptions, RunResult } from './runtime/contract.js'

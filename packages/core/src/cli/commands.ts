@@ -16,7 +16,7 @@ export interface CommandDefinition {
 }
 
 export interface CommandModule {
-  command(args: Arguments, rest: readonly string[]): Promise<number>
+  command(args: Arguments, rest: readonly string[]): Promise<number | undefined>
 }
 
 /** Parsed options; each command reads its own. */
@@ -90,6 +90,11 @@ const running = (yargs: Argv): Argv =>
       describe: 'STEP[/NODE]: stop in that step under the debugger',
     })
     .option('dry-run', { type: 'boolean', describe: 'print what would be started, and start nothing' })
+    .option('detach', {
+      type: 'boolean',
+      describe: 'print the id and leave once the first jobs are handed over; `gangflow attach` goes on from there',
+    })
+    .option('detach-on-interrupt', { type: 'boolean', describe: 'on INT, TERM and HUP leave the run to its jobs' })
 
 /** Every subcommand, in the order of `--help`. */
 export const commands: readonly CommandDefinition[] = [
@@ -129,6 +134,27 @@ export const commands: readonly CommandDefinition[] = [
     load: () => import('./commands/resume.js'),
   },
   {
+    name: 'attach',
+    usage: 'attach <run>',
+    describe: 'Take up a run that goes on in its jobs: a detached one, or one whose launcher died',
+    options: (yargs) =>
+      store(
+        yargs.positional('run', {
+          type: 'string',
+          demandOption: true,
+          describe: "[FLOW/]RUN, or a flow's name for its newest run",
+        }),
+      )
+        .option('take-over', { type: 'boolean', describe: 'also from a launcher that lives, which then leaves' })
+        .option('cancel', { type: 'boolean', describe: 'end its jobs, and the run' })
+        .option('detach-on-interrupt', { type: 'boolean', describe: 'on INT, TERM and HUP leave the run to its jobs' }),
+    examples: [
+      ['gangflow attach Train/1763', 'follow it to its end; Ctrl-C and d leaves it again'],
+      ['gangflow attach Train --cancel', 'end the newest run of Train'],
+    ],
+    load: () => import('./commands/attach.js'),
+  },
+  {
     name: 'check',
     usage: 'check <flow>',
     describe: 'Check a flow without running it',
@@ -158,7 +184,7 @@ export const commands: readonly CommandDefinition[] = [
     options: (yargs) =>
       store(yargs.positional('flow', { type: 'string', describe: "a flow's name (default: all)" }))
         .option('status', {
-          choices: ['running', 'done', 'failed', 'cancelled', 'lost'] as const,
+          choices: ['running', 'detached', 'done', 'failed', 'cancelled', 'lost'] as const,
           describe: 'only runs in this state',
         })
         .option('tag', { type: 'string', requiresArg: true, describe: 'only runs with this tag' })

@@ -33,7 +33,7 @@ export function topParser(): Argv {
     .command('completion', 'Print the completion script for your shell')
     .option('version', { type: 'boolean', describe: 'show the version' })
     .epilogue(
-      'gangflow COMMAND --help says more. Exit codes: 0 done, 1 a step failed, 2 bad input, 3 infrastructure, 4 time limit, 5 preempted, 130 cancelled.',
+      'gangflow COMMAND --help says more. Exit codes: 0 done, 1 a step failed, 2 bad input, 3 infrastructure, 4 time limit, 5 preempted, 6 detached, 7 taken over by another launcher, 130 cancelled.',
     )
 }
 

@@ -5,6 +5,7 @@ import { exitCodes } from '../errors/exit-codes.js'
 import type { Engine, RunHandle, RunOptions, RunResult } from '../runtime/contract.js'
 import type { Arguments } from './commands.js'
 import { exitCodeOf } from './failure.js'
+import { onInterrupt } from './interrupt.js'
 import { parameterWords } from './parameters.js'
 import { openView } from './view/index.js'
 
@@ -16,14 +17,27 @@ type Start = (engine: Engine, file: string, options: RunOptions) => RunHandle
 /** What `run` and `resume` share: options, the view, Ctrl-C, the exit code. */
 export async function runCommand(args: Arguments, rest: readonly string[], start: Start): Promise<number> {
   const options = optionsOf(args, rest)
+  return await followRun(args, (engine) => start(engine, resolve(String(args['flow'])), options))
+}
+
+/** Shows a run to its end, or until it is left to its jobs. */
+export async function followRun(args: Arguments, start: (engine: Engine) => RunHandle): Promise<number> {
   const { launcher } = await import('../composition/launcher.js')
-  const view = await openView(args, process.stdout)
-  const handle = start(launcher, resolve(String(args['flow'])), options)
-  const release = onSignals(handle, (text) => process.stderr.write(`${text}\n`))
+  // A script wants the run's name alone.
+  const named = args['detach'] === true && args['json'] !== true
+  const view = await openView(args, named ? process.stderr : process.stdout)
+  const handle = start(launcher)
+  const release = onInterrupt(handle, {
+    detach: args['detachOnInterrupt'] === true,
+    say: (text) => process.stderr.write(`${text}\n`),
+  })
   handle.result.catch(() => {})
   try {
     for await (const event of handle.events) view.show(event)
-    return exitCodeOfRun(await handle.result)
+    const result = await handle.result
+    if (result.status !== 'detached' || args['detach'] !== true) return exitCodeOfRun(result)
+    if (named) process.stdout.write(`${result.flow}/${result.run}\n`)
+    return exitCodes.ok
   } finally {
     release()
     view.close()
@@ -34,27 +48,9 @@ export async function runCommand(args: Arguments, rest: readonly string[], start
 function exitCodeOfRun(result: RunResult): number {
   if (result.status === 'done') return exitCodes.ok
   if (result.status === 'cancelled') return exitCodes.cancelled
+  if (result.status === 'detached') return exitCodes.detached
+  if (result.status === 'taken-over') return exitCodes.takenOver
   return result.error === undefined ? exitCodes.user : Math.max(1, exitCodeOf(result.error))
-}
-
-/** The first Ctrl-C (or TERM, HUP) cancels and says so, the second kills what runs, the third leaves at once. */
-function onSignals(handle: RunHandle, say: (text: string) => void): () => void {
-  let asked = 0
-  const cancel = (signal: NodeJS.Signals) => {
-    asked += 1
-    if (asked > 2) process.exit(exitCodes.cancelled)
-    if (asked === 2) {
-      say('killing')
-      return handle.cancel()
-    }
-    say(`${signal === 'SIGINT' ? 'Ctrl-C' : signal}: stopping; once more kills at once`)
-    handle.cancel(signal === 'SIGINT' ? 'Ctrl-C' : signal)
-  }
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  for (const signal of signals) process.on(signal, cancel)
-  return () => {
-    for (const signal of signals) process.off(signal, cancel)
-  }
 }
 
 function optionsOf(args: Arguments, rest: readonly string[]): RunOptions {
@@ -81,6 +77,8 @@ function optionsOf(args: Arguments, rest: readonly string[]): RunOptions {
     ...(maxWorkers !== undefined && { maxWorkers: maxWorkers as number }),
     ...(inspect !== undefined && { inspect: inspected(inspect) }),
     ...(args['dryRun'] === true && { dryRun: true }),
+    ...(args['detach'] === true && { detach: true }),
+    ...(args['detachOnInterrupt'] === true && { detachable: true }),
   }
 }
 

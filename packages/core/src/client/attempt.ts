@@ -58,6 +58,7 @@ export class Attempt<F = Record<string, unknown>> {
     const failed = this.#failed()
     if (failed !== undefined) return failed.verdict.cause === 'cancelled' ? 'cancelled' : 'failed'
     const run = this.#run()
+    if (run === 'detached') return 'running'
     return run === 'running' || run === 'lost' ? run : 'cancelled'
   }
 

@@ -56,6 +56,10 @@ export class Run<F = Record<string, unknown>> {
   get startedAt(): Date {
     return new Date(this.#record.startedAt)
   }
+  /** Its tasks run in jobs of an engine, which outlive their launcher, and it has no end: `gangflow attach` takes it up. */
+  get attachable(): boolean {
+    return this.#record.jobs === true && this.#end() === undefined
+  }
   /** The graph that ran. */
   get description(): FlowDescription {
     return this.#record.description

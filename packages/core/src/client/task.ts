@@ -76,7 +76,7 @@ export class Task<F = Record<string, unknown>> {
 
   get status(): TaskStatus {
     if (this.#doneRecord() !== undefined) return 'done'
-    const run = this.run.status
+    const run = this.run.status === 'detached' ? 'running' : this.run.status
     const last = this.attempts().at(-1)
     if (last === undefined) return run === 'running' ? 'queued' : run === 'lost' ? 'lost' : 'cancelled'
     const { status } = last

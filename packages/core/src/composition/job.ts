@@ -5,7 +5,7 @@ import { openBodyHost } from '../body/host.js'
 import { sweepRunDirectories } from '../body/run-directory.js'
 import type { Datastore } from '../datastore/contract.js'
 import { openDatastore } from '../datastore/open.js'
-import { keys, type RunRecord } from '../datastore/records.js'
+import { type JobEngine, keys, type RunRecord } from '../datastore/records.js'
 import { discover } from '../discovery/discover.js'
 import { GangflowError, messageOf } from '../errors/base.js'
 import { runGang } from '../gang/run-gang.js'
@@ -15,6 +15,7 @@ import { type RunContext, stepsOf } from '../runtime/context.js'
 import type { RunControl } from '../runtime/control.js'
 import type { JobRecord } from '../runtime/job-record.js'
 import { NextGang } from '../runtime/next-gang.js'
+import { json } from '../runtime/run-record.js'
 import { loadBackend } from './backends.js'
 import { builtInBackends } from './built-in.js'
 import { machineCapacity } from './capacity.js'
@@ -49,6 +50,7 @@ async function perform([
   run = '',
   job = '',
   index = '0',
+  id = '',
 ]: readonly string[]): Promise<number> {
   const stop = new AbortController()
   let asked: NodeJS.Signals | undefined
@@ -72,6 +74,10 @@ async function perform([
     read<RunRecord>(keys.run(flow, run)),
     read<JobRecord>(keys.job(flow, run, job)),
   ])
+  if (!(await counts(datastore, keys.jobEngine(flow, run, job), id))) {
+    say({ type: 'note', text: 'another job does its task, or nobody wants it any more' })
+    return 0
+  }
   const own = spec.tasks[Number(index)]
   if (!own) throw new GangflowError({ code: 'E_JOB_SPEC', what: `job ${job} has no task ${index}` })
   const step = stepsOf(record.description).get(own.task.step)!
@@ -129,6 +135,18 @@ async function perform([
   }
 }
 
+/**
+ * Whether this is the job that was meant: the first to be named for its entry in the journal. One whose launcher was killed
+ * while it handed it over may turn up after the launcher's successor has given it up.
+ */
+async function counts(datastore: Datastore, key: string, id: string): Promise<boolean> {
+  if (id === '') return true
+  const read = async () => (await datastore.readRecord(key)) as unknown as JobEngine | undefined
+  const mine: JobEngine = { id }
+  const there = (await read()) ?? ((await datastore.createRecord(key, json(mine))) ? mine : await read())
+  return there?.id === id
+}
+
 const lastOf = (outcome: AttemptOutcome, stopped: boolean, restarts: number): object => ({
   type: 'job-ended',
   ok: outcome.ok,
@@ -151,7 +169,8 @@ async function contextOf({ record, spec, datastore, keeper, host, signal }: Part
   const backend = factory(spec.options, { keeper, agent, inJob: true })
   const { env, tags, gangTimeouts } = spec
   const capacity = machineCapacity(undefined)
-  const control: RunControl = { signal, kill: new AbortController().signal, emit: say, named: () => {} }
+  const never = new AbortController().signal
+  const control: RunControl = { signal, kill: never, leave: never, emit: say, named: () => {}, detachable: () => {} }
   const about = { flow, run, compiled, backend, env, datastore, capacity, gangTimeouts }
   return {
     record,

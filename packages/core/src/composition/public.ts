@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
-import { commandLine } from '../runtime/command.js'
-import type { ResumeOptions, RunHandle, RunOptions } from '../runtime/contract.js'
+import { attachLine, commandLine } from '../runtime/command.js'
+import type { AttachOptions, ResumeOptions, RunHandle, RunOptions } from '../runtime/contract.js'
 import { deferredHandle } from '../runtime/deferred-handle.js'
 
 /**
@@ -19,6 +19,15 @@ export function resume(file: string | URL, options: ResumeOptions = {}): RunHand
   const path = pathOf(file)
   const start = async () => (await import('./launcher.js')).launcher.resume(path, options)
   return deferredHandle(start, { flow: path, command: commandLine('resume', path, options) })
+}
+
+/**
+ * Takes a run up that goes on in its jobs: one that was detached, or whose launcher died.
+ * @param pathspec `Flow/run`, or the run's id alone.
+ */
+export function attach(pathspec: string, options: AttachOptions = {}): RunHandle {
+  const start = async () => (await import('./launcher.js')).launcher.attach(pathspec, options)
+  return deferredHandle(start, { flow: pathspec, command: attachLine(pathspec, options) })
 }
 
 const pathOf = (file: string | URL): string =>

@@ -23,7 +23,7 @@ export async function readSettings(
   const path = findConfig(resolve(file))
   const config = path === undefined ? undefined : { path, content: await loadConfig(path) }
   const options = mergeOptions(given, env, config)
-  const { origin, from, inspect, timeout, dryRun } = options
+  const { origin, from, inspect, timeout, dryRun, detach, detachable } = options
   const request: RunRequest = {
     file: resolve(file),
     user: userName(env),
@@ -32,6 +32,8 @@ export async function readSettings(
     ...(timeout === undefined ? {} : { timeoutMs: milliseconds(timeout) }),
     ...(inspect ? { inspect } : {}),
     ...(dryRun ? { dryRun } : {}),
+    ...(detach ? { detach } : {}),
+    ...(detachable ? { detachable } : {}),
     ...(options.maxWorkers === undefined ? {} : { maxWorkers: options.maxWorkers }),
     ...(options.gangTimeouts ? { gangTimeouts: gangTimeouts('gangTimeouts', options.gangTimeouts) } : {}),
     ...(resuming ? { resume: { ...(origin ? { origin } : {}), ...(from ? { from } : {}) } } : {}),

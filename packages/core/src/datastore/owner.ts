@@ -17,6 +17,16 @@ export function startTimeOf(pid: number): string {
   }
 }
 
+/** Whether a process of this machine is stopped (SIGSTOP, Ctrl-Z, a debugger): it lives, and does nothing. */
+export function isStopped(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return /^[Tt]/.test(stat.slice(stat.lastIndexOf(')') + 2))
+  } catch {
+    return false
+  }
+}
+
 let own: string | undefined
 
 /** This process as the owner of something. */

@@ -9,8 +9,9 @@ import type { ArtifactRef, BlobRef } from './contract.js'
  *
  *   flows/FLOW/RUN/run                                          RunRecord, created at start
  *   flows/FLOW/RUN/end                                          RunEndRecord, create-if-absent
- *   flows/FLOW/RUN/owner/N                                      OwnerRecord
- *   flows/FLOW/RUN/seen                                         SeenRecord, put by the owner every 30 s
+ *   flows/FLOW/RUN/owner/N                                      OwnerRecord, create-if-absent: the highest N owns the run
+ *   flows/FLOW/RUN/seen/N                                       SeenRecord, put by owner N now and then
+ *   flows/FLOW/RUN/left/N                                       LeftRecord: owner N has left the run to its jobs
  *   flows/FLOW/RUN/tags                                         string[]
  *   flows/FLOW/RUN/packages/HASH                                PackageRecord: code that was sent to hosts
  *   flows/FLOW/RUN/tasks/STEP/TASK/spec                         TaskRecord, created when scheduled
@@ -21,7 +22,8 @@ import type { ArtifactRef, BlobRef } from './contract.js'
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/checkpoints/NAME  { blob }, replaced by the next of that epoch
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/epochs/E/nodes/N  NodeRecord, one per member that ran a body
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/logs/E/N/PROC/C   LogChunkRecord, C counts from 000000
- *   flows/FLOW/RUN/jobs/J                                       JobRecord: tasks that an engine's job is to run; J/engine its id there
+ *   flows/FLOW/RUN/journal/J/entry                              JournalEntry: what owners of a run in an engine's jobs have decided, in order; create-if-absent
+ *   flows/FLOW/RUN/journal/J/engine                             JobEngine: under which id the engine has entry J's job, if at all; create-if-absent
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/rendezvous/N       { address }: who takes a gang's members in; create-if-absent
  *   flows/FLOW/RUN/tasks/STEP/TASK/attempts/A/plans/N           what a plugin performed (D6)
  *   flows/FLOW/RUN/tasks/STEP/TASK/done                         DoneRecord, create-if-absent: the task is done
@@ -45,6 +47,8 @@ export interface RunRecord {
   readonly parameters: ArtifactTable
   /** The run that this one resumes. */
   readonly origin?: { readonly run: string; readonly from?: string }
+  /** Its tasks run in jobs of an engine, which outlive their launcher: another one can take it up. */
+  readonly jobs?: true
 }
 
 /** The compiled flow as stored. */
@@ -61,7 +65,7 @@ export interface PackageRecord {
   readonly blobs: readonly string[]
 }
 
-export type RunStatus = 'running' | 'done' | 'failed' | 'cancelled' | 'lost'
+export type RunStatus = 'running' | 'detached' | 'done' | 'failed' | 'cancelled' | 'lost'
 
 export interface RunEndRecord {
   readonly status: 'done' | 'failed' | 'cancelled'
@@ -83,6 +87,18 @@ export interface OwnerRecord {
 /** The owner's last sign of life; the owner's record tells its first. */
 export interface SeenRecord {
   readonly at: number
+  /** Milliseconds between two of them. */
+  readonly everyMs?: number
+}
+
+/** An owner that left its run without ending it: what was handed over to the engine goes on. */
+export interface LeftRecord {
+  readonly at: number
+}
+
+/** Under which id the engine has a job. Null: it was never handed over, and a job that turns up for it all the same leaves at once. */
+export interface JobEngine {
+  readonly id: string | null
 }
 
 export type ArtifactTable = Readonly<Record<string, ArtifactRef>>
@@ -246,12 +262,13 @@ export const keys = {
   end: (flow: string, run: string) => `${keys.runRoot(flow, run)}/end`,
   owners: (flow: string, run: string) => `${keys.runRoot(flow, run)}/owner`,
   owner: (flow: string, run: string, n: number) => `${keys.owners(flow, run)}/${String(n).padStart(6, '0')}`,
-  seen: (flow: string, run: string) => `${keys.runRoot(flow, run)}/seen`,
+  seen: (flow: string, run: string, n: number) => `${keys.runRoot(flow, run)}/seen/${String(n).padStart(6, '0')}`,
+  left: (flow: string, run: string, n: number) => `${keys.runRoot(flow, run)}/left/${String(n).padStart(6, '0')}`,
   tags: (flow: string, run: string) => `${keys.runRoot(flow, run)}/tags`,
   package: (flow: string, run: string, hash: string) => `${keys.runRoot(flow, run)}/packages/${safe(hash)}`,
-  jobs: (flow: string, run: string) => `${keys.runRoot(flow, run)}/jobs`,
-  job: (flow: string, run: string, job: string) => `${keys.jobs(flow, run)}/${safe(job)}/spec`,
-  jobEngine: (flow: string, run: string, job: string) => `${keys.jobs(flow, run)}/${safe(job)}/engine`,
+  journal: (flow: string, run: string) => `${keys.runRoot(flow, run)}/journal`,
+  job: (flow: string, run: string, job: string) => `${keys.journal(flow, run)}/${safe(job)}/entry`,
+  jobEngine: (flow: string, run: string, job: string) => `${keys.journal(flow, run)}/${safe(job)}/engine`,
   tasks: (flow: string, run: string) => `${keys.runRoot(flow, run)}/tasks`,
   step: (flow: string, run: string, step: string) => `${keys.tasks(flow, run)}/${safe(step)}`,
   taskRoot: (t: TaskAddress) => `${keys.step(t.flow, t.run, t.step)}/${safe(t.task)}`,

@@ -11,6 +11,10 @@ export const exitCodes = {
   infrastructure: 3,
   timeout: 4,
   preempted: 5,
+  /** A person left the run to its jobs: it is not over. */
+  detached: 6,
+  /** Another launcher leads the run now. */
+  takenOver: 7,
   /** Ctrl-C or a cancel: 128 + SIGINT. */
   cancelled: 130,
-} as const satisfies Record<Cause | 'ok' | 'usage', number>
+} as const satisfies Record<Cause | 'ok' | 'usage' | 'detached' | 'takenOver', number>

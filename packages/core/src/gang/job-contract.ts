@@ -9,8 +9,12 @@ export interface JobBackend<Plan = unknown> {
   plan(request: JobRequest): Plan
   /** Hands a plan's tasks over in one go. Rejects when the engine does not take them. */
   submit(plan: Plan, signal: AbortSignal): Promise<SubmittedJob>
-  /** Takes up a job that another launcher submitted, by the id that it was given. */
-  adopt(id: string, plan: Plan): Promise<SubmittedJob>
+  /** Takes up tasks of a job that another launcher submitted, by the id that it was given; its tasks in the order of `indices`. */
+  adopt(id: string, plan: Plan, indices: readonly number[]): Promise<SubmittedJob>
+  /** The id of the job of an equal request, where the engine has one: its launcher may have died before it was told. Rejects when the engine does not answer. */
+  find(request: JobRequest): Promise<string | undefined>
+  /** Why its jobs end with their launcher, a clause for people. Absent: they outlive it, and another one can take them up. */
+  readonly tied?: string
   /** Ends the watching; jobs go on. */
   close(): void
 }
@@ -26,7 +30,7 @@ export interface JobRequest {
   readonly count: number
   /** How many of them at once. Default: as many as the engine lets. */
   readonly atOnce?: number
-  /** What runs in each of them; the task's index is added as the last word. */
+  /** What runs in each of them; the task's index and the job's id, as the engine calls it, are added as the last words. */
   readonly argv: readonly string[]
   /** Directory and prefix of the files into which each one's output goes: `PREFIX-INDEX`. */
   readonly output: { readonly directory: string; readonly prefix: string }

@@ -6,7 +6,8 @@ import type { AttemptOutcome, AttemptRequest } from './attempt.js'
 import type { RunContext } from './context.js'
 import type { RunEvent } from './contract.js'
 import type { Timeless } from './control.js'
-import type { JobOutcome, Jobs } from './jobs.js'
+import { type JobOutcome, type Jobs, JobsLeft } from './jobs.js'
+import { isTakenOver } from './journal.js'
 import { json } from './run-record.js'
 import { launcherVerdict } from './verdict.js'
 
@@ -17,7 +18,7 @@ export async function runInJob(
   request: AttemptRequest,
   address: AttemptAddress,
 ): Promise<AttemptOutcome> {
-  const { task, step, attempt, signal, recorded } = request
+  const { task, step, attempt, signal, handed } = request
   const id = { step: task.step, task: task.task, attempt }
   const startedAt = Date.now()
   // What a job says is of its own time; the launcher's events are in the launcher's order.
@@ -25,8 +26,9 @@ export async function runInJob(
     context.control.emit({ ...event, ...id } as unknown as Timeless<RunEvent>)
   let outcome: JobOutcome
   try {
-    outcome = await jobs.run({ task, step, attempt, recorded, signal, emit })
+    outcome = await jobs.run({ task, step, attempt, signal, emit, ...(handed ? { handed } : {}) })
   } catch (error) {
+    if (error instanceof JobsLeft || isTakenOver(error)) throw error
     if (signal.aborted) return { ok: false, verdict: stopped(signal.reason as StopReason, step.name), startedAt }
     if (!GangflowError.is(error)) throw error
     return { ok: false, verdict: launcherVerdict(causeOf(error), error), error: error.toJSON(), startedAt }
@@ -37,6 +39,7 @@ export async function runInJob(
   // The job knew only that somebody wanted its end; the engine knows who.
   const outside = (told === true || !outcome.accounted) && end?.cause !== undefined
   const verdict = failed && !outside ? failed.verdict : lost(outcome, address)
+  if (outside) await context.journal?.check()
   if (failed && outside) await context.datastore.putRecord(keys.attemptFailed(address), json({ ...failed, verdict }))
   return { ok: false, verdict, startedAt, ...(error ? { error } : {}) }
 }

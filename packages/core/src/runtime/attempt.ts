@@ -11,6 +11,7 @@ import type { Lease } from './admission.js'
 import { runInJob } from './attempt-in-job.js'
 import { bodySpec, type RunContext } from './context.js'
 import type { TaskId } from './contract.js'
+import type { Handed } from './jobs.js'
 import type { PlannedTask } from './plan.js'
 import { json, owned } from './run-record.js'
 import { transitionProblem } from './transition.js'
@@ -33,6 +34,8 @@ export interface AttemptRequest {
   ending(): void
   /** Takes the promise that the attempt's output is stored, or that its gang's agents have gone; the run does not end before it. */
   keepLog(logged: Promise<void>): void
+  /** Where an owner of the run before this one has handed it over. */
+  readonly handed?: Handed
 }
 
 export type AttemptOutcome =
@@ -90,7 +93,7 @@ export async function runAttempt(context: RunContext, request: AttemptRequest): 
 
 /** Stores how it failed, unless whoever ran it has. */
 async function keepAccount(
-  { datastore }: RunContext,
+  { datastore, journal }: RunContext,
   { attempt, recorded }: AttemptRequest,
   address: AttemptAddress,
   outcome: AttemptOutcome & { readonly ok: false },
@@ -98,7 +101,7 @@ async function keepAccount(
 ): Promise<AttemptOutcome> {
   const failed: AttemptFailedRecord = { attempt, endedAt: Date.now(), verdict: outcome.verdict }
   try {
-    await Promise.all([started, recorded])
+    await Promise.all([started, recorded, journal?.check()])
     await datastore.createRecord(keys.attemptFailed(address), json(failed))
     return outcome
   } catch (error) {

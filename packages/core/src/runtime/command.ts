@@ -1,6 +1,6 @@
 import { shellWord } from '../errors/shell-word.js'
 import { flagOf } from '../flow/describe-parameters.js'
-import type { ResumeOptions, RunOptions } from './contract.js'
+import type { AttachOptions, ResumeOptions, RunOptions } from './contract.js'
 
 /** The command line that does what `run()` or `resume()` was asked to, as a person would paste it into a shell. */
 export function commandLine(
@@ -27,5 +27,16 @@ export function commandLine(
   if (inspect) flag('inspect', inspect.node === undefined ? inspect.step : `${inspect.step}/${inspect.node}`)
   flag('timeout', options.timeout)
   if (options.dryRun) flag('dry-run', true)
+  if (options.detach) flag('detach', true)
   return words.map(shellWord).join(' ')
 }
+
+/** The same of `attach()`. */
+export const attachLine = (pathspec: string, { datastore, takeOver }: AttachOptions): string =>
+  [
+    ...['gangflow', 'attach', pathspec],
+    ...(datastore === undefined ? [] : ['--datastore', datastore]),
+    ...(takeOver ? ['--take-over'] : []),
+  ]
+    .map(shellWord)
+    .join(' ')

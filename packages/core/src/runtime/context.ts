@@ -9,6 +9,7 @@ import type { Capacity, Lease } from './admission.js'
 import type { RunOptions } from './contract.js'
 import type { RunControl } from './control.js'
 import type { Jobs } from './jobs.js'
+import type { Journal } from './journal.js'
 import type { NextGang } from './next-gang.js'
 
 /** What a run is made of; `composition/` puts it together. */
@@ -24,6 +25,8 @@ export interface RunContext {
   readonly backend: GangBackend
   /** Its tasks run in jobs of the backend's engine: then nothing of them runs here. */
   readonly jobs?: Jobs
+  /** With them: what is decided about them. */
+  readonly journal?: Journal
   readonly capacity: Capacity
   readonly control: RunControl
   /** A directory of this run, for its attempts' temporary files. */

@@ -33,6 +33,18 @@ export interface RunOptions {
   readonly dryRun?: boolean
   /** How long gangs wait for what; a step's `@parallel({ timeouts })` is over it. */
   readonly gangTimeouts?: GangTimeoutOptions
+  /** Leave the run to its jobs as soon as they are handed over. */
+  readonly detach?: boolean
+  /** Refuse before anything starts a run that could not be left to its jobs. */
+  readonly detachable?: boolean
+}
+
+/** Options of `attach()` and of `gangflow attach`. */
+export interface AttachOptions {
+  readonly datastore?: string
+  /** Also from a launcher that lives. */
+  readonly takeOver?: boolean
+  readonly signal?: AbortSignal
 }
 
 export interface ResumeOptions extends Omit<RunOptions, 'parameters' | 'parametersAs'> {
@@ -54,13 +66,20 @@ export interface RunHandle {
   /** Settles when the run has ended; rejects only when it could not start. */
   readonly result: Promise<RunResult>
   cancel(reason?: string): void
+  /** Whether the run lives in jobs that outlive this process; false until it has begun. */
+  readonly detachable: boolean
+  /** Leaves the run to its jobs: `result` is then `detached`. False, and nothing happens, where it is not `detachable`. */
+  detach(): boolean
 }
 
 export interface RunResult {
   readonly flow: string
   readonly run: string
-  readonly status: RunEndRecord['status']
+  /** `detached`: its jobs go on, and what comes after them begins once somebody attaches. `taken-over`: another launcher leads it. */
+  readonly status: RunEndRecord['status'] | 'detached' | 'taken-over'
   readonly durationMs: number
+  /** Of a detached run: ids of the jobs that go on, as their engine calls them. */
+  readonly jobs?: readonly string[]
   readonly error?: ErrorFacts
   /** Of a dry run: what each step would ask for. `run` is then `dry-run`. */
   readonly plans?: readonly StepPlan[]
@@ -101,7 +120,11 @@ export type RunEvent = { readonly at: number } & (
       readonly run: string
       readonly description: FlowDescription
       readonly origin?: string
+      /** It goes on under another launcher: which of its owners this is, how many of its tasks are done, how many are in jobs. */
+      readonly attached?: { readonly owner: number; readonly done: number; readonly begun: number }
     }
+  /** What a launcher that attaches waits for before. */
+  | { readonly type: 'attaching'; readonly text: string }
   | ({ readonly type: 'task-queued' } & TaskId & { readonly gangSize?: number })
   | ({ readonly type: 'task-started' } & TaskId & { readonly pid?: number })
   | ({ readonly type: 'task-reused'; readonly origin: string } & TaskId)
@@ -164,4 +187,6 @@ export type MemberState = 'starting' | 'joined' | 'setup' | 'running' | 'done' |
 export interface Engine {
   run(file: string, options?: RunOptions): RunHandle
   resume(file: string, options?: ResumeOptions): RunHandle
+  /** Takes a run up that goes on in its jobs. */
+  attach(pathspec: string, options?: AttachOptions): RunHandle
 }

@@ -9,9 +9,13 @@ export interface RunControl {
   readonly signal: AbortSignal
   /** Aborted when whatever is left is to be killed without grace. */
   readonly kill: AbortSignal
+  /** Aborted when the run is to be left to its jobs. */
+  readonly leave: AbortSignal
   emit(event: Timeless<RunEvent>): void
   /** The run exists. */
   named(flow: string, run: string): void
+  /** It can be left to its jobs. */
+  detachable(): void
 }
 
 /** A union's members without `at`. */
@@ -34,6 +38,8 @@ export function startHandle(options: HandleOptions, drive: (control: RunControl)
   const log = new EventLog()
   const stop = new AbortController()
   const kill = new AbortController()
+  const leave = new AbortController()
+  let detachable = false
   let flow = options.flow
   let named!: (run: string) => void
   let unnamed!: (error: unknown) => void
@@ -50,10 +56,14 @@ export function startHandle(options: HandleOptions, drive: (control: RunControl)
   const control: RunControl = {
     signal: stop.signal,
     kill: kill.signal,
+    leave: leave.signal,
     emit: (event) => log.emit({ at: Date.now(), ...event } as RunEvent),
     named: (name, run) => {
       flow = name
       named(run)
+    },
+    detachable: () => {
+      detachable = true
     },
   }
   const onAbort = () => cancel(reasonText(options.signal?.reason))
@@ -80,6 +90,13 @@ export function startHandle(options: HandleOptions, drive: (control: RunControl)
     events: log,
     result,
     cancel,
+    get detachable() {
+      return detachable
+    },
+    detach: () => {
+      if (detachable) leave.abort()
+      return detachable
+    },
   }
 }
 

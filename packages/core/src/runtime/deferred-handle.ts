@@ -29,5 +29,9 @@ export function deferredHandle(start: () => Promise<RunHandle>, about: { flow: s
       },
     },
     cancel: (reason) => (loaded ? loaded.cancel(reason) : void cancelled.push(reason)),
+    get detachable() {
+      return loaded?.detachable ?? false
+    },
+    detach: () => loaded?.detach() ?? false,
   }
 }

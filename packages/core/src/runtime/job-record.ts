@@ -3,22 +3,23 @@ import type { GangTimeouts } from '../flow/description.js'
 import type { Json } from '../flow/values.js'
 import type { PlannedTask } from './plan.js'
 
-/** What a job is to do: read by the process that runs in it. */
-export interface JobRecord {
-  readonly version: 1
+/** With what a run in an engine's jobs was started: who takes it up goes on alike. */
+export interface LaunchRecord {
   readonly backend: string
   readonly options: Readonly<Record<string, Json>>
   readonly compiled: Pick<CompiledFlow, 'file' | 'bundle' | 'core' | 'ref'>
   readonly env: Readonly<Record<string, string>>
   readonly tags: readonly string[]
   readonly gangTimeouts: Partial<GangTimeouts>
-  /** By index. */
-  readonly tasks: readonly { readonly task: PlannedTask; readonly attempt: number }[]
+  /** Tasks at once, where somebody said so. */
+  readonly atOnce?: number
 }
 
-/** Under which name the engine has it. */
-export interface JobSubmitted {
-  readonly id: string
+/** What a job is to do: read by the process that runs in it. */
+export interface JobRecord extends Omit<LaunchRecord, 'atOnce'> {
+  readonly version: 1
+  /** By index. */
+  readonly tasks: readonly { readonly task: PlannedTask; readonly attempt: number }[]
 }
 
 /** The first line that a job writes at each of its starts. */

@@ -1,16 +1,22 @@
-import { randomBytes } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { deferred } from '../body/deferred.js'
+import { type Deferred, deferred } from '../body/deferred.js'
 import type { CompiledFlow } from '../compile/contract.js'
 import type { Datastore } from '../datastore/contract.js'
-import { type AttemptFailedRecord, type DoneRecord, keys } from '../datastore/records.js'
-import type { ErrorFacts } from '../errors/base.js'
-import type { FlowDescription, GangTimeouts, StepDescription } from '../flow/description.js'
-import type { Json } from '../flow/values.js'
-import type { JobBackend, JobEnd, JobRequest, JobTask } from '../gang/job-contract.js'
+import {
+  type AttemptFailedRecord,
+  type DoneRecord,
+  type JobEngine,
+  keys,
+  type TaskRecord,
+} from '../datastore/records.js'
+import { type ErrorFacts, GangflowError } from '../errors/base.js'
+import type { FlowDescription, StepDescription } from '../flow/description.js'
+import type { JobBackend, JobEnd, JobRequest, JobTask, SubmittedJob } from '../gang/job-contract.js'
 import { JobOutput } from './job-output.js'
-import type { JobBegan, JobLast, JobRecord, JobSubmitted } from './job-record.js'
+import type { JobBegan, JobLast, JobRecord, LaunchRecord } from './job-record.js'
+import type { Journal } from './journal.js'
+import { PastLines } from './past-lines.js'
 import type { PlannedTask } from './plan.js'
 import { json } from './run-record.js'
 
@@ -22,27 +28,33 @@ const LOOK_MS = 100
 const SEEN_MS = 5_000
 /** As many tasks are one array at most: engines have limits, 1001 is one's default. */
 const ARRAY = 1_000
+/** Milliseconds before an engine that does not know a job, or does not answer, is asked again. */
+const AGAIN_MS = 1_000
 
 export interface JobsOptions {
   readonly backend: JobBackend
-  /** As `JobRecord.backend` and `options` name it. */
-  readonly name: string
-  readonly options: Readonly<Record<string, Json>>
+  readonly journal: Journal
+  readonly launch: LaunchRecord
   readonly flow: string
   readonly run: string
   readonly compiled: CompiledFlow
   readonly datastore: Datastore
-  readonly env: Readonly<Record<string, string>>
-  readonly tags: readonly string[]
-  readonly gangTimeouts: Partial<GangTimeouts>
-  readonly atOnce?: number
+}
+
+/** Where an owner before this one has handed a task over. */
+export interface Handed {
+  /** The journal's entry. */
+  readonly job: string
+  readonly record: JobRecord
+  readonly index: number
 }
 
 export interface JobAttempt {
   readonly task: PlannedTask
   readonly step: StepDescription
   readonly attempt: number
-  readonly recorded: Promise<unknown>
+  /** It was handed over already. */
+  readonly handed?: Handed
   /** Aborted when the task is to end. */
   readonly signal: AbortSignal
   /** What the job tells of the task, an event of a run without its time; or a note about its place in the queue. */
@@ -70,18 +82,29 @@ interface Waiting extends JobAttempt {
   reject(error: unknown): void
 }
 
+/** What attempts end with whose launcher leaves: their jobs go on. */
+export class JobsLeft extends Error {}
+
 /** The jobs of one run: tasks that become ready together are handed over together. */
 export class Jobs {
   readonly #options: JobsOptions
   #waiting: Waiting[] = []
   readonly #outputs = new Set<JobOutput>()
+  /** What is being handed over or taken up. */
+  readonly #handing = new Set<Promise<void>>()
+  /** Ids of jobs that are followed, each with the number of its tasks. */
+  readonly #open = new Map<string, number>()
+  readonly #left: Deferred<never> = deferred()
+  /** Handed over by nobody, as far as the engine knew: a command of a killed launcher may still have done it. */
+  readonly #voided: JobRequest[] = []
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: JobsOptions) {
     this.#options = options
+    this.#left.promise.catch(() => {})
   }
 
-  /** Runs one attempt in a job. Rejects when it cannot be handed over. */
+  /** Runs one attempt in a job, or follows the one that it runs in. Rejects when it cannot be handed over. */
   run(attempt: JobAttempt): Promise<JobOutcome> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.length === 0) setTimeout(() => this.#handOver(), GATHER_MS)
@@ -89,11 +112,34 @@ export class Jobs {
     })
   }
 
+  /**
+   * Leaves the jobs alone, once all that is ready was handed over; every attempt then ends with `JobsLeft`. Gives the ids of
+   * those that go on; undefined where some could not be handed over, and nothing is left.
+   */
+  async leave(): Promise<readonly string[] | undefined> {
+    this.#handOver()
+    while (this.#handing.size > 0) {
+      const results = await Promise.allSettled(this.#handing)
+      if (results.some(({ status }) => status === 'rejected')) return undefined
+    }
+    const open = [...this.#open.keys()]
+    this.abandon()
+    return open
+  }
+
+  /** Follows them no longer, at once. */
+  abandon(): void {
+    const left = new JobsLeft()
+    for (const one of this.#waiting.splice(0)) one.reject(left)
+    this.#left.reject(left)
+  }
+
   /** What the jobs have told is kept of a run that did not end well: their engine's last words are in it. */
   async close(whole: boolean): Promise<void> {
     clearTimeout(this.#timer)
     this.#outputs.clear()
     const { backend, datastore, flow, run } = this.#options
+    for (const request of this.#voided) await this.#endLate(request).catch(() => {})
     backend.close()
     if (whole) await rm(join(datastore.scratch('jobs'), flow, run), { recursive: true, force: true })
   }
@@ -101,7 +147,7 @@ export class Jobs {
   #handOver(): void {
     const groups = new Map<string, Waiting[]>()
     for (const one of this.#waiting.splice(0)) {
-      const key = `${one.step.name}/${one.task.gangSize ?? ''}`
+      const key = one.handed ? one.handed.job : `${one.step.name}/${one.task.gangSize ?? ''}`
       const alike = groups.get(key) ?? []
       groups.set(key, alike)
       alike.push(one)
@@ -109,53 +155,129 @@ export class Jobs {
     for (const alike of groups.values())
       for (let at = 0; at < alike.length; at += ARRAY) {
         const tasks = alike.slice(at, at + ARRAY)
-        this.#submit(tasks).catch((error: unknown) => {
-          for (const one of tasks) one.reject(error)
-        })
+        const handing = alike[0]!.handed ? this.#takeUp(tasks) : this.#submit(tasks)
+        this.#handing.add(handing)
+        handing
+          .catch((error: unknown) => {
+            for (const one of tasks) one.reject(error)
+          })
+          .finally(() => this.#handing.delete(handing))
       }
   }
 
   async #submit(tasks: readonly Waiting[]): Promise<void> {
-    const { backend, datastore, flow, run } = this.#options
-    await Promise.all(tasks.map(({ recorded }) => recorded))
-    const job = randomBytes(5).toString('hex')
+    const { backend, datastore, flow, run, journal } = this.#options
+    // From here on it is decided: whoever owns the run after this launcher sees to it.
+    const job = await journal.append({ kind: 'jobs', ...this.#recordOf(tasks) })
+    await Promise.all(tasks.map(({ task }) => this.#keep(task)))
     const [first] = tasks as [Waiting]
-    await datastore.createRecord(keys.job(flow, run, job), json(this.#recordOf(tasks)))
-    const request = jobRequest(this.#options, {
-      step: first.step,
-      count: tasks.length,
-      job,
-      gangSize: first.task.gangSize,
-    })
+    const request = this.#requestOf(job, first, tasks.length)
     datastore.scratch('jobs', flow, run)
     const stopped = AbortSignal.any(tasks.map(({ signal }) => signal))
     const submitted = await backend.submit(backend.plan(request), stopped)
-    await datastore.createRecord(keys.jobEngine(flow, run, job), json({ id: submitted.id } satisfies JobSubmitted))
-    for (const [index, one] of tasks.entries())
-      void this.#follow(one, submitted.tasks[index]!).then(one.resolve, one.reject)
+    const { id } = await this.#name(job, submitted.id)
+    if (id !== submitted.id) {
+      await Promise.all(submitted.tasks.map((task) => task.cancel()))
+      await journal.check()
+    }
+    this.#followAll(tasks, submitted)
   }
 
-  #recordOf(tasks: readonly Waiting[]): JobRecord {
-    const { name, options, compiled, env, tags, gangTimeouts } = this.#options
-    const { file, bundle, core, ref } = compiled
-    return {
-      version: 1,
-      backend: name,
-      options,
-      compiled: { file, bundle, core, ref },
-      env,
-      tags,
-      gangTimeouts,
-      tasks: tasks.map(({ task, attempt }) => ({ task, attempt })),
+  /** Goes on with what an owner before this one has decided; hands over what that one could not. */
+  async #takeUp(tasks: readonly Waiting[]): Promise<void> {
+    const { backend } = this.#options
+    const [first] = tasks as [Waiting & { readonly handed: Handed }]
+    const { job, record } = first.handed
+    await Promise.all(record.tasks.map(({ task }) => this.#keep(task)))
+    const request = this.#requestOf(job, first, record.tasks.length)
+    const stopped = AbortSignal.any(tasks.map(({ signal }) => signal))
+    const id = await this.#idOf(job, request, stopped)
+    if (id === null) {
+      stopped.throwIfAborted()
+      return await this.#submit(tasks)
+    }
+    const indices = tasks.map(({ handed }) => handed!.index)
+    this.#followAll(tasks, await backend.adopt(id, backend.plan(request), indices))
+  }
+
+  #followAll(tasks: readonly Waiting[], submitted: SubmittedJob): void {
+    this.#open.set(submitted.id, (this.#open.get(submitted.id) ?? 0) + tasks.length)
+    for (const [index, one] of tasks.entries())
+      void this.#follow(one, submitted.tasks[index]!)
+        .finally(() => {
+          const left = this.#open.get(submitted.id)! - 1
+          if (left > 0) this.#open.set(submitted.id, left)
+          else this.#open.delete(submitted.id)
+        })
+        .then(one.resolve, one.reject)
+  }
+
+  /** The id of a job that was decided on; null where it never came to be, and now never will. */
+  async #idOf(job: string, request: JobRequest, signal: AbortSignal): Promise<string | null> {
+    const { backend, datastore, flow, run } = this.#options
+    for (let unknown = 0; ; ) {
+      const there = (await datastore.readRecord(keys.jobEngine(flow, run, job))) as unknown as JobEngine | undefined
+      if (there) return there.id
+      try {
+        const id = await backend.find(request)
+        if (id !== undefined) return (await this.#name(job, id)).id
+        // Its submission may just be under way.
+        if (++unknown === 2) {
+          const named = await this.#name(job, null)
+          if (named.id === null) this.#voided.push(request)
+          return named.id
+        }
+      } catch (error) {
+        // The engine does not answer: what it has cannot be guessed.
+        if (!GangflowError.is(error) || signal.aborted) throw error
+      }
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
     }
   }
 
-  async #follow({ task, attempt, signal, emit }: Waiting, job: JobTask): Promise<JobOutcome> {
+  /** Under which id the engine has a job is said once: by its launcher, by the job itself, or by an owner after that launcher. */
+  async #name(job: string, id: string | null): Promise<JobEngine> {
+    const { datastore, flow, run } = this.#options
+    const key = keys.jobEngine(flow, run, job)
+    const engine: JobEngine = { id }
+    if (await datastore.createRecord(key, json(engine))) return engine
+    return (await datastore.readRecord(key)) as unknown as JobEngine
+  }
+
+  /** It leaves as soon as it starts, but would wait in the queue until then. */
+  async #endLate(request: JobRequest): Promise<void> {
+    const { backend } = this.#options
+    const id = await backend.find(request)
+    if (id === undefined) return
+    const late = await backend.adopt(id, backend.plan(request), [...Array(request.count).keys()])
+    await Promise.all(late.tasks.map((task) => task.cancel()))
+  }
+
+  #keep({ reuse: _, ...planned }: PlannedTask): Promise<unknown> {
+    const { datastore, flow, run } = this.#options
+    const spec: TaskRecord = { ...planned, createdAt: Date.now() }
+    const address = { flow, run, step: planned.step, task: planned.task }
+    return datastore.createRecord(keys.task(address), json(spec), { durable: false })
+  }
+
+  #recordOf(tasks: readonly Waiting[]): JobRecord {
+    const { atOnce: _, ...launch } = this.#options.launch
+    return { version: 1, ...launch, tasks: tasks.map(({ task, attempt }) => ({ task, attempt })) }
+  }
+
+  #requestOf(job: string, { step, task }: JobAttempt, count: number): JobRequest {
+    const { atOnce } = this.#options.launch
+    const about = atOnce === undefined ? this.#options : { ...this.#options, atOnce }
+    return jobRequest(about, { step, count, job, gangSize: task.gangSize })
+  }
+
+  async #follow({ task, attempt, signal, emit, handed }: Waiting, job: JobTask): Promise<JobOutcome> {
     const { datastore, flow, run } = this.#options
     const address = { flow, run, step: task.step, task: task.task, attempt }
     let last: (JobLast & { readonly error?: ErrorFacts }) | undefined
     let restarts = 0
     let change = deferred<void>()
+    const past = handed ? new PastLines(emit) : undefined
     const output = new JobOutput(job.output, (event) => {
       if (event.type === 'job-began' || event.type === 'job-ended') {
         const told = event as unknown as JobBegan | JobLast
@@ -166,22 +288,25 @@ export class Jobs {
         if (told.type === 'job-began' && restarts > 0) emit(noteOf(`its job was started again (${restarts})`))
         change.resolve()
         change = deferred()
-      } else emit(event)
+      } else if (!past?.took(event)) emit(event)
     })
     job.onNote((text) => emit(noteOf(text)))
     const cancel = () => void job.cancel()
     signal.addEventListener('abort', cancel, { once: true })
     if (signal.aborted) cancel()
-    this.#look(output)
     let end: JobEnd | undefined
     const wait = async (): Promise<void> => {
-      end = (await Promise.race([job.ended, change.promise])) ?? undefined
+      end = (await Promise.race([job.ended, change.promise, this.#left.promise])) ?? undefined
       await output.read()
     }
     try {
+      if (past) {
+        await output.read()
+        past.tell()
+      }
+      this.#look(output)
       // One that was told to end may be started again, or was ended for a reason that the engine knows.
-      do await wait()
-      while (end === undefined && (last === undefined || last.stopped))
+      while (end === undefined && (last === undefined || last.stopped)) await wait()
       for (const until = performance.now() + SEEN_MS; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
         const about = { id: job.id, ...(end ? { end } : {}), ...aboutLast(last), others: output.others }
         const done = (await datastore.readRecord(keys.done(address))) as unknown as DoneRecord | undefined
@@ -221,7 +346,7 @@ const aboutLast = (last: (JobLast & { readonly error?: ErrorFacts }) | undefined
 
 /** What the engine is asked for; of a dry run, with `<run>` and `<job>` where these are drawn later. */
 export function jobRequest(
-  about: Pick<JobsOptions, 'flow' | 'run' | 'compiled' | 'datastore' | 'atOnce'>,
+  about: Pick<JobsOptions, 'flow' | 'run' | 'compiled' | 'datastore'> & { readonly atOnce?: number },
   { step, count, job, gangSize }: { step: StepDescription; count: number; job: string; gangSize?: number | undefined },
 ): JobRequest {
   const { flow, run, compiled, datastore, atOnce } = about

@@ -1,5 +1,11 @@
 import type { StopReason } from '../body/contract.js'
-import { type DoneRecord, keys, type RunEndRecord, type TaskRecord } from '../datastore/records.js'
+import {
+  type AttemptFailedRecord,
+  type DoneRecord,
+  keys,
+  type RunEndRecord,
+  type TaskRecord,
+} from '../datastore/records.js'
 import { type ErrorFacts, GangflowError, messageOf } from '../errors/base.js'
 import type { Resources, StepDescription } from '../flow/description.js'
 import { keeperLost } from '../process/errors.js'
@@ -9,8 +15,11 @@ import { caughtRecord, type SaveArtifact } from './catch.js'
 import { type RunContext, stepsOf } from './context.js'
 import type { TaskId } from './contract.js'
 import { FAILURE_GRACE_MS } from './control.js'
+import { type Handed, JobsLeft } from './jobs.js'
+import { isTakenOver } from './journal.js'
 import type { Plan, PlannedTask } from './plan.js'
 import { prepareNext } from './prepare.js'
+import type { Begun } from './recover.js'
 import { counted, type FailedAttempts, retryDelay } from './retry.js'
 import { json, owned } from './run-record.js'
 import { unlessHung } from './unless-hung.js'
@@ -19,12 +28,31 @@ import { withVerdict } from './verdict.js'
 /** How a run's tasks ended, before it is written down. */
 export type RunEnd = Omit<RunEndRecord, 'endedAt'>
 
+/** Or how its launcher left it, which goes on without this process. */
+export type LoopEnd =
+  | RunEnd
+  | { readonly status: 'detached'; readonly jobs: readonly string[] }
+  | { readonly status: 'taken-over'; readonly error: ErrorFacts }
+
+/** With what a loop begins. */
+export interface LoopStart {
+  readonly ready: readonly PlannedTask[]
+  /** What an owner before this one has begun. */
+  readonly begun?: readonly Begun[]
+  /** Its decision that all is to end. */
+  readonly stop?: { readonly reason: StopReason; readonly end: RunEnd }
+  /** Leave at once what is handed over to its jobs. */
+  readonly detach?: boolean
+}
+
 interface Waiting {
   readonly task: PlannedTask
   readonly step: StepDescription
   readonly attempt: number
   readonly failed: FailedAttempts
   readonly recorded: Promise<unknown>
+  readonly handed?: Handed
+  readonly ended?: AttemptFailedRecord
 }
 
 /** Runs what the plan says, as much at once as may be, until the end step is done or something stops it. */
@@ -39,7 +67,9 @@ export class RunLoop {
   private lastMs = 0
   private stopping: StopReason | undefined
   private end: RunEnd | undefined
-  private settle!: (end: RunEnd) => void
+  /** Its tasks go on without this process. */
+  private left = false
+  private settle!: (end: LoopEnd) => void
 
   constructor(
     private readonly context: RunContext,
@@ -51,32 +81,40 @@ export class RunLoop {
   }
 
   /** Settles when nothing runs any more and all output is stored. */
-  async run(ready: readonly PlannedTask[]): Promise<RunEnd> {
-    const settled = new Promise<RunEnd>((resolve) => {
+  async run({ ready, begun = [], stop, detach = false }: LoopStart): Promise<LoopEnd> {
+    const settled = new Promise<LoopEnd>((resolve) => {
       this.settle = resolve
     })
-    const { signal, kill } = this.context.control
+    const { signal, kill, leave } = this.context.control
     const onStop = () => this.stop(signal.reason as StopReason, { status: 'cancelled' })
     const onKill = () => void this.context.keeper.stopAll({ graceMs: 0 }).catch(() => {})
+    const onLeave = () => void this.leave().catch((error: unknown) => this.fault(error))
     signal.addEventListener('abort', onStop)
+    leave.addEventListener('abort', onLeave)
     kill.addEventListener('abort', onKill)
     void this.context.keeper.closed.then(() => this.keeperClosed())
-    if (signal.aborted) onStop()
-    this.enqueue(ready)
+    // First what runs already: it is to hear of an end too.
+    for (const one of begun) this.wait({ ...one, step: this.steps.get(one.task.step)!, recorded: Promise.resolve() })
+    if (begun.length > 0) this.pump()
+    if (stop) this.stop(stop.reason, stop.end)
+    else if (signal.aborted) onStop()
+    if (!this.stopping) this.enqueue(ready)
     this.pump()
+    if (detach || leave.aborted) onLeave()
     try {
       const end = await settled
       await unlessHung(end, Promise.all(this.logs))
       return end
     } finally {
       signal.removeEventListener('abort', onStop)
+      leave.removeEventListener('abort', onLeave)
       kill.removeEventListener('abort', onKill)
     }
   }
 
   /** Ends everything that runs; what has finished meanwhile is still committed. The first reason stands. */
   stop(reason: StopReason, end: RunEnd): void {
-    if (this.stopping) return
+    if (this.stopping || this.left) return
     this.stopping = reason
     this.end = end
     this.context.control.emit({ type: 'stopping', reason: reason.why })
@@ -87,26 +125,64 @@ export class RunLoop {
     this.delays.clear()
     for (const { task, attempt } of this.queue.splice(0))
       this.context.control.emit({ type: 'task-cancelled', step: task.step, task: task.task, attempt })
-    for (const controller of this.active.keys()) controller.abort(reason)
+    const all = () => {
+      for (const controller of this.active.keys()) controller.abort(reason)
+    }
+    const { journal } = this.context
+    // Jobs are ended by who owns the run, and by nobody else.
+    if (journal) {
+      const decided = journal.append({ kind: 'stop', reason, end })
+      void decided.then(all, (error: unknown) => (isTakenOver(error) ? this.lose(error) : all()))
+    } else all()
     this.pump()
   }
 
+  /** Leaves the run to its jobs. Something that cannot be handed over to them fails the run instead. */
+  private async leave(): Promise<void> {
+    const { jobs } = this.context
+    if (!jobs || this.stopping || this.left) return
+    const open = await jobs.leave()
+    if (!open || this.stopping || this.left) return
+    this.goAway()
+    this.settle({ status: 'detached', jobs: open })
+  }
+
+  /** Somebody else leads the run: nothing of it is touched any more. */
+  lose(error: GangflowError): void {
+    if (this.left) return
+    this.goAway()
+    this.context.jobs?.abandon()
+    this.settle({ status: 'taken-over', error: error.toJSON() })
+  }
+
+  private goAway(): void {
+    this.left = true
+    for (const timer of this.delays.keys()) clearTimeout(timer)
+    this.delays.clear()
+    this.queue.length = 0
+  }
+
   private enqueue(tasks: readonly PlannedTask[]): void {
-    for (const task of tasks) {
-      const { step, task: id, gangSize } = task
-      this.queue.push({ task, step: this.steps.get(step)!, attempt: 0, failed: {}, recorded: Promise.resolve() })
-      this.context.control.emit({
-        type: 'task-queued',
-        step,
-        task: id,
-        attempt: 0,
-        ...(gangSize === undefined ? {} : { gangSize }),
-      })
-    }
+    for (const task of tasks)
+      this.wait({ task, step: this.steps.get(task.step)!, attempt: 0, failed: {}, recorded: Promise.resolve() })
+  }
+
+  private wait(waiting: Waiting): void {
+    const { attempt, task } = waiting
+    const { step, task: id, gangSize } = task
+    this.queue.push(waiting)
+    this.context.control.emit({
+      type: 'task-queued',
+      step,
+      task: id,
+      attempt,
+      ...(gangSize === undefined ? {} : { gangSize }),
+    })
   }
 
   /** Starts what may start; settles the run when nothing is left. */
   private pump(): void {
+    if (this.left) return
     for (let index = 0; !this.stopping && this.admission.idle > 0 && index < this.queue.length; ) {
       const waiting = this.queue[index]!
       const lease = this.admission.admit(this.resourcesHere(waiting), waiting.task.gangSize)
@@ -126,7 +202,7 @@ export class RunLoop {
   }
 
   private async start(waiting: Waiting, lease: Lease): Promise<void> {
-    const { task, step, attempt } = waiting
+    const { task, step, attempt, handed, ended } = waiting
     const controller = new AbortController()
     this.active.set(controller, { step: task.step, task: task.task, attempt })
     let held = true
@@ -143,9 +219,10 @@ export class RunLoop {
       prepareNext(this.context, this.steps, step, this.queue, this.admission, this.lastMs)
     }
     try {
-      const recorded = attempt === 0 ? this.record(task) : waiting.recorded
+      // Of a task in a job this is done once it is decided on.
+      const recorded = attempt === 0 && !this.context.jobs ? this.record(task) : waiting.recorded
       recorded.catch(() => {})
-      const run = runAttempt(this.context, {
+      const asked = {
         task,
         step,
         attempt,
@@ -156,17 +233,20 @@ export class RunLoop {
         // Not before: its own body is to have the CPUs first.
         began: () => this.stopping || this.context.nextGang.after(step, this.plan),
         ending: prepareOnce,
-        keepLog: (logged) => this.keepLog(logged),
-      })
+        keepLog: (logged: Promise<void>) => this.keepLog(logged),
+        ...(handed ? { handed } : {}),
+      }
+      const run = ended ? Promise.resolve(endedBefore(ended)) : runAttempt(this.context, asked)
       // The start of a gang wants every CPU; what follows it waits until it ends.
       if (task.gangSize === undefined) prepareOnce()
       const outcome = await run
+      if (this.left) return
       if (outcome.ok) {
         this.lastMs = outcome.ranMs ?? Number.POSITIVE_INFINITY
         this.done(task, attempt, outcome.done)
-      } else await this.failed({ ...waiting, recorded }, outcome)
+      } else await this.failed({ task, step, attempt, failed: waiting.failed, recorded }, outcome)
     } catch (error) {
-      this.fault(error)
+      if (!(error instanceof JobsLeft)) this.fault(error)
     } finally {
       this.active.delete(controller)
       free()
@@ -216,6 +296,7 @@ export class RunLoop {
     control.emit({ type: 'task-failed', ...id, verdict: outcome.verdict })
     if (caught) {
       const { flow, run } = this.context.record
+      await this.context.journal?.check()
       const fresh = await this.context.datastore.createRecord(keys.done({ flow, run, ...id }), json(caught))
       if (!fresh) throw owned(flow, run)
       return this.done(task, attempt, caught)
@@ -245,6 +326,10 @@ export class RunLoop {
 
   /** Something that is no step's failure: the datastore, the keeper, or a fault of gangflow. */
   private fault(error: unknown): void {
+    if (isTakenOver(error)) {
+      this.lose(error)
+      return
+    }
     const facts = faultFacts(error)
     this.stop({ cause: 'cancelled', why: facts.what, graceMs: FAILURE_GRACE_MS }, { status: 'failed', error: facts })
   }
@@ -254,6 +339,12 @@ export class RunLoop {
     this.logs.add(kept)
   }
 }
+
+const endedBefore = ({ endedAt, verdict }: AttemptFailedRecord): AttemptOutcome => ({
+  ok: false,
+  verdict,
+  startedAt: endedAt,
+})
 
 /** What the run's end says of the step that failed it. */
 function runError(step: StepDescription, { verdict, error }: AttemptOutcome & { ok: false }): ErrorFacts {

@@ -1,5 +1,5 @@
 import type { ArtifactRef } from '../datastore/contract.js'
-import type { DoneRecord, Frame, StoredTransition, TaskRef } from '../datastore/records.js'
+import type { DoneRecord, Frame, StoredTransition, TaskRecord, TaskRef } from '../datastore/records.js'
 import { GangflowError } from '../errors/base.js'
 import type { FlowDescription, StepDescription } from '../flow/description.js'
 import { transitionProblem } from './transition.js'
@@ -34,8 +34,14 @@ export class Plan {
   private readonly joins = new Map<string, { join: string; left: number; arrived: (TaskRef | undefined)[] }>()
   private ended = false
 
-  constructor(description: FlowDescription) {
+  /** @param known ids that tasks have had before, by `positionOf`: of a run that goes on. */
+  constructor(
+    description: FlowDescription,
+    private readonly known: ReadonlyMap<string, { readonly step: string; readonly task: string }> = new Map(),
+  ) {
     this.steps = new Map(description.steps.map((step) => [step.name, step]))
+    for (const { step, task } of known.values())
+      this.counters.set(step, Math.max(this.counters.get(step) ?? 0, Number(task)))
   }
 
   /** The first task; call once. */
@@ -127,8 +133,9 @@ export class Plan {
 
   private task(planned: Omit<PlannedTask, 'task'>): PlannedTask {
     this.step(planned.step)
-    const task = { ...planned, task: this.nextOf(planned.step) }
-    this.counters.set(planned.step, Number(task.task))
+    const before = this.known.get(positionOf(planned, planned.parents))
+    const task = { ...planned, task: before?.task ?? this.nextOf(planned.step) }
+    if (!before) this.counters.set(planned.step, Number(task.task))
     this.open.set(keyOf(task), task)
     return task
   }
@@ -139,6 +146,10 @@ export class Plan {
     return step
   }
 }
+
+/** What tells a task from all others of its run: its step, its parents, and its place among its siblings. */
+export const positionOf = (task: Pick<TaskRecord, 'step' | 'frames'>, parents: readonly TaskRef[]): string =>
+  `${task.step}|${parents.map((p) => `${keyOf(p)}:${p.node ?? ''}`).join(',')}|${task.frames.at(-1)?.index ?? ''}`
 
 /** `step/task`. */
 export const keyOf = (ref: { readonly step: string; readonly task: string }): string => `${ref.step}/${ref.task}`

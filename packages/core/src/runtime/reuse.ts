@@ -1,6 +1,6 @@
 import type { DoneRecord, TaskRecord, TaskRef } from '../datastore/records.js'
 import type { FlowDescription } from '../flow/description.js'
-import { keyOf, Plan, type PlannedTask } from './plan.js'
+import { keyOf, Plan, type PlannedTask, positionOf } from './plan.js'
 import { transitionProblem } from './transition.js'
 
 /** A finished task of the run that is resumed. */
@@ -38,7 +38,7 @@ export function planResume(
     const step = steps.get(task.step)!
     return shapes.get(step.name) === step.shape && transitionProblem(step, match.done.transition) === undefined
   }
-  const found = new Map(origin.tasks.map((task) => [position(task.spec, task.spec.parents), task]))
+  const found = new Map(origin.tasks.map((task) => [positionOf(task.spec, task.spec.parents), task]))
   /** New task → the origin's task id of the same step. */
   const taken = new Map<string, string>()
   const plan = new Plan(description)
@@ -66,11 +66,6 @@ function find(planned: PlannedTask, found: ReadonlyMap<string, OriginTask>, take
     if (task === undefined) return undefined
     parents.push({ ...parent, task })
   }
-  const match = found.get(position(planned, parents))
+  const match = found.get(positionOf(planned, parents))
   return match && match.spec.gangSize === planned.gangSize ? match : undefined
-}
-
-/** What tells a task from all others of its run: its step, its parents, and its place among its siblings. */
-function position(task: Pick<TaskRecord, 'step' | 'frames'>, parents: readonly TaskRef[]): string {
-  return `${task.step}|${parents.map((p) => `${keyOf(p)}:${p.node ?? ''}`).join(',')}|${task.frames.at(-1)?.index ?? ''}`
 }

@@ -1,10 +1,8 @@
-import { rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import type { BodyHost, StopReason } from '../body/contract.js'
 import type { CompiledFlow, CompileRequest } from '../compile/contract.js'
 import type { Datastore } from '../datastore/contract.js'
-import { recoverSpools } from '../datastore/logs/recover.js'
-import { type ArtifactTable, keys, type RunRecord } from '../datastore/records.js'
+import type { ArtifactTable, RunRecord } from '../datastore/records.js'
 import { GangflowError } from '../errors/base.js'
 import { coreVersion } from '../errors/version.js'
 import type { FlowDescription, GangTimeouts } from '../flow/description.js'
@@ -16,18 +14,21 @@ import type { SaveArtifact } from './catch.js'
 import { checkFlow, checkGangs } from './check.js'
 import { type RunContext, stepsOf } from './context.js'
 import type { RunOptions, RunResult } from './contract.js'
-import { FAILURE_GRACE_MS, type RunControl } from './control.js'
+import type { RunControl } from './control.js'
+import { refuseDetached, whyTied } from './detach.js'
 import { dryRun } from './dry-run.js'
+import type { LaunchRecord } from './job-record.js'
 import { Jobs } from './jobs.js'
-import { faultFacts, type RunEnd, RunLoop } from './loop.js'
+import { Journal } from './journal.js'
+import { conclude, perform } from './lead.js'
+import type { LoopEnd } from './loop.js'
 import { NextGang } from './next-gang.js'
 import { Plan } from './plan.js'
 import { prepareFirst } from './prepare.js'
 import { copyReused, findOrigin } from './resume.js'
 import type { ResumePlan } from './reuse.js'
 import { newRunId } from './run-id.js'
-import { claimRun, createRun, endRun } from './run-record.js'
-import { keepSeen } from './seen.js'
+import { claimRun, createRun } from './run-record.js'
 import { unlessHung } from './unless-hung.js'
 import { withVerdict } from './verdict.js'
 
@@ -62,6 +63,8 @@ export interface RunRequest {
   readonly maxWorkers?: number
   readonly gangTimeouts?: Partial<GangTimeouts>
   readonly resume?: { readonly origin?: string; readonly from?: string }
+  readonly detach?: boolean
+  readonly detachable?: boolean
 }
 
 /** Runs a flow to its end. Rejects when the run could not start; afterwards every failure is in the result. */
@@ -75,7 +78,7 @@ export async function executeRun(services: RunServices, request: RunRequest, con
   let nextGang: NextGang | undefined
   let jobs: Jobs | undefined
   let exists = false
-  let end: RunEnd | undefined
+  let end: LoopEnd | undefined
   try {
     const compiled = await services.compile({ file: request.file, signal: control.signal })
     checkFlow(compiled.description, request)
@@ -87,7 +90,14 @@ export async function executeRun(services: RunServices, request: RunRequest, con
     const ready = await begin(services, request, { ...made, nextGang })
     exists = true
     jobs = ready.context.jobs
-    end = await perform(ready.context, request, ready.resume, services.save)
+    const { plan, ready: first } = ready.resume
+    end = await perform(
+      ready.context,
+      request,
+      plan,
+      { ready: first, ...(request.detach ? { detach: true } : {}) },
+      services.save,
+    )
     return await conclude(ready.context, end, startedAt)
   } catch (error) {
     throw control.signal.aborted && !exists ? givenUp(control.signal, error) : error
@@ -137,6 +147,8 @@ async function begin(
   control.signal.throwIfAborted()
   // What is reused of an origin may have asked for more.
   if (!origin) checkGangs(description, backend)
+  if (request.detach || request.detachable) refuseDetached(backend)
+  const launch = launchOf(services, request, made)
   const run = await claimRun(datastore, flow, wished)
   if (run !== wished) void nextGang.close()
   if (origin) await copyReused(datastore, { flow, run, origin: origin.record.run }, resume.reused)
@@ -154,12 +166,14 @@ async function begin(
     bundle: compiled.ref,
     parameters,
     ...(origin ? { origin: { run: origin.record.run, ...(origin.from ? { from: origin.from } : {}) } } : {}),
+    ...(launch && whyTied(backend) === undefined ? { jobs: true } : {}),
   }
+  const owned = launch && (await ownedJobs(services, made, run, launch))
   await createRun(datastore, record, tags)
   announce(control, record, resume)
+  if (record.jobs) control.detachable()
   const { runGang } = services
-  const jobs = jobsOf(services, request, made, run)
-  // What they take is not this machine's.
+  const jobs = owned?.jobs
   const capacity = jobs ? elsewhere : services.capacity
   const temp = datastore.scratch('tmp', flow, run)
   const context = {
@@ -169,7 +183,7 @@ async function begin(
     backend,
     runGang,
     capacity,
-    ...(jobs && { jobs }),
+    ...owned,
     temp,
     tags,
     baseEnv,
@@ -179,12 +193,15 @@ async function begin(
   return { context: inspect ? { ...context, inspect } : context, resume }
 }
 
-const elsewhere: Capacity = { workers: Number.MAX_SAFE_INTEGER, cpus: Number.POSITIVE_INFINITY, gpus: [] }
+/** What jobs take is not this machine's. */
+export const elsewhere: Capacity = { workers: Number.MAX_SAFE_INTEGER, cpus: Number.POSITIVE_INFINITY, gpus: [] }
 
-function jobsOf(services: RunServices, request: RunRequest, made: Made, run: string): Jobs | undefined {
-  const { compiled, backend, env } = made
-  if (!backend.jobs || !services.backendName) return undefined
-  const { tags, gangTimeouts = {}, maxWorkers, inspect } = request
+function launchOf(
+  { backendName }: Pick<RunServices, 'backendName'>,
+  { tags, gangTimeouts = {}, maxWorkers, inspect }: RunRequest,
+  { compiled, backend, env }: Pick<Made, 'compiled' | 'backend' | 'env'>,
+): LaunchRecord | undefined {
+  if (!backend.jobs || !backendName) return undefined
   if (inspect) {
     throw new GangflowError({
       code: 'E_OPTION',
@@ -192,20 +209,39 @@ function jobsOf(services: RunServices, request: RunRequest, made: Made, run: str
       fix: 'run it with --backend local',
     })
   }
-  const { datastore } = services
-  const flow = compiled.description.name
-  const about = {
-    backend: backend.jobs,
-    ...services.backendName,
-    flow,
-    run,
-    compiled,
-    datastore,
+  const { file, bundle, core, ref } = compiled
+  return {
+    backend: backendName.name,
+    options: backendName.options,
+    compiled: { file, bundle, core, ref },
     env,
     tags,
     gangTimeouts,
+    ...(maxWorkers === undefined ? {} : { atOnce: maxWorkers }),
   }
-  return new Jobs(maxWorkers === undefined ? about : { ...about, atOnce: maxWorkers })
+}
+
+/** The first owner's: what it decides is kept from the start, so that the run has a journal before it exists. */
+async function ownedJobs(
+  { datastore }: RunServices,
+  made: Pick<Made, 'compiled' | 'backend'>,
+  run: string,
+  launch: LaunchRecord,
+): Promise<Required<Pick<RunContext, 'jobs' | 'journal'>>> {
+  const journal = new Journal(datastore, made.compiled.description.name, run, 1)
+  await journal.append({ kind: 'owner', launch })
+  return { journal, jobs: jobsOf(datastore, made, journal, run, launch) }
+}
+
+export function jobsOf(
+  datastore: Datastore,
+  { compiled, backend }: Pick<RunContext, 'compiled' | 'backend'>,
+  journal: Journal,
+  run: string,
+  launch: LaunchRecord,
+): Jobs {
+  const flow = compiled.description.name
+  return new Jobs({ backend: backend.jobs!, journal, launch, flow, run, compiled, datastore })
 }
 
 function announce(control: RunControl, { flow, run, description, origin }: RunRecord, { reused }: ResumePlan): void {
@@ -220,53 +256,6 @@ function announce(control: RunControl, { flow, run, description, origin }: RunRe
 const fresh = (description: FlowDescription): ResumePlan => {
   const plan = new Plan(description)
   return { plan, reused: [], ready: plan.start() }
-}
-
-async function perform(
-  context: RunContext,
-  { timeoutMs }: RunRequest,
-  { plan, ready }: ResumePlan,
-  save: SaveArtifact,
-): Promise<RunEnd> {
-  const loop = new RunLoop(context, plan, save)
-  const late = () => {
-    const what = `the run did not end within its timeout of ${timeoutMs! / 1000} s`
-    const reason: StopReason = { cause: 'cancelled', why: what, graceMs: FAILURE_GRACE_MS }
-    const error = withVerdict('timeout', { code: 'E_RUN_TIMEOUT', what, fix: "raise the run's timeout" })
-    loop.stop(reason, { status: 'failed', error })
-  }
-  const { flow, run } = context.record
-  const endSeen = keepSeen(context.datastore, flow, run)
-  const timer = timeoutMs === undefined ? undefined : setTimeout(late, Math.min(timeoutMs, 2 ** 31 - 1))
-  try {
-    return await loop.run(ready)
-  } finally {
-    endSeen()
-    clearTimeout(timer)
-  }
-}
-
-/** Writes the end down, tells it, and gives it. That it cannot be written is then the run's failure. */
-async function conclude(context: RunContext, performed: RunEnd, startedAt: number): Promise<RunResult> {
-  const { datastore, control, record } = context
-  const { flow, run } = record
-  const end = await endRun(datastore, flow, run, { ...performed, endedAt: Date.now() }).then(
-    () => performed,
-    (error: unknown): RunEnd => ({ ...performed, status: 'failed', error: performed.error ?? faultFacts(error) }),
-  )
-  await unlessHung(end, rm(context.temp, { recursive: true, force: true })).catch(() => {})
-  if (record.origin) await unlessHung(end, recoverOrigin(datastore, flow, record.origin.run)).catch(() => {})
-  const durationMs = performance.now() - startedAt
-  const result: RunResult = { flow, run, status: end.status, durationMs, ...(end.error ? { error: end.error } : {}) }
-  control.emit({ type: 'run-ended', result })
-  return result
-}
-
-/** What an origin whose launcher was killed has left on this machine: its last lines are stored, the rest goes. */
-async function recoverOrigin(datastore: Datastore, flow: string, run: string): Promise<void> {
-  if (await datastore.readRecord(keys.end(flow, run))) return
-  await recoverSpools(datastore, { run: { flow, run } })
-  await rm(datastore.scratch('tmp', flow, run), { recursive: true, force: true })
 }
 
 function givenUp(signal: AbortSignal, cause: unknown): GangflowError {

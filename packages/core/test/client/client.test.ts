@@ -93,7 +93,7 @@ describe('Client', () => {
     expect(client.run('Train/1').elsewhere).toBeUndefined()
     expect(client.run('Train/2')).toMatchObject({ status: 'running' })
     expect(client.run('Train/2').elsewhere).toEqual({ host: 'elsewhere', lastSeenAt: new Date(1_000) })
-    const end = keepSeen(store, 'Train', '2', 20)
+    const end = keepSeen(store, { flow: 'Train', run: '2', owner: 2, everyMs: 20 })
     const begun = Date.now()
     await expect
       .poll(() => client.run('Train/2').elsewhere?.lastSeenAt.getTime(), { timeout: 20_000 })

@@ -43,6 +43,7 @@ const facts = (run: Run) => ({
   run: run.id,
   status: run.status,
   elsewhere: run.elsewhere,
+  attachable: run.attachable,
   startedAt: run.startedAt.toISOString(),
   endedAt: run.endedAt?.toISOString(),
   user: run.user,
@@ -56,12 +57,20 @@ const facts = (run: Run) => ({
 /** Of a run on another host nobody here can tell whether it still runs: what is known is said. */
 function standing(run: Run, style: Style): string {
   const { elsewhere, status } = run
-  if (elsewhere === undefined) return coloured(status, style)
+  if (elsewhere === undefined) {
+    const taken = status === 'lost' && run.attachable ? '; gangflow attach takes it up' : ''
+    return coloured(status, style) + taken
+  }
   return `${coloured(status, style)} on ${elsewhere.host}, last seen ${dateTime(elsewhere.lastSeenAt.getTime())}`
 }
 
 function coloured(status: RunStatus, style: Style): string {
-  return { done: style.green, failed: style.red, lost: style.red, cancelled: style.yellow, running: style.cyan }[
-    status
-  ](status)
+  return {
+    done: style.green,
+    failed: style.red,
+    lost: style.red,
+    cancelled: style.yellow,
+    running: style.cyan,
+    detached: style.cyan,
+  }[status](status)
 }

@@ -69,6 +69,7 @@ export class LiveView {
   }
 
   #note(event: RunEvent): void {
+    if (event.type === 'run-started') this.#done = event.attached?.done ?? 0
     if (!('task' in event)) return
     const key = `${event.step}/${event.task}`
     switch (event.type) {

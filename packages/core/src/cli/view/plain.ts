@@ -20,8 +20,15 @@ export function plainLines(event: RunEvent, style: Style): string[] {
   switch (event.type) {
     case 'run-started': {
       const from = event.origin === undefined ? '' : `, resumed from ${event.origin}`
+      const { attached } = event
+      if (attached)
+        return [
+          `${time} ${style.bold(`${event.flow}/${event.run}`)} attached: ${attached.done} tasks done, ${attached.begun} in jobs`,
+        ]
       return [`${time} ${style.bold(`${event.flow}/${event.run}`)} started${from}`]
     }
+    case 'attaching':
+      return [`${time} ${style.dim(event.text)}`]
     case 'task-started':
       return [say(labelOf(event), style.dim('started'))]
     case 'task-reused':
@@ -75,15 +82,30 @@ export function plainLines(event: RunEvent, style: Style): string[] {
 const storedText = (moved: number): string => (moved === 0 ? 'unchanged' : `${sizeText(moved)} new, compressed`)
 
 function endLines({ at, result }: RunEvent & { type: 'run-ended' }, style: Style): string[] {
-  const colour = { done: style.green, failed: style.red, cancelled: style.yellow }[result.status]
+  const colour = colours(style)[result.status]
   const lines = [
     `${style.dim(clock(at))} ${style.bold(`${result.flow}/${result.run}`)} ${colour(result.status)} in ${prettyMs(result.durationMs)}`,
   ]
-  if (result.error !== undefined && result.status === 'failed' && result.error.verdict === undefined) {
-    lines.push(...factLines(result.error, style))
+  if (result.error !== undefined && result.error.verdict === undefined) lines.push(...factLines(result.error, style))
+  if (result.status === 'detached') {
+    const jobs = result.jobs ?? []
+    const going =
+      jobs.length === 0
+        ? 'no job of it is left'
+        : `${jobs.length === 1 ? 'job' : 'jobs'} ${jobs.join(', ')} of it go${jobs.length === 1 ? 'es' : ''} on`
+    lines.push(`  ${going}; what comes after that begins once somebody attaches`)
+    lines.push(`  ${style.green('next')} gangflow attach ${result.flow}/${result.run}`)
   }
   return lines
 }
+
+const colours = (style: Style) => ({
+  done: style.green,
+  failed: style.red,
+  cancelled: style.yellow,
+  detached: style.cyan,
+  'taken-over': style.red,
+})
 
 /** What one step would be started with (`--dry-run`). */
 function planLines(

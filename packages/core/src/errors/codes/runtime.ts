@@ -2,6 +2,10 @@
 export const runtimeCodes = {
   E_RUN_GRAPH: "a run's task does not fit the flow's graph",
   E_RUN_OWNED: 'a run that another launcher owns',
+  E_RUN_TAKEN_OVER: 'a run that another launcher has taken over',
+  E_DETACH: 'a run that cannot be left to its jobs',
+  E_ATTACH_ENDED: 'a run that has ended cannot be attached to',
+  E_ATTACH_BACKEND: 'a run whose tasks ended with their launcher cannot be attached to',
   E_RUN_FAULT: 'something in gangflow itself went wrong',
   E_RUN_TIMEOUT: "the run's own limit of time",
   E_RUN_CANCELLED: 'a run that was given up before it began',
