@@ -1,4 +1,5 @@
 export type { StepDecorator } from './decorators/protocol.js'
+export { signalWithin, within } from './errors/signal-within.js'
 export type { GangNeeds, PluginUse, Resources, StepDescription } from './flow/description.js'
 export type { ArtifactCodec, Json } from './flow/values.js'
 export type * from './plugin/contract.js'

@@ -1,3 +1,4 @@
+import { signalWithin } from '@gangflow/core/plugin'
 import { Channel } from './grpc.js'
 import type { RayNode } from './options.js'
 import { type Field, fields, text } from './proto.js'
@@ -34,7 +35,7 @@ export class Gcs {
   /** The gang's nodes that are alive, have what they must, and whose raylet answers itself. */
   async present(wanted: readonly Wanted[], signal: AbortSignal): Promise<number[]> {
     const nodes = await this.nodes(signal)
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(RAYLET_MS)])
+    const limit = signalWithin(RAYLET_MS, signal)
     const answered = await Promise.all(
       wanted.map(async ({ resources, raylet }, node) => {
         const there = nodes.find((one) => one.node === node && one.alive && has(one.resources, resources))

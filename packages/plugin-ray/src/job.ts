@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { request as httpRequest, type RequestOptions } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GangflowError } from '@gangflow/core'
+import { signalWithin } from '@gangflow/core/plugin'
 import type { RayJobResult, RayJobStatus, RaySubmitOptions } from './options.js'
 import type { Session } from './session.js'
 import { settleSubmit } from './settings.js'
@@ -139,7 +140,7 @@ async function ask<T>(session: Session, method: string, path: string, body: unkn
     method,
     headers: { authorization: `Bearer ${session.token}`, 'content-type': 'application/json' },
     body: body === undefined ? undefined : JSON.stringify(body),
-    signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
+    signal: signalWithin(ANSWER_MS, signal),
   })
   if (status >= 200 && status < 300) return JSON.parse(text) as T
   throw new GangflowError({

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { GangflowError } from '@gangflow/core'
+import { signalWithin } from '@gangflow/core/plugin'
 import { execDriver, runDriver } from './driver.js'
 import { submitJob } from './job.js'
 import type { RayExecOptions, RayJobResult, RayNode, RayResult, RayRunOptions, RaySubmitOptions } from './options.js'
@@ -77,7 +78,7 @@ export function makeRay(session: Session): Ray {
     env: driverEnvironment(plan, token),
     startedMs: cluster.startedMs,
     async nodes() {
-      const all = await session.gcs.nodes(AbortSignal.any([gang.signal, AbortSignal.timeout(10_000)]))
+      const all = await session.gcs.nodes(signalWithin(10_000, gang.signal))
       return all.sort((a, b) => a.node - b.node)
     },
     run: (call) => counted(() => runDriver(session, call)),

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { pairsAmong } from '../../discovery/pairs.js'
+import { signalWithin } from '../../errors/signal-within.js'
 import type { Examined } from './examine-host.js'
 import type { Finding } from './finding.js'
 import { addressesHere } from './machine-facts.js'
@@ -16,7 +17,7 @@ export async function examinePairs(
   told: (waiting: readonly string[]) => void,
   signal: AbortSignal,
 ): Promise<{ readonly findings: readonly Finding[]; readonly results: readonly PairResult[] }> {
-  const either = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+  const either = signalWithin(timeoutMs, signal)
   // Every host's calls wait for it.
   setMaxListeners(0, either)
   const here = await listen()

@@ -1,5 +1,6 @@
 import { pairsAmong } from '../../discovery/pairs.js'
 import { milliseconds } from '../../errors/duration.js'
+import { signalWithin } from '../../errors/signal-within.js'
 import type { DoctorPair, DoctorPairCheck } from '../../plugin/contract.js'
 import type { Examined, HostOrder } from './examine-host.js'
 import type { Finding } from './finding.js'
@@ -43,7 +44,7 @@ export async function tryPairs(
     const each = new Map(all.map(([from, to]) => [`${from} ${to}`, [well[from!]!, well[to!]!] as const]))
     const waiting = [...each.values()].flatMap(([from, to]) => between(ways, from, to))
     if (waiting.length === 0) continue
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(order.timeoutMs)])
+    const limit = signalWithin(order.timeoutMs, signal)
     const tried: Tried[] = waiting.map(({ from, to }) => ({ from: from.name, to: to.name, outcome: undefined }))
     const hosts = new Map(examined.map((one) => [one.name, one]))
     await inTurn(waiting, limit, async (one, index) => {

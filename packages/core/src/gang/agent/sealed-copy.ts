@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { Duplex } from 'node:stream'
 import { messageOf } from '../../errors/base.js'
+import { signalWithin } from '../../errors/signal-within.js'
 import { type Copier, startCopier } from '../../process/copier.js'
 import { readJsonLine, writeJsonLine } from '../lines.js'
 import { type CopyHeader, type CopyResult, contentError, type DialCopy, resultsIn, unreached } from './copy-chain.js'
@@ -75,7 +76,7 @@ export interface SealedSending {
 
 /** Tells a member what comes and enters its door; `results`: it has given up by itself; undefined: it cannot do this. */
 async function enter(stream: Duplex, node: number, header: CopyHeader, ways: SealedWays, signal: AbortSignal) {
-  const within = (ms: number) => AbortSignal.any([signal, AbortSignal.timeout(ms)])
+  const within = (ms: number) => signalWithin(ms, signal)
   writeJsonLine(stream, header)
   const { token } = await readJsonLine(stream, LIMIT, within(ANSWER_MS))
   if (typeof token !== 'string') return undefined
@@ -101,7 +102,7 @@ export async function takeSealed(
   { ways, binary, dial, gone }: SealedTaking,
 ): Promise<readonly CopyResult[]> {
   const { size, mode, behind, seal = '' } = header
-  const door = ways.openDoor(AbortSignal.any([gone, AbortSignal.timeout(ANSWER_MS)]))
+  const door = ways.openDoor(signalWithin(ANSWER_MS, gone))
   writeJsonLine(stream, { token: door.token })
   const onward = passOn(header, ways, dial, gone)
   const socket = await door.socket.catch((error: unknown) => {

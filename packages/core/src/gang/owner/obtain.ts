@@ -1,4 +1,5 @@
 import { GangflowError, messageOf } from '../../errors/base.js'
+import { signalWithin } from '../../errors/signal-within.js'
 import type { Allocation } from '../contract.js'
 import { preludeOf } from '../prelude.js'
 import type { OwnedGang } from './gang.js'
@@ -12,7 +13,7 @@ export async function obtain(gang: OwnedGang, secret: Uint8Array, rendezvous: st
     const start = backend.start(
       backend.plan(request),
       { ...preludeOf(gang.attempt), secret, rendezvous },
-      AbortSignal.any([signal, AbortSignal.timeout(timeouts.provision)]),
+      signalWithin(timeouts.provision, signal),
       (text, host) => gang.emit({ type: 'note', text, ...(host === undefined ? {} : { host }) }),
     )
     return await start

@@ -1,4 +1,5 @@
 import { GangflowError, messageOf } from '../../errors/base.js'
+import { signalWithin } from '../../errors/signal-within.js'
 import type { Casualty, EpochLosses } from '../../errors/verdict.js'
 import type { Allocation } from '../contract.js'
 import type { Elastic } from '../elastic.js'
@@ -136,7 +137,7 @@ async function part(gang: OwnedGang, member: OwnedMember): Promise<void> {
 async function replace(gang: OwnedGang, allocation: Allocation, member: OwnedMember): Promise<void> {
   const { backend, signal } = gang.attempt
   if (!allocation.replace) return
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(gang.timeouts.join)])
+  const limit = signalWithin(gang.timeouts.join, signal)
   try {
     const backed = await allocation.replace(member.backed, `${member.root}.${gang.losses.length}`, limit)
     if (backed) adopt(gang, new OwnedMember(backed, member.root), member.node)

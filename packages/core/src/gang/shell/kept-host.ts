@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { userInfo } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { GangflowError } from '../../errors/base.js'
+import { signalWithin } from '../../errors/signal-within.js'
 import type { Keeper, KeptProcess, ProcessExit } from '../../process/contract.js'
 import type { MeshHost, StartedProcess, StartRequest } from '../../ssh/contract.js'
 import { Attachments } from './attachments.js'
@@ -63,7 +64,7 @@ async function start(
   const { terminal } = request
   const token = randomBytes(12).toString('hex')
   const failed = new AbortController()
-  const limit = AbortSignal.any([failed.signal, AbortSignal.timeout(ATTACH_MS)])
+  const limit = signalWithin(ATTACH_MS, failed.signal)
   const coming = attachments.streams(token, terminal ? ['p', 'c'] : ['0', '1', '2'], limit)
   coming.catch(() => {})
   let kept: KeptProcess

@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import type { Duplex, Readable } from 'node:stream'
 import { GangflowError, messageOf } from '../../errors/base.js'
+import { signalWithin } from '../../errors/signal-within.js'
 import type { Mesh, RemoteExit, RemoteProcess, Target } from '../../ssh/contract.js'
 import {
   decodeRequest,
@@ -42,7 +43,7 @@ export async function serveShell(stream: Duplex, server: ShellServer): Promise<v
   })
   let told: ReturnType<NonNullable<ShellServer['begun']>> | undefined
   try {
-    const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(START_MS)])
+    const signal = signalWithin(START_MS, gone.signal)
     const request = await firstOf(held, signal, (resume) => {
       wake = resume
     })
