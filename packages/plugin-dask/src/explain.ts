@@ -1,13 +1,26 @@
 import { GangflowError } from '@gangflow/core'
 import type { EngineFailure, GangContext } from '@gangflow/core/plugin'
+import { type MemoryWatch, sizes } from './memory.js'
 
 /** The error of a cluster that failed. Pure. */
-export function explain(gang: Pick<GangContext, 'step' | 'roster'>, failure: EngineFailure): GangflowError {
-  const { kind, starting, node, host, nodes, exit, afterMs, process, quote } = failure
+export function explain(
+  gang: Pick<GangContext, 'step' | 'roster'>,
+  failure: EngineFailure,
+  memory: Pick<MemoryWatch, 'last' | 'isOver'>,
+): GangflowError {
+  const { kind, starting, node, host, nodes, exit, afterMs, process, quote, stopped } = failure
   const where = (one: number) => `node ${one} (${gang.roster.entries[one]?.host ?? host})`
   const who = process.startsWith('dask-head') ? "Dask's scheduler" : "Dask's worker"
   const seconds = `${Math.round(afterMs / 100) / 10} s`
   const facts = { step: gang.step, node, host, details: { quote } }
+  const last = process.startsWith('dask-head') ? undefined : memory.last(node)
+  if (kind === 'ended' && last && memory.isOver(node))
+    return new GangflowError({
+      ...facts,
+      code: 'E_DASK_MEMORY',
+      what: `${who} on ${where(node)} was ended: it had ${sizes(last)}`,
+      fix: 'make its tasks smaller (partitions of a tenth of the limit), give @dask fewer `threads` or a higher `memoryLimit`',
+    })
   if (/No module named '?(?:dask|distributed)/.test(quote.join('\n')) || (starting && exit?.exitCode === 127))
     return new GangflowError({
       ...facts,
@@ -19,8 +32,10 @@ export function explain(gang: Pick<GangContext, 'step' | 'roster'>, failure: Eng
     return new GangflowError({
       ...facts,
       code: 'E_DASK_SILENT',
-      what: `${who} on ${where(node)} has not answered for ${seconds}`,
-      fix: 'find out what stopped it; where a task holds Python so long, give @dask a longer `silence`',
+      what: `${who} on ${where(node)} has not answered for ${seconds}${stopped ? `: its process ${stopped} is stopped by a signal` : ''}`,
+      fix: stopped
+        ? 'find out who sent it SIGSTOP'
+        : 'find out what holds it up; where a task holds Python so long, give @dask a longer `silence`',
     })
   const how = exit?.signal ? `was ended by ${exit.signal}` : `ended with exit code ${exit?.exitCode}`
   return new GangflowError({
@@ -29,7 +44,7 @@ export function explain(gang: Pick<GangContext, 'step' | 'roster'>, failure: Eng
     what:
       kind === 'late'
         ? `after ${seconds} Dask still waits for ${nodes.map(where).join(', ')}`
-        : `${who} on ${where(node)} ${how}`,
+        : `${who} on ${where(node)} ${how}${last && last.limit > 0 && exit?.signal === 'SIGKILL' ? `; it last had ${sizes(last)}` : ''}`,
     fix:
       exit?.signal === 'SIGKILL'
         ? "find out who sent SIGKILL: the kernel when memory ran out ('dmesg | tail'), or a person; a lower `memoryLimit` spills sooner"

@@ -1,12 +1,9 @@
 import { GangflowError } from '@gangflow/core'
-import { clusterEngine, defineStepDecorator, type GangContext, type Json } from '@gangflow/core/plugin'
-import { selfSigned } from './certificate.js'
+import { defineStepDecorator, type GangContext } from '@gangflow/core/plugin'
 import { daskCheck } from './doctor.js'
-import { explain, mayRetry } from './explain.js'
-import { type Dask, makeDask, type Session } from './namespace.js'
+import { type Dask, makeDask } from './namespace.js'
 import type { DaskOptions } from './options.js'
-import { type DaskPlan, planDask, ports } from './plan.js'
-import { present } from './present.js'
+import { openSession, type Session } from './session.js'
 import { checkOptions, decoratorNames } from './settings.js'
 
 export type { Dask } from './namespace.js'
@@ -32,23 +29,7 @@ export const dask = defineStepDecorator<DaskOptions, 'dask'>({
     return { body: 'control' }
   },
   async setup(gang, options) {
-    const certificate = selfSigned('gangflow', 365)
-    let starts = 0
-    const engine = {
-      name: 'dask',
-      ports,
-      plan(place: Parameters<typeof planDask>[0]) {
-        const plan = planDask(place, options, certificate)
-        gang.record(`dask-start-${++starts}`, shown(plan)).catch(() => {})
-        return plan
-      },
-      present: (plan: unknown, signal: AbortSignal) => present(plan as DaskPlan, certificate, signal),
-      explain: (failure: Parameters<typeof explain>[1]) => explain(gang, failure),
-      mayRetry,
-    }
-    const limits = options.startTimeout === undefined ? {} : { startTimeout: options.startTimeout }
-    const cluster = await clusterEngine(gang, engine, { ...limits, silence: options.silence ?? '30s' })
-    const session: Session = { gang, options, plan: cluster.plan as DaskPlan, cluster, calls: 0, open: 0 }
+    const session = await openSession(gang, options)
     sessions.set(gang, session)
     return makeDask(session)
   },
@@ -67,10 +48,3 @@ export const dask = defineStepDecorator<DaskOptions, 'dask'>({
     await sessions.get(gang)?.cluster.close()
   },
 })
-
-/** A plan as it is kept with the task: without its key. */
-const shown = ({ head, workers, address }: DaskPlan): Json =>
-  ({
-    address,
-    commands: [{ node: 0, argv: head.argv }, ...workers.map(({ node, command }) => ({ node, argv: command.argv }))],
-  }) as Json

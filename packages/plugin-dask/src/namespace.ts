@@ -1,17 +1,17 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { GangflowError } from '@gangflow/core'
-import { type EngineCluster, type GangContext, memberPython } from '@gangflow/core/plugin'
+import { memberPython } from '@gangflow/core/plugin'
 import { wrong } from './checks.js'
-import type { DaskOptions, DaskResult, DaskRunOptions } from './options.js'
-import type { DaskPlan } from './plan.js'
+import type { DaskResult, DaskRunOptions } from './options.js'
+import type { Session } from './session.js'
 import { settle } from './settings.js'
 
 /** `current.dask` of a step with `@dask`. */
 export interface Dask {
   /** `tls://HOST:PORT` of the scheduler. */
   readonly address: string
-  /** With `@dask({ dashboard: true })`: on the control's loopback address. */
+  /** With `@dask({ dashboard: true })` and bokeh: on the control's loopback address. */
   readonly dashboardUrl: string | undefined
   /** What a client needs in its environment, so that `Client()` finds the cluster and gets in. */
   readonly env: Readonly<Record<string, string>>
@@ -24,22 +24,11 @@ export interface Dask {
   run(options: DaskRunOptions): Promise<DaskResult>
 }
 
-/** The cluster of one attempt. */
-export interface Session {
-  readonly gang: GangContext
-  readonly options: DaskOptions
-  readonly plan: DaskPlan
-  readonly cluster: EngineCluster
-  /** Calls so far, and those that have not ended. */
-  calls: number
-  open: number
-}
-
 export function makeDask(session: Session): Dask {
-  const { plan, options, cluster } = session
+  const { plan, cluster } = session
   return {
     address: plan.address,
-    dashboardUrl: options.dashboard ? `http://127.0.0.1:${plan.httpPort}/status` : undefined,
+    dashboardUrl: session.hasDashboard ? `http://127.0.0.1:${plan.httpPort}/status` : undefined,
     env: plan.clientEnv,
     startedMs: cluster.startedMs,
     async run(call) {

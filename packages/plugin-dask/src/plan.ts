@@ -10,6 +10,8 @@ export interface DaskPlan extends EnginePlan {
   readonly address: string
   /** `HOST:PORT` of each node's worker. */
   readonly workerAddresses: readonly { readonly host: string; readonly port: number }[]
+  /** On each node, has the process id of its worker. */
+  readonly pidFiles: readonly string[]
   /** Port of the scheduler's HTTP server on the control's loopback. */
   readonly httpPort: number
   /** What a client needs in its environment. */
@@ -19,7 +21,9 @@ export interface DaskPlan extends EnginePlan {
 /** `$1` is the folder, `$2` whether it may be there already: key and certificate come by standard input, and nobody else reads them. */
 const prepare = `umask 077
 mkdir -p -- "$1" && cat > "$1/$2.pem" || exit
-file=$1/$2.pem; shift 2
+file=$1/$2.pem
+echo $$ > "$1/$2.pid"
+shift 2
 export DASK_DISTRIBUTED__COMM__TLS__CA_FILE="$file" DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION=True
 for role in SCHEDULER WORKER CLIENT; do
   export DASK_DISTRIBUTED__COMM__TLS__\${role}__CERT="$file" DASK_DISTRIBUTED__COMM__TLS__\${role}__KEY="$file"
@@ -68,6 +72,7 @@ export function planDask(place: EnginePlace, options: DaskOptions, { key, cert }
   return {
     address,
     httpPort,
+    pidFiles: entries.map(({ node }) => `${folder(node)}/worker.pid`),
     workerAddresses: entries.map(({ node }) => ({ host: hosts[node]!, port: place.port(node, 'worker') })),
     clientEnv: clientEnvironment(address, `${folder(0)}/scheduler.pem`),
     head: dask(0, 'scheduler', [

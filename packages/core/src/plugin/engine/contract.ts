@@ -54,7 +54,7 @@ export interface Engine {
 export interface EngineOptions {
   /** From the first start until all nodes are there, the second start included. Default 3 min. */
   readonly startTimeout?: Duration
-  /** A node that does not answer for so long is lost. Default 6 s: after the gang's own lease. */
+  /** A node that does not answer for so long is lost. Default 6 s: after the gang's own lease. Its process is stopped by a signal: 5 s at most. */
   readonly silence?: Duration
   /** Starts in all. Default 2. */
   readonly starts?: number
@@ -75,6 +75,8 @@ export interface EngineFailure {
   readonly process: string
   /** How it ended. */
   readonly exit?: CommandResult
+  /** Of who is silent: its process that a signal has stopped, such as `4711 (python)`. */
+  readonly stopped?: string
   readonly afterMs: number
   /** What `logs` printed on the node, else the process's own last lines. */
   readonly quote: readonly string[]

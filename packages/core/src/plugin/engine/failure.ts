@@ -45,7 +45,7 @@ export function errorOf(gang: GangContext, engine: Engine, failure: EngineFailur
     return new GangflowError({
       ...facts,
       code: 'E_ENGINE_SILENT',
-      what: `${engine.name} on ${where(node)} has not answered for ${seconds}`,
+      what: `${engine.name} on ${where(node)} has not answered for ${seconds}${failure.stopped ? `: its process ${failure.stopped} is stopped by a signal` : ''}`,
       fix: `see the log of ${process} on node ${node}: it was stopped, or its machine has no time for it`,
     })
   const how = exit?.signal ? `was ended by ${exit.signal}` : `ended with exit code ${exit?.exitCode}`

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { within } from '../../errors/signal-within.js'
 import type { Command, CommandResult, GangContext, GangPort, GangProcess } from '../contract.js'
 import type { Engine, EnginePlace, EnginePlan, EngineWorker } from './contract.js'
 import type { Seen } from './failure.js'
+import { marked } from './stopped.js'
 
 /** Between two questions who is there. */
 const ASK_MS = 100
@@ -16,8 +18,12 @@ export interface Start {
   readonly plan: EnginePlan
   /** The first process that ended by itself. */
   readonly ended: Promise<Seen>
-  /** Of a node's process, as in its log. */
+  /** Of the head, as in its log. */
+  readonly headName: string
+  /** Of a node's process: its worker, the head where it has none. */
   nameOf(node: number): string
+  /** The mark that all processes below that one carry. */
+  partOf(name: string): string
   close(): Promise<void>
 }
 
@@ -69,7 +75,9 @@ export async function start(
   const again = options.turn > 1 ? `-${options.turn}` : ''
   const headName = `${engine.name}-head${again}`
   const nodeName = (node: number) => `${engine.name}-node${node}${again}`
-  const { plan, release } = await draw(gang, engine)
+  const { plan, id, release } = await draw(gang, engine)
+  const partOf = (name: string) => `${id}/${name}`
+  const nameOf = (node: number) => (plan.workers.some((one) => one.node === node) ? nodeName(node) : headName)
   const processes: GangProcess[] = []
   let starting = true
   let tellEnd!: (seen: Seen) => void
@@ -77,7 +85,7 @@ export async function start(
     tellEnd = resolve
   })
   const begin = async (node: number, name: string, command: Command) => {
-    const process = await gang.start([node], { stopGraceMs: STOP_MS, ...command, name })
+    const process = await gang.start([node], { stopGraceMs: STOP_MS, ...marked(command, partOf(name)), name })
     processes.push(process)
     void process.ended.then(([exit]: readonly CommandResult[]) => {
       const afterMs = performance.now() - options.began
@@ -99,15 +107,18 @@ export async function start(
     failed.catch(() => {})
     const waitFor = (enough: (there: readonly number[]) => boolean, whom: readonly number[]) =>
       until(gang, engine, plan, { ...options, over: over.signal, enough, whom })
-    const within = async (work: Promise<readonly number[] | undefined>) => {
+    const within = async (work: Promise<readonly number[] | undefined>, ofWhom = nameOf) => {
       const missing = await Promise.race([work, failed])
       if (missing === undefined) return
       const node = missing[0]!
-      const process = node === 0 ? headName : nodeName(node)
+      const process = ofWhom(node)
       const afterMs = performance.now() - options.began
       throw new Failed({ kind: 'late', starting, node, nodes: missing, process, afterMs }, plan, close)
     }
-    await within(waitFor(() => true, [0]))
+    await within(
+      waitFor(() => true, [0]),
+      () => headName,
+    )
     for (let left = plan.workers, there: readonly number[] = []; left.length > 0; ) {
       const isDue = ({ after = [] }: EngineWorker) => after.every((node) => there.includes(node))
       const due = left.filter(isDue)
@@ -122,7 +133,7 @@ export async function start(
     }
     await within(waitFor((there) => all.every((node) => there.includes(node)), all))
     starting = false
-    return { plan, ended, close, nameOf: (node) => (node === 0 ? headName : nodeName(node)) }
+    return { plan, ended, close, headName, nameOf, partOf }
   } catch (error) {
     if (!(error instanceof Failed)) await close()
     throw error
@@ -158,8 +169,8 @@ async function until(
   const { deadline, over, enough, whom } = options
   let missing = whom
   while (!over.aborted) {
-    const limit = AbortSignal.any([gang.signal, over, AbortSignal.timeout(ANSWER_MS)])
-    const there = await engine.present(plan, limit).catch(() => undefined)
+    const ask = (signal: AbortSignal) => engine.present(plan, signal)
+    const there = await within(ANSWER_MS, [gang.signal, over], ask).catch(() => undefined)
     if (gang.signal.aborted) throw gang.signal.reason
     if (there && enough(there)) return undefined
     missing = whom.filter((node) => !there?.includes(node))
