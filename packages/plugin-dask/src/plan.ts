@@ -61,7 +61,7 @@ export function planDask(place: EnginePlace, options: DaskOptions, { key, cert }
   const worker = (node: number) =>
     dask(node, 'worker', [
       address,
-      ...['--host', hosts[node]!, '--worker-port', String(place.port(node, 'worker'))],
+      ...['--host', bracketed(hosts[node]!), '--worker-port', String(place.port(node, 'worker'))],
       ...['--nthreads', String(options.threads ?? entries[node]!.slots), '--name', `node${node}`],
       // A worker that died is this gang's failure: nobody is to put another in its place.
       '--no-nanny',
@@ -76,7 +76,7 @@ export function planDask(place: EnginePlace, options: DaskOptions, { key, cert }
     workerAddresses: entries.map(({ node }) => ({ host: hosts[node]!, port: place.port(node, 'worker') })),
     clientEnv: clientEnvironment(address, `${folder(0)}/scheduler.pem`),
     head: dask(0, 'scheduler', [
-      ...['--host', hosts[0]!, '--port', String(place.port(0, 'scheduler')), '--protocol', 'tls'],
+      ...['--host', bracketed(hosts[0]!), '--port', String(place.port(0, 'scheduler')), '--protocol', 'tls'],
       ...[dashboard, '--dashboard-address', `127.0.0.1:${httpPort}`],
     ]),
     workers: entries.map(({ node }) => ({ node, command: worker(node) })),
@@ -94,4 +94,6 @@ const clientEnvironment = (address: string, file: string): Record<string, string
   PYTHONUNBUFFERED: '1',
 })
 
-const joined = (host: string, port: number): string => `${host.includes(':') ? `[${host}]` : host}:${port}`
+/** As Dask wants an IPv6 address, everywhere. */
+const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host)
+const joined = (host: string, port: number): string => `${bracketed(host)}:${port}`
