@@ -15,8 +15,7 @@ export function discoverSlurm(surroundings: Surroundings): Discovered {
   const about = new Variables('Slurm', surroundings)
   const job = about.need('SLURM_JOB_ID', 'SLURM_JOBID')
   refuseHeterogeneous(about)
-  const step = about.whole('SLURM_STEP_ID', 'SLURM_STEPID')
-  const inStep = step !== undefined && step < SPECIAL_STEPS
+  const inStep = isOfSrun(about)
   const listName = inStep && about.text('SLURM_STEP_NODELIST') ? 'SLURM_STEP_NODELIST' : 'SLURM_JOB_NODELIST'
   const names = expandHosts(about.need(listName, 'SLURM_NODELIST'), listName, about)
   const sizeNames = inStep ? ['SLURM_STEP_NUM_NODES'] : ['SLURM_JOB_NUM_NODES', 'SLURM_NNODES']
@@ -42,6 +41,13 @@ export function discoverSlurm(surroundings: Surroundings): Discovered {
     ...(index === undefined || gpus === undefined ? {} : { gpus }),
     ...(end === undefined ? {} : { deadline: end * 1000 }),
   }
+}
+
+/** The batch script is a step, too: 26.05 tells it so, by a negative id. */
+function isOfSrun(about: Variables): boolean {
+  if (/^-\d+$/.test(about.text('SLURM_STEP_ID', 'SLURM_STEPID') ?? '')) return false
+  const step = about.whole('SLURM_STEP_ID', 'SLURM_STEPID')
+  return step !== undefined && step < SPECIAL_STEPS
 }
 
 /** SLURM_NODEID, and SLURMD_NODENAME, which is right also where several slurmd share one machine and its hostname. */

@@ -41,6 +41,10 @@ describe('Slurm', () => {
     })
   })
 
+  it('reads the batch script alike where its step has a number, as 26.05.5 gives it', () => {
+    expect(found({ ...slurm['batch'], SLURM_STEP_ID: '-5', SLURM_STEPID: '-5' })).toEqual(found(slurm['batch']!))
+  })
+
   it('tells each task of a step its node, and its place on it', () => {
     expect(found(slurm['step0']!)).toMatchObject({ index: 0, task: 0, size: 3, slots: 3 })
     expect(found(slurm['step2']!)).toMatchObject({ index: 0, task: 2 })
