@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { GangflowError } from '@gangflow/core'
-import { passed } from './plan.js'
+import { overruling, passed } from './plan.js'
 
 export interface CommandEnd {
   readonly code: number | null
@@ -11,14 +11,20 @@ export interface CommandEnd {
 /** Milliseconds for one of Slurm's commands: its own limit for an answer of the controller is 10 s, tried a few times. */
 const LIMIT_MS = 60_000
 
-/** What Slurm's commands are given: what the job is to have, and the variables of Slurm itself. */
-export const slurmEnv = (env: NodeJS.ProcessEnv = process.env): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(env).filter(
-      (entry): entry is [string, string] =>
-        entry[1] !== undefined && (passed.includes(entry[0]) || /^(SBATCH|SQUEUE|SCANCEL|SLURM)_/.test(entry[0])),
-    ),
+/**
+ * What Slurm's commands are given: what the job is to have, and the variables of Slurm itself. Not those by which a person
+ * has squeue filter or write times in another way, and none of sbatch's that would overrule the script. Pure.
+ */
+export function slurmEnv(env: NodeJS.ProcessEnv = process.env, script = ''): Record<string, string> {
+  const overrules = overruling(script)
+  return Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => {
+      const [name, value] = entry
+      if (value === undefined || name === 'SLURM_TIME_FORMAT' || name === 'SLURM_BITSTR_LEN') return false
+      return passed.includes(name) || (/^(SBATCH|SLURM)_/.test(name) && !overrules(name))
+    }),
   )
+}
 
 /** Runs one of Slurm's commands to its end. Throws `E_SLURM_COMMAND` where there is none. */
 export function slurmCommand(argv: readonly string[], stdin = '', signal?: AbortSignal): Promise<CommandEnd> {
@@ -27,7 +33,7 @@ export function slurmCommand(argv: readonly string[], stdin = '', signal?: Abort
     const child = spawn(argv[0]!, argv.slice(1), {
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
-      env: slurmEnv(),
+      env: slurmEnv(process.env, stdin),
       signal,
     })
     let stdout = ''

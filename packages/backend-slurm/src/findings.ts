@@ -51,7 +51,7 @@ export function judgeConfig(config: Readonly<Record<string, string>>): EngineFin
           },
         ]
       : []),
-    ...(/none$/.test(value('AccountingStorageType'))
+    ...(/none$|^\(null\)$/.test(value('AccountingStorageType'))
       ? [
           {
             check: 'accounting',

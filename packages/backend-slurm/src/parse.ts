@@ -1,38 +1,60 @@
-/** One job, or one element of an array, as squeue tells it. */
-export interface QueueRow {
+/** One job, or one element of an array, as Slurm tells it. */
+export interface JobRow {
   /** `12`, or `12_3` for an element of an array. */
   readonly id: string
   readonly state: string
+  /** Empty where it was not asked for. */
   readonly reason: string
+  readonly exitCode: number
+  readonly signal: number
   readonly restarts: number
   readonly nodes: string
   /** When Slurm expects it to start, as it writes times; empty where it does not say. */
   readonly start: string
+  /** Another job has been given its nodes. */
+  readonly preempted: boolean
+  /** Of its limit, or of the grace that it is given, as the controller's clock tells it: milliseconds since 1970. */
+  readonly endsAt?: number
 }
 
-const fields = ['ArrayJobID', 'ArrayTaskID', 'JobID', 'State', 'RestartCnt', 'NodeList', 'StartTime', 'Reason'] as const
+const fields = [
+  ...['ArrayJobID', 'ArrayTaskID', 'JobID', 'State', 'RestartCnt', 'exit_code'],
+  ...['NodeList', 'StartTime', 'EndTime', 'PreemptTime', 'Reason'],
+] as const
 
-/** squeue's own form of a row: each field with a mark after it; the reason, which may hold any text, is the last. */
+/** What squeue is asked for, alike in all versions: each field with a mark after it; the reason, which may hold any text, is the last. */
 export const queueFormat = fields.map((name) => `${name}:|`).join(',')
 
 /** squeue's rows of that form; lines that are something else are left out. Pure. */
-export function parseQueue(text: string): QueueRow[] {
+export function parseQueue(text: string): JobRow[] {
   return text.split('\n').flatMap((line) => {
-    const [array, index, job, state, restarts, nodes, start, ...reason] = line.split('|')
+    const [array, index, job, state, restarts, exit, nodes, start, end, preempt, ...reason] = line.split('|')
     if (array === undefined || job === undefined || !/^\d+$/.test(job) || !state) return []
     const known = (value: string | undefined) =>
-      value === undefined || /^(N\/A|\(null\)|Unknown)$/.test(value) ? '' : value
+      value === undefined || /^(N\/A|\(null\)|Unknown|NONE)$/.test(value) ? '' : value
+    const endsAt = Date.parse(known(end))
     return [
       {
         id: /^\d+$/.test(index ?? '') ? `${array}_${index}` : job,
         state: state.trim(),
         reason: reason.slice(0, -1).join('|').trim(),
+        ...exitOf(exit ?? ''),
         restarts: Number(restarts) || 0,
         nodes: known(nodes),
         start: known(start),
+        preempted: /^\d/.test(preempt ?? ''),
+        ...(Number.isNaN(endsAt) ? {} : { endsAt }),
       },
     ]
   })
+}
+
+/** `5:0`, or 1280 as wait(2) has it: what squeue printed before 23.02. */
+function exitOf(text: string): Pick<JobRow, 'exitCode' | 'signal'> {
+  const [, code, signal] = /^(\d+):(\d+)$/.exec(text) ?? []
+  if (code !== undefined) return { exitCode: Number(code), signal: Number(signal) }
+  const status = /^\d+$/.test(text) ? Number(text) : 0
+  return { exitCode: (status >> 8) & 255, signal: status & 127 }
 }
 
 /** squeue's form of what waits, for `parsePlaces`. */
@@ -57,55 +79,28 @@ export function parsePlaces(text: string): ReadonlyMap<string, number> {
   return places
 }
 
-/** What `scontrol show job --oneliner` tells of a job's end. */
-export interface JobDetails {
-  readonly state: string
-  readonly reason: string
-  readonly exitCode: number
-  readonly signal: number
-  readonly nodes: string
-  readonly restarts: number
-  /** Another job has been given its nodes. */
-  readonly preempted: boolean
-  /** Of its limit, or of the grace that it is given, as the controller's clock tells it: milliseconds since 1970. */
-  readonly endsAt?: number
-}
+/** What sacct is asked for, alike in all versions. */
+export const accountingFormat = 'JobID,State,ExitCode,NodeList'
 
-/** Of its line; undefined for what is none. Values with spaces are only in fields that are not read here. Pure. */
-export function parseDetails(text: string): JobDetails | undefined {
-  const value = (name: string) => new RegExp(`(?:^|\\s)${name}=(\\S*)`).exec(text)?.[1]
-  const state = value('JobState')
-  if (state === undefined) return undefined
-  const [exitCode = 0, signal = 0] = (value('ExitCode') ?? '').split(':').map(Number)
-  const nodes = value('NodeList') ?? ''
-  const endsAt = Date.parse(value('EndTime') ?? '')
-  return {
-    state,
-    reason: value('Reason') ?? '',
-    exitCode,
-    signal,
-    nodes: nodes === '(null)' ? '' : nodes,
-    restarts: Number(value('Restarts')) || 0,
-    preempted: /^\d/.test(value('PreemptTime') ?? ''),
-    ...(Number.isNaN(endsAt) ? {} : { endsAt }),
-  }
-}
-
-/** The same of `sacct --parsable2 --noheader --format=State,ExitCode,NodeList`: of its first line. Pure. */
-export function parseAccounting(text: string): JobDetails | undefined {
-  const [state, exit, nodes] = (text.split('\n')[0] ?? '').split('|')
-  if (!state || exit === undefined) return undefined
-  const [exitCode = 0, signal = 0] = exit.split(':').map(Number)
-  // `CANCELLED by 1000`
-  return {
-    state: state.split(' ')[0]!,
-    reason: '',
-    exitCode,
-    signal,
-    nodes: nodes ?? '',
-    restarts: 0,
-    preempted: false,
-  }
+/** sacct's rows of that form with `--parsable2 --noheader --allocations`. Pure. */
+export function parseAccounting(text: string): JobRow[] {
+  return text.split('\n').flatMap((line) => {
+    const [id = '', state = '', exit = '', nodes = ''] = line.split('|')
+    if (!/^\d+(_\d+)?$/.test(id) || state === '') return []
+    return [
+      {
+        id,
+        // `CANCELLED by 1000`
+        state: state.split(' ')[0]!,
+        reason: '',
+        ...exitOf(exit),
+        restarts: 0,
+        nodes: nodes === 'None assigned' ? '' : nodes,
+        start: '',
+        preempted: false,
+      },
+    ]
+  })
 }
 
 /** `12` of what `sbatch --parsable` prints: `12`, or `12;cluster`. Pure. */

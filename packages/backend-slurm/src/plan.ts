@@ -17,6 +17,27 @@ export interface SlurmPlan {
 /** What a job is given of the launcher's environment: what logging in there would give, and Slurm's own settings. */
 export const passed: readonly string[] = ['HOME', 'PATH', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'TZ']
 
+/** Variables of sbatch, without `SBATCH_`, whose names are not those of their options. */
+const variables: Readonly<Record<string, readonly string[]>> = {
+  array: ['ARRAY_INX'],
+  time: ['TIMELIMIT'],
+  mem: ['MEM_PER_NODE', 'MEM_PER_CPU', 'MEM_PER_GPU'],
+  'mem-per-cpu': ['MEM_PER_NODE', 'MEM_PER_CPU', 'MEM_PER_GPU'],
+  gres: ['GRES', 'GPUS', 'GPUS_PER_NODE', 'GPUS_PER_TASK'],
+  'gpus-per-node': ['GPUS', 'GPUS_PER_NODE', 'GPUS_PER_TASK'],
+}
+
+/** Of no job of ours, whatever the script says. */
+const never = ['ARRAY_INX', 'ERROR', 'INPUT', 'NO_REQUEUE', 'WAIT']
+
+/** Which of sbatch's variables would come before a line of this script: sbatch lets them. */
+export function overruling(script: string): (name: string) => boolean {
+  const options = [...script.matchAll(/^#SBATCH --([\w-]+)/gm)].map(([, name]) => name!)
+  const own = options.flatMap((name) => variables[name] ?? [name.replaceAll('-', '_').toUpperCase()])
+  const all = new Set([...never, ...own].map((name) => `SBATCH_${name}`))
+  return (name) => all.has(name)
+}
+
 /** The request as it is performed. Pure. */
 export function planJob(request: JobRequest, settings: SlurmSettings): SlurmPlan {
   const { count, output } = request
@@ -60,7 +81,7 @@ function sbatchOptions(request: JobRequest, settings: SlurmSettings): string[] {
   const { cpu, gpu, memory } = step.resources
   const cpus = asked.cpusPerTask ?? (cpu === undefined ? undefined : Math.ceil(cpu))
   const time = asked.time ?? (step.timeoutMs === undefined ? undefined : step.timeoutMs + 120_000)
-  const gpus = gpu === undefined || gpu === 0 || asked.gres !== undefined ? undefined : Math.ceil(gpu)
+  const gpus = gpu === undefined || gpu === 0 || /gpu/.test(asked.gres ?? '') ? undefined : Math.ceil(gpu)
   const mem = asked.mem ?? (memory === undefined || asked.memPerCpu !== undefined ? undefined : `${memory}M`)
   const value = (name: string, given: string | number | undefined) =>
     given === undefined

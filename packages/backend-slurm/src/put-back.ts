@@ -1,7 +1,7 @@
 import type { JobWarning } from '@gangflow/core/backend'
 import { slurmCommand } from './command.js'
 import { type SlurmSettings, WARNING } from './options.js'
-import { type JobDetails, parseDetails } from './parse.js'
+import { type JobRow, parseQueue, queueFormat } from './parse.js'
 
 /** As often as nodes are taken away, a job goes on: who takes them has been asked. */
 const PREEMPTIONS = 1_000
@@ -18,13 +18,13 @@ export async function warned(asked: LastTime): Promise<JobWarning | undefined> {
 
 /** Of the controller's words. Pure. */
 export function warningOf(
-  details: JobDetails | undefined,
+  row: JobRow | undefined,
   { requeues = 0, warning = WARNING }: LastTime,
   now: number,
 ): JobWarning | undefined {
-  if (details?.state !== 'RUNNING') return undefined
-  const left = details.endsAt === undefined ? {} : { leftMs: Math.max(0, details.endsAt - now) }
-  if (details.preempted) return { cause: 'preempted', ...left, times: PREEMPTIONS }
+  if (row?.state !== 'RUNNING') return undefined
+  const left = row.endsAt === undefined ? {} : { leftMs: Math.max(0, row.endsAt - now) }
+  if (row.preempted) return { cause: 'preempted', ...left, times: PREEMPTIONS }
   const last = (left.leftMs ?? Number.POSITIVE_INFINITY) <= (warning + EARLY) * 1_000
   return last ? { cause: 'time-limit', ...left, times: requeues } : undefined
 }
@@ -40,9 +40,13 @@ export async function putBack(asked: LastTime, atLimit: number): Promise<false |
   return code === 0 && warning.cause
 }
 
-const jobHere = (): string => process.env['SLURM_JOB_ID'] ?? ''
+/** An element of an array by its place: the number of one of them is that of the whole array, too. */
+function jobHere({ env } = process): string {
+  const array = env['SLURM_ARRAY_JOB_ID']
+  return array === undefined ? (env['SLURM_JOB_ID'] ?? '') : `${array}_${env['SLURM_ARRAY_TASK_ID']}`
+}
 
-async function here(): Promise<JobDetails | undefined> {
-  const shown = await slurmCommand(['scontrol', 'show', 'job', '--oneliner', jobHere()])
-  return shown.code === 0 ? parseDetails(shown.stdout) : undefined
+async function here(): Promise<JobRow | undefined> {
+  const { code, stdout } = await slurmCommand(['squeue', '-h', '-t', 'all', `--jobs=${jobHere()}`, '-O', queueFormat])
+  return code === 0 ? parseQueue(stdout)[0] : undefined
 }

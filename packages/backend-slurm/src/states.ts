@@ -1,9 +1,10 @@
 import type { Cause } from '@gangflow/core'
 import type { JobEnd } from '@gangflow/core/backend'
-import type { JobDetails } from './parse.js'
+import type { JobRow } from './parse.js'
 
 type Meaning = Omit<JobEnd, 'state'>
 
+const sharedDisk = 'let the datastore be a directory that every node sees at the same path: --datastore DIR'
 const again = '@retry({ infrastructure: 2, preempted: 10 }) starts the task anew'
 
 /** What each state means that a job ends in. */
@@ -39,6 +40,10 @@ export const isEnd = (state: string): boolean => state in ends
 /** States that a job may pass through on its way back into the queue. */
 export const mayReturn = (state: string): boolean => ['PREEMPTED', 'NODE_FAIL', 'BOOT_FAIL'].includes(state)
 
+/** On its way out, or back into the queue: what it is to become is told in a moment. */
+export const isPassing = (state: string): boolean =>
+  ['COMPLETING', 'STAGE_OUT', 'REQUEUED', 'REQUEUE_FED', 'SIGNALING', 'RESIZING'].includes(state)
+
 const names: Readonly<Record<number, string>> = {
   1: 'SIGHUP',
   2: 'SIGINT',
@@ -48,62 +53,83 @@ const names: Readonly<Record<number, string>> = {
   15: 'SIGTERM',
 }
 
-/** A job's end in words. `details` are scontrol's. */
-export function endOf(state: string, details?: JobDetails): JobEnd {
-  const meaning = ends[state] ?? { cause: 'infrastructure' as Cause, summary: 'ended' }
-  const { exitCode = 0, signal = 0, nodes = '', restarts = 0, reason = '' } = details ?? {}
-  const exit = exitCode > 0 && state === 'FAILED' ? ` with exit code ${exitCode}` : ''
-  // slurmd's own codes for what it could not do.
-  const unopened = state === 'FAILED' && signal === 53
+/** A job's end in words: `row` as Slurm tells it. */
+export function endOf(row: Pick<JobRow, 'state'> & Partial<JobRow>): JobEnd {
+  const { state, exitCode = 0, signal = 0, nodes = '', restarts = 0, reason = '' } = row
+  const meaning = special(row) ?? ends[state] ?? { cause: 'infrastructure' as Cause, summary: 'ended' }
+  const ran = nodes !== '' || exitCode > 0
   return {
     state,
     ...meaning,
-    summary: unopened ? 'could not open its output file on its node' : `${meaning.summary}${exit}`,
-    ...(unopened
-      ? { fix: 'let the datastore be a directory that every node sees at the same path: --datastore DIR' }
-      : {}),
-    ...(exitCode === 66
-      ? { fix: 'let the datastore be a directory that every node sees at the same path: --datastore DIR' }
-      : {}),
-    ...(state === 'FAILED' && /^(JobHoldMaxRequeue|launch_failed|RaisedSignal)/i.test(reason)
-      ? { summary: `failed (${reason})` }
-      : {}),
+    ...(state === 'CANCELLED' && /^Dependency/.test(reason) ? { summary: `was cancelled: ${reason}` } : {}),
+    ...(exitCode === UNSEEN ? { fix: sharedDisk } : {}),
     ...(nodes === '' ? {} : { host: nodes }),
     ...(exitCode > 0 ? { exitCode } : {}),
-    ...(signal > 0 && !unopened ? { signal: names[signal] ?? `signal ${signal}` } : {}),
+    ...(signal > 0 && signal < OWN && ran ? { signal: names[signal] ?? `signal ${signal}` } : {}),
     ...(restarts > 0 ? { restarts } : {}),
   }
 }
 
-/** Why a job waits, as its reason says: a clause for people. */
-export function whyWaiting({
-  state,
-  reason,
-  start,
-  ahead,
-}: {
-  readonly state: string
-  readonly reason: string
-  readonly start: string
-  /** Jobs before it, as far as the site lets see them. */
-  readonly ahead?: number | undefined
-}): string | undefined {
+/** Exit code of the script where it does not see the datastore. */
+const UNSEEN = 66
+/** From here on what is written as a signal is none: 53 is slurmd's word for a file that it could not open, 125 that of memory. */
+const OWN = 53
+
+/** What FAILED means by the words that come with it. */
+function special({ state, exitCode = 0, signal = 0, nodes = '', reason = '' }: Partial<JobRow>): Meaning | undefined {
+  if (state !== 'FAILED') return undefined
+  if (signal === OWN)
+    return { cause: 'infrastructure', summary: 'could not open its output file on its node', fix: sharedDisk }
+  if (nodes === '' && /^(BadConstraints|Invalid|Association|QOS|Partition|AccountNotAllowed)/.test(reason))
+    return {
+      cause: 'user',
+      summary: `asks for what the cluster cannot give: ${reason}`,
+      fix: '`sinfo` shows what it has; `gangflow run … --dry-run` shows what is asked for',
+    }
+  if (/^(JobHoldMaxRequeue|launch_failed|JobLaunchFailure|RaisedSignal)/i.test(reason))
+    return { cause: 'infrastructure', summary: `failed: ${reason}` }
+  return exitCode > 0 ? { cause: 'infrastructure', summary: `failed with exit code ${exitCode}` } : undefined
+}
+
+/** What Slurm's reasons mean; those that no time mends first. */
+const reasons: readonly (readonly [RegExp, string])[] = [
+  [/^PartitionTimeLimit/, 'its job cannot start: it asks for more time than its partition gives'],
+  [/^PartitionNodeLimit/, 'its job cannot start: it asks for more nodes than its partition gives to one'],
+  [/^(PartitionConfig|BadConstraints)/, 'its job cannot start: no nodes are as it asks for'],
+  [
+    /^(InvalidAccount|InvalidQOS|AccountNotAllowed|QOSNotAllowed)/,
+    'its job waits: see whether its account and QOS are right',
+  ],
+  [/^DependencyNeverSatisfied/, 'its job cannot start: what it depends on has failed'],
+  [/^(QOS|Assoc)\w*PerJob/, 'its job cannot start: it asks for more than its account may for one job'],
+  [/^(PartitionDown|PartitionInactive)/, 'its job waits for its partition, which is closed'],
+  [/^(QOS|Assoc|MaxJobs|Max\w*PerAccount)/, 'its job waits for others of its account, whose limit is reached'],
+  [/^None/, 'its job is in the queue'],
+  [/^Resources/, 'its job waits for free nodes'],
+  [/^Priority/, 'its job waits for others of higher priority'],
+  [/^BeginTime/, 'its job waits for its time to begin'],
+  [/^Dependency/, 'its job waits for another'],
+  [/^Licenses/, 'its job waits for licenses'],
+  [/^Reservation/, 'its job waits for its reservation'],
+  [/^JobHeldUser/, 'its job is held by its user: `scontrol release` lets it go on'],
+  [/^JobHeldAdmin/, 'its job is held by an administrator'],
+  [
+    /^(launch_failed|JobLaunchFailure|JobHoldMaxRequeue|job_requeued_in_held_state)/,
+    'its job is held after failures: `scontrol release` lets it go on',
+  ],
+  [/^JobArrayTaskLimit/, 'its job waits for others of its array'],
+  [/^(ReqNodeNotAvail|NodeDown|Nodes_required)/, 'its job waits for nodes that are down or reserved'],
+]
+
+/** What a job does that has not ended, a clause for people; `ahead`: jobs before it, as far as the site lets see them. */
+export function doing(row: JobRow, ahead?: number): string {
+  const { id, state, reason, start, nodes } = row
   if (state === 'SUSPENDED' || state === 'STOPPED') return 'its job is suspended'
-  if (state === 'REQUEUE_HOLD' || state === 'SPECIAL_EXIT') return 'its job is held: `scontrol release` lets it go on'
+  if (['REQUEUE_HOLD', 'SPECIAL_EXIT', 'RESV_DEL_HOLD'].includes(state))
+    return 'its job is held: `scontrol release` lets it go on'
   if (state === 'CONFIGURING') return 'its nodes are being made ready'
-  if (state !== 'PENDING') return undefined
-  const meaning: Readonly<Record<string, string>> = {
-    None: 'its job is in the queue',
-    Resources: 'its job waits for free nodes',
-    Priority: 'its job waits for others of higher priority',
-    BeginTime: 'its job waits for its time to begin',
-    Dependency: 'its job waits for another',
-    JobHeldUser: 'its job is held by its user: `scontrol release` lets it go on',
-    JobHeldAdmin: 'its job is held by an administrator',
-    JobArrayTaskLimit: 'its job waits for others of its array',
-    ReqNodeNotAvail: 'its job waits for nodes that are down or reserved',
-  }
-  const why = meaning[reason.split(',')[0]!] ?? 'its job waits'
+  if (state !== 'PENDING') return `its job ${id} runs on ${nodes}`
+  const why = reasons.find(([pattern]) => pattern.test(reason))?.[1] ?? 'its job waits'
   const soon = start === '' ? '' : `, expected to start at ${start.replace('T', ' ')}`
   const place = ahead === undefined ? '' : ahead === 0 ? ', first of its queue' : `, ${ahead} before it`
   return `${why} (${reason})${place}${soon}`

@@ -1,21 +1,25 @@
 import type { JobEnd } from '@gangflow/core/backend'
 import { said, slurmCommand } from './command.js'
 import {
+  accountingFormat,
+  type JobRow,
   parseAccounting,
-  parseDetails,
   parsePlaces,
   parseQueue,
-  type QueueRow,
   queueFormat,
   waitingFormat,
 } from './parse.js'
-import { endOf, isEnd, mayReturn, whyWaiting } from './states.js'
+import { doing, endOf, isEnd, isPassing, mayReturn } from './states.js'
 
 /** Milliseconds before the first question about a job: many end soon after. */
 const FIRST_MS = 300
 const SLOWEST_MS = 5_000
 /** Milliseconds between two questions about the whole queue, which others have filled. */
 const PLACES_MS = 15_000
+/** Questions in a row after which an answer that may not be the last is taken for it, and accounting is asked about whom nobody knows. */
+const DOUBTS = 3
+/** And after which accounting is not waited for either: it may be late, or keep jobs that a controller has lost. */
+const LOST = 20
 
 interface Watched {
   readonly id: string
@@ -104,32 +108,59 @@ export class Watch {
     const rows = new Map(parseQueue(answer.stdout).map((row) => [row.id, row]))
     await this.#askPlaces([...rows.values()].filter(inQueue))
     let changed = false
-    for (const job of [...this.#jobs.values()]) changed = (await this.#judge(job, rows.get(job.id))) || changed
-    return changed
+    for (const job of [...this.#jobs.values()]) {
+      const row = rows.get(job.id)
+      if (row) changed = this.#judge(job, row) || changed
+      else job.doubts += 1
+    }
+    return (await this.#account()) || changed
   }
 
-  async #judge(job: Watched, row: QueueRow | undefined): Promise<boolean> {
-    if (row && !isEnd(row.state)) {
-      job.doubts = 0
-      if (row.restarts > job.restarts)
-        this.#tell(job, `its job was put back into the queue (start ${row.restarts + 1})`)
-      job.restarts = row.restarts
-      // On its way out: what it is to become is told in a moment.
-      if (row.state === 'COMPLETING') return true
-      const ahead = inQueue(row) ? this.#places.get(job.id.split('_')[0]!) : undefined
-      return this.#tell(job, whyWaiting({ ...row, ahead }) ?? `its job ${job.id} runs on ${row.nodes}`)
+  #judge(job: Watched, row: JobRow): boolean {
+    if (isEnd(row.state)) {
+      job.doubts += 1
+      if (!mayReturn(row.state) || job.doubts >= DOUBTS) this.#end(job, row)
+      return true
     }
-    job.doubts += 1
-    if ((!row || mayReturn(row.state)) && job.doubts < 3) return true
-    const details = await detailsOf(job.id)
-    if (details && !isEnd(details.state)) return true
-    this.#jobs.delete(job.id)
-    job.ended(endOf(row?.state ?? details?.state ?? 'UNKNOWN', details))
+    job.doubts = 0
+    if (row.restarts > job.restarts) this.#tell(job, `its job was put back into the queue (start ${row.restarts + 1})`)
+    job.restarts = row.restarts
+    if (isPassing(row.state)) return true
+    return this.#tell(job, doing(row, inQueue(row) ? this.#places.get(job.id.split('_')[0]!) : undefined))
+  }
+
+  /** Those that the controller has forgotten, all at once: what was accounted of them. True while there are any. */
+  async #account(): Promise<boolean> {
+    const forgotten = [...this.#jobs.values()].filter(({ doubts }) => doubts > 0)
+    const due = forgotten.filter(({ doubts }) => doubts >= DOUBTS)
+    if (due.length === 0) return forgotten.length > 0
+    const ids = due.map(({ id }) => id).join(',')
+    const answer = await slurmCommand([
+      'sacct',
+      '-X',
+      '-P',
+      '-n',
+      `--jobs=${ids}`,
+      `--format=${accountingFormat}`,
+    ]).catch(() => undefined)
+    const rows = new Map(parseAccounting(answer?.stdout ?? '').map((row) => [row.id, row]))
+    const none = answer === undefined || /accounting storage is disabled/i.test(answer.stderr)
+    for (const job of due) {
+      const row = rows.get(job.id)
+      if (row && isEnd(row.state)) this.#end(job, row)
+      else if (none || job.doubts >= LOST) this.#end(job, { state: 'UNKNOWN' })
+      else this.#tell(job, 'its job is not known to the controller any more, and accounting has no end of it yet')
+    }
     return true
   }
 
+  #end(job: Watched, row: Parameters<typeof endOf>[0]): void {
+    this.#jobs.delete(job.id)
+    job.ended(endOf(row))
+  }
+
   /** Where jobs are in the queue; a site may hide those of others, or have no answer. */
-  async #askPlaces(waiting: readonly QueueRow[]): Promise<void> {
+  async #askPlaces(waiting: readonly JobRow[]): Promise<void> {
     if (waiting.length === 0) return
     // Where nothing is new of them, nothing much has moved.
     const about = JSON.stringify(waiting.map(({ id, reason, start }) => [id, reason, start]))
@@ -148,16 +179,5 @@ export class Watch {
   }
 }
 
-/** What the controller still knows of a job, else what was accounted. */
-async function detailsOf(id: string): Promise<ReturnType<typeof parseDetails>> {
-  const shown = await slurmCommand(['scontrol', 'show', 'job', '--oneliner', id])
-  const known = shown.code === 0 ? parseDetails(shown.stdout) : undefined
-  if (known) return known
-  const accounted = await slurmCommand(['sacct', '-X', '-P', '-n', '-j', id, '--format=State,ExitCode,NodeList']).catch(
-    () => undefined,
-  )
-  return accounted?.code === 0 ? parseAccounting(accounted.stdout) : undefined
-}
-
 /** It waits for its turn, not for something of its own. */
-const inQueue = ({ state, reason }: QueueRow): boolean => state === 'PENDING' && /^(Priority|Resources)/.test(reason)
+const inQueue = ({ state, reason }: JobRow): boolean => state === 'PENDING' && /^(Priority|Resources)/.test(reason)

@@ -1,41 +1,52 @@
 import { describe, expect, it } from 'vitest'
-import { parseAccounting, parseDetails, parsePlaces, parseQueue, parseSubmitted, parseTaskExit } from '../src/parse.js'
+import { type JobRow, parseAccounting, parsePlaces, parseQueue, parseSubmitted, parseTaskExit } from '../src/parse.js'
 import { warningOf } from '../src/put-back.js'
-import { endOf, isEnd, whyWaiting } from '../src/states.js'
+import { doing, endOf, isEnd } from '../src/states.js'
+import { recorded } from './recorded.js'
 
-// As Slurm 22.05.8 printed them.
-const queue = `7|N/A|7|PENDING|0||2027-11-22T01:22:59|Resources|
-8|N/A|8|PENDING|0||N/A|PartitionNodeLimit|
-1|0|3|RUNNING|0|lab0|2026-11-22T01:22:59|None|
-1|2|1|COMPLETING|1|lab[1-2]|2026-11-22T01:22:59|None|
-9|N/A|9|PENDING|0||N/A|ReqNodeNotAvail, UnavailableNodes:lab[0-3]|
-`
-const shown =
-  'JobId=1 ArrayJobId=1 ArrayTaskId=2 JobName=a JobState=FAILED b UserId=root(0) JobState=FAILED Reason=NonZeroExitCode Dependency=(null) Requeue=1 Restarts=2 BatchFlag=1 ExitCode=5:0 NodeList=lab1 BatchHost=lab1 NumNodes=1'
+const row = (state: string, more: Partial<JobRow> = {}): JobRow => ({
+  ...{ id: '1', state, reason: '', exitCode: 0, signal: 0, restarts: 0, nodes: '', start: '', preempted: false },
+  ...more,
+})
 
-describe('squeue', () => {
+describe.each(Object.entries(recorded))('squeue of Slurm %s', (_, { queue, never, raised }) => {
+  const rows = new Map(parseQueue(`slurm_load_jobs error: x\n${queue}`).map((one) => [one.id, one]))
+
   it('is read row by row, elements of arrays by their own ids', () => {
-    expect(parseQueue(`slurm_load_jobs error: x\n${queue}`).map(({ id, state }) => `${id} ${state}`)).toEqual([
-      '7 PENDING',
-      '8 PENDING',
-      '1_0 RUNNING',
-      '1_2 COMPLETING',
-      '9 PENDING',
+    const ends = ['1', '2', '3_0', '3_1', '3_2', '3_3'].map((id) => rows.get(id)!)
+    expect(ends.map(({ state, exitCode, signal }) => `${state} ${exitCode}:${signal}`)).toEqual([
+      'FAILED 5:0',
+      'FAILED 0:11',
+      'COMPLETED 0:0',
+      'FAILED 1:0',
+      'FAILED 2:0',
+      'FAILED 3:0',
     ])
-    expect(parseQueue(queue)[3]).toMatchObject({ restarts: 1, nodes: 'lab[1-2]' })
+    expect(endOf(rows.get('2')!)).toMatchObject({ summary: raised, signal: 'SIGSEGV', host: 'lab[0-1]' })
+    expect([...rows.values()].filter(({ preempted }) => preempted)).toEqual([])
   })
 
-  it('says why a job waits, and when it is expected to start', () => {
-    const [resources, limit, running, , away] = parseQueue(queue)
-    expect(whyWaiting(resources!)).toBe(
-      'its job waits for free nodes (Resources), expected to start at 2027-11-22 01:22:59',
-    )
-    expect(whyWaiting(limit!)).toBe('its job waits (PartitionNodeLimit)')
-    expect(whyWaiting(running!)).toBeUndefined()
-    expect(whyWaiting(away!)).toContain(
-      'waits for nodes that are down or reserved (ReqNodeNotAvail, UnavailableNodes:lab[0-3])',
-    )
+  it('says why a job waits, and that one will never start', () => {
+    expect(doing(rows.get('8')!)).toBe('its job is held by its user: `scontrol release` lets it go on (JobHeldUser)')
+    const hopeless = rows.get('9')!
+    expect(isEnd(hopeless.state) ? endOf(hopeless).summary : doing(hopeless)).toBe(never)
+    if (isEnd(hopeless.state)) expect(endOf(hopeless)).toMatchObject({ cause: 'user', state: 'FAILED' })
   })
+})
+
+it('a job that waits is told with its place and the time that Slurm expects', () => {
+  const start = '2027-11-22T01:22:59'
+  expect(doing(row('PENDING', { reason: 'Resources', start }))).toBe(
+    'its job waits for free nodes (Resources), expected to start at 2027-11-22 01:22:59',
+  )
+  const away = 'ReqNodeNotAvail, UnavailableNodes:lab[0-3]'
+  expect(doing(row('PENDING', { reason: away }))).toBe(`its job waits for nodes that are down or reserved (${away})`)
+  expect(doing(row('PENDING', { reason: 'PartitionTimeLimit' }))).toContain('cannot start: it asks for more time')
+  expect(doing(row('PENDING', { reason: 'Priority' }), 3)).toBe(
+    'its job waits for others of higher priority (Priority), 3 before it',
+  )
+  expect(doing(row('RUNNING', { id: '7_1', nodes: 'lab0' }))).toBe('its job 7_1 runs on lab0')
+  expect(doing(row('SUSPENDED'))).toBe('its job is suspended')
 })
 
 it('places in the queue: by priority, then by age, in each partition', () => {
@@ -46,73 +57,67 @@ it('places in the queue: by priority, then by age, in each partition', () => {
     ['14', 0],
     ['15', 1],
   ])
-  const waits = { state: 'PENDING', reason: 'Priority', start: '' }
-  expect(whyWaiting({ ...waits, ahead: 3 })).toBe('its job waits for others of higher priority (Priority), 3 before it')
 })
 
 describe('the end of a job', () => {
-  it('is told by scontrol, whatever the job is called', () => {
-    expect(parseDetails('slurm_load_jobs error: Invalid job id specified')).toBeUndefined()
-    const details = parseDetails(shown.replace('JobName=a JobState=FAILED b', 'JobName=ab'))
-    expect(details).toMatchObject({
-      state: 'FAILED',
-      reason: 'NonZeroExitCode',
-      exitCode: 5,
-      signal: 0,
-      nodes: 'lab1',
-      restarts: 2,
-    })
-    expect(endOf('FAILED', details)).toMatchObject({
-      cause: 'infrastructure',
-      summary: 'failed with exit code 5',
-      host: 'lab1',
-      restarts: 2,
-    })
-  })
-
   it('is near: preempted, or out of time, which it may have more of', () => {
-    const warning = (words: string, asked = {}) =>
-      warningOf(parseDetails(`JobState=RUNNING ${words}`), asked, Date.parse('2026-11-22T02:50:20'))
+    const warning = (end: string, preempt: string, asked = {}, state = 'RUNNING') =>
+      warningOf(
+        parseQueue(`1|N/A|1|${state}|0|0:0|lab0|2026-11-22T01:00:00|${end}|${preempt}|None|`)[0],
+        asked,
+        Date.parse('2026-11-22T02:50:20'),
+      )
     const cause = 'preempted'
-    const taken = 'PreemptTime=2026-11-22T02:50:20'
-    expect(warning(`EndTime=2026-11-22T02:50:40 ${taken}`)).toMatchObject({ cause, leftMs: 20_000 })
-    expect(warning(`EndTime=Unknown ${taken}`)).toEqual({ cause, times: 1_000 })
+    const taken = '2026-11-22T02:50:20'
+    expect(warning('2026-11-22T02:50:40', taken)).toMatchObject({ cause, leftMs: 20_000 })
+    expect(warning('NONE', taken)).toEqual({ cause, times: 1_000 })
     const limit = { cause: 'time-limit', leftMs: 60_000, times: 3 }
-    expect(warning('EndTime=2026-11-22T02:51:20 PreemptTime=None', { requeues: 3 })).toEqual(limit)
-    expect(warning('EndTime=2026-11-22T04:50:20 PreemptTime=None', { requeues: 3 })).toBeUndefined()
-    expect(warningOf(parseDetails('JobState=CANCELLED'), {}, 0)).toBeUndefined()
+    expect(warning('2026-11-22T02:51:20', 'N/A', { requeues: 3 })).toEqual(limit)
+    expect(warning('2026-11-22T04:50:20', 'N/A', { requeues: 3 })).toBeUndefined()
+    expect(warning('N/A', 'N/A', {}, 'CANCELLED')).toBeUndefined()
   })
 
-  it('is told by sacct where the controller knows nothing any more', () => {
-    expect(parseAccounting('CANCELLED by 1000|0:15|lab[0-1]\n')).toMatchObject({ state: 'CANCELLED', signal: 15 })
-    expect(parseAccounting('')).toBeUndefined()
+  it('is told by sacct where the controller knows nothing any more, of all at once', () => {
+    const text = '7|CANCELLED by 1000|0:15|lab[0-1]\n8_1|OUT_OF_MEMORY|0:125|lab0\n8_[2-9]|PENDING|0:0|None assigned\n'
+    const rows = parseAccounting(text)
+    expect(rows).toMatchObject([
+      { id: '7', state: 'CANCELLED', signal: 15 },
+      { id: '8_1', state: 'OUT_OF_MEMORY' },
+    ])
+    // Slurm's own number, no signal.
+    expect(endOf(rows[1]!)).not.toHaveProperty('signal')
+    expect(parseAccounting('')).toEqual([])
   })
 
   it.each([
-    ['TIMEOUT', 'timeout'],
-    ['DEADLINE', 'timeout'],
-    ['CANCELLED', 'cancelled'],
-    ['NODE_FAIL', 'infrastructure'],
-    ['BOOT_FAIL', 'infrastructure'],
-    ['OUT_OF_MEMORY', 'infrastructure'],
-    ['PREEMPTED', 'preempted'],
-    ['COMPLETED', undefined],
-  ])('%s is %s', (state, cause) => {
+    ['TIMEOUT', 'timeout', /time limit/, /time=4h/],
+    ['DEADLINE', 'timeout', /deadline/, /later deadline/],
+    ['CANCELLED', 'cancelled', /was cancelled/, /scancel/],
+    ['NODE_FAIL', 'infrastructure', /lost a node/, /@retry\(\{ infrastructure/],
+    ['BOOT_FAIL', 'infrastructure', /did not boot/, /@retry/],
+    ['OUT_OF_MEMORY', 'infrastructure', /out of memory/, /mem: '16G'/],
+    ['PREEMPTED', 'preempted', /preempted by another/, /@retry\(\{.*preempted: 10/],
+    ['FAILED', 'infrastructure', /^failed$/, undefined],
+    ['COMPLETED', undefined, /ended by itself/, undefined],
+    ['UNKNOWN', 'infrastructure', /not known/, /MinJobAge/],
+  ])('%s is %s', (state, cause, summary, fix) => {
     expect(isEnd(state)).toBe(true)
-    expect(endOf(state).cause).toBe(cause)
+    const end = endOf({ state })
+    expect(end.cause).toBe(cause)
+    expect(end.summary).toMatch(summary)
+    if (fix) expect(end.fix).toMatch(fix)
+    else expect(end.fix).toBeUndefined()
   })
 
-  it('says what slurmd means by signal 53', () => {
-    const details = {
-      state: 'FAILED',
-      reason: '',
-      exitCode: 0,
-      signal: 53,
-      nodes: 'lab0',
-      restarts: 0,
-      preempted: false,
-    }
-    expect(endOf('FAILED', details)).toMatchObject({ summary: 'could not open its output file on its node' })
+  it('says what slurmd and the script mean by their numbers', () => {
+    expect(endOf(row('FAILED', { signal: 53, nodes: 'lab0' })).summary).toBe(
+      'could not open its output file on its node',
+    )
+    const unseen = endOf(row('FAILED', { exitCode: 66, nodes: 'lab0', restarts: 2 }))
+    expect(unseen).toMatchObject({ fix: expect.stringContaining('--datastore'), exitCode: 66, restarts: 2 })
+    expect(endOf(row('CANCELLED', { reason: 'DependencyNeverSatisfied' })).summary).toContain(
+      'DependencyNeverSatisfied',
+    )
   })
 })
 

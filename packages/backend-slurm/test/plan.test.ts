@@ -1,5 +1,6 @@
 import type { StepDescription } from '@gangflow/core/backend'
 import { expect, it } from 'vitest'
+import { slurmEnv } from '../src/command.js'
 import { planSrun } from '../src/gang.js'
 import { readOptions } from '../src/options.js'
 import { planJob } from '../src/plan.js'
@@ -109,6 +110,28 @@ it('agents are the tasks of one step', () => {
   expect(() => planSrun({ address, step: step(), size: 4, resources: {} }, ['lab0'])).toThrow(
     /asks for 4 members, and this job has 1 node$/m,
   )
+})
+
+it("a person's variables do not overrule what a step asks for, nor what is Slurm's to tell", () => {
+  const { script } = planJob({ ...request, step: step() }, { partition: 'gpu', mem: '4G' })
+  const kept = { PATH: '/bin', SLURM_CONF: '/etc/slurm.conf', SBATCH_ACCOUNT: 'physics' }
+  const dropped = {
+    ...{
+      SBATCH_PARTITION: 'cpu',
+      SBATCH_MEM_PER_CPU: '1G',
+      SBATCH_EXPORT: 'NONE',
+      SBATCH_NO_REQUEUE: '1',
+      SBATCH_WAIT: '1',
+    },
+    ...{ SBATCH_ARRAY_INX: '0-9', SQUEUE_STATES: 'RUNNING', SLURM_TIME_FORMAT: 'relative', EDITOR: 'vi' },
+  }
+  expect(slurmEnv({ ...kept, ...dropped }, script)).toEqual(kept)
+})
+
+it('accelerators are asked for once', () => {
+  const asks = (gres: string) => planJob({ ...request, step: step({ resources: { gpu: 2 } }) }, { gres }).script
+  expect(asks('gpu:a100:2')).not.toContain('--gpus-per-node')
+  expect(asks('nvme:1')).toContain('--gpus-per-node=2')
 })
 
 it.each([
