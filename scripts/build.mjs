@@ -16,7 +16,7 @@ const types = !process.argv.includes('--no-types')
  * files for another (a file costs a body a millisecond or two of its start).
  */
 const rows = {
-  core: [['describe', 'testing'], ['vite'], ['parallel'], ['launcher', 'help'], ['job'], ['backend']],
+  core: [['describe', 'testing'], ['vite'], ['parallel'], ['launcher', 'help'], ['backend']],
 }
 /**
  * These give what is in one file, `shared.cjs`: a flow and the body that runs it must see the same core. It is
@@ -171,6 +171,7 @@ for (const name of readdirSync('packages')) {
     await compiled('mesh.cjs', {
       entryPoints: [join(folder, 'src/composition/mesh.ts')],
     })
+    await compiled('job-main.cjs', { entryPoints: [join(folder, 'src/composition/job.ts')] })
     await compiled('cli-main.cjs', { entryPoints: [join(folder, 'src/cli/main.ts')] })
     for (const [index, entry_] of shared.entries()) {
       const names = taken[index].map((one) => one.names.replaceAll(' as ', ': ')).join(', ')
@@ -179,7 +180,7 @@ for (const name of readdirSync('packages')) {
         `const core = process.getBuiltinModule('node:module').createRequire(import.meta.url)('./shared.cjs')\nexport const { ${names} } = core\n`,
       )
     }
-    for (const own of ['body', 'agent', 'cli'])
+    for (const own of ['body', 'agent', 'job', 'cli'])
       await build({ ...commonJs, entryPoints: [entry(own)], outfile: join(folder, `dist/${own}.cjs`), banner: {} })
     // What the doctor runs on a host lies beside the agent there.
     const probe = join(folder, 'src/backend/doctor/probe-main.ts')
@@ -187,7 +188,7 @@ for (const name of readdirSync('packages')) {
   }
   const all = entryPoints
     .map((file) => basename(file, '.ts'))
-    .filter((name) => !shared.includes(name) && !['body', 'agent', 'cli'].includes(name))
+    .filter((name) => !shared.includes(name) && !['body', 'agent', 'job', 'cli'].includes(name))
   const listed = rows[name] ?? [all]
   const forgotten = all.filter((entry) => !listed.flat().includes(entry))
   for (const row of [...listed, ...(forgotten.length > 0 ? [forgotten] : [])]) {

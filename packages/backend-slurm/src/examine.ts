@@ -79,7 +79,7 @@ async function nodes(
   const asked = Object.entries({ partition, account, qos, constraint, reservation })
   const script =
     'at() { if "$@" >/dev/null 2>&1; then echo yes; else echo no; fi; }; ' +
-    `echo "gangflow|$(hostname)|\${SLURMD_NODENAME}|$(at grep -q ${token} "$0")|$(at test -f "$1/dist/job.js")|$(at test -d "$2")|$("$3" --version 2>/dev/null)"`
+    `echo "gangflow|$(hostname)|\${SLURMD_NODENAME}|$(at grep -q ${token} "$0")|$(at test -f "$1/dist/job.cjs")|$(at test -d "$2")|$("$3" --version 2>/dev/null)"`
   const made = mkdirSync(datastore, { recursive: true })
   writeFileSync(file, token)
   try {

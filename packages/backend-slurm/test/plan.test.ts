@@ -21,7 +21,7 @@ const request = {
   flow: 'Train',
   run: '1763',
   count: 1,
-  argv: ['/usr/bin/node', '/home/ann/my flow/job.js', 'dir:/shared/.gangflow', 'Train', '1763', 'a1b2'],
+  argv: ['/usr/bin/node', '/home/ann/my flow/job.cjs', 'dir:/shared/.gangflow', 'Train', '1763', 'a1b2'],
   output: { directory: '/shared/.gangflow/scratch/jobs/Train/1763', prefix: 'a1b2' },
   datastore: '/shared/.gangflow/scratch',
   workdir: '/home/ann/my flow',
@@ -80,7 +80,7 @@ it('a gang is one job of as many nodes', () => {
       echo "gangflow: $(hostname) does not see the datastore "/shared/.gangflow/scratch >&2
       exit 66
     fi
-    exec /usr/bin/node '/home/ann/my flow/job.js' dir:/shared/.gangflow Train 1763 a1b2 "\${SLURM_ARRAY_TASK_ID:-0}" "\${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}"
+    exec /usr/bin/node '/home/ann/my flow/job.cjs' dir:/shared/.gangflow Train 1763 a1b2 "\${SLURM_ARRAY_TASK_ID:-0}" "\${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}"
     ",
     }
   `)

@@ -227,7 +227,7 @@ const telling = (path: string): string => `
   const { randomBytes } = crypto
   crypto.randomBytes = (size, ...more) => {
     const bytes = randomBytes(size, ...more)
-    if (size === 32 && process.argv[1]?.endsWith('/job.js')) require('node:fs').appendFileSync(${JSON.stringify(path)}, bytes.toString('hex') + '\\n')
+    if (size === 32 && process.argv[1]?.endsWith('/job.cjs')) require('node:fs').appendFileSync(${JSON.stringify(path)}, bytes.toString('hex') + '\\n')
     return bytes
   }
   require('node:module').syncBuiltinESMExports()

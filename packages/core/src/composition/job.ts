@@ -2,12 +2,14 @@ import { readFileSync, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { openBodyHost } from '../body/host.js'
+import { loadCompiled } from '../body/load-shared.js'
 import { sweepRunDirectories } from '../body/run-directory.js'
 import type { Datastore } from '../datastore/contract.js'
 import { openDatastore } from '../datastore/open.js'
 import { type JobEngine, keys, type RunRecord } from '../datastore/records.js'
 import { discover } from '../discovery/discover.js'
 import { GangflowError, messageOf } from '../errors/base.js'
+import type { GangBackend } from '../gang/contract.js'
 import { runGang } from '../gang/run-gang.js'
 import { startKeeper } from '../process/start.js'
 import { type AttemptOutcome, runAttempt } from '../runtime/attempt.js'
@@ -20,6 +22,7 @@ import { loadBackend } from './backends.js'
 import { builtInBackends } from './built-in.js'
 import { machineCapacity } from './capacity.js'
 import { JobWarnings } from './job-warning.js'
+import { whenNeeded } from './when-needed.js'
 
 /** Milliseconds that a task has for its end once the engine wants it; the engine kills what is left then. */
 const GRACE_MS = 25_000
@@ -45,6 +48,7 @@ export async function runJob(argv: readonly string[]): Promise<never> {
 }
 
 async function perform([
+  folder = '',
   location = '',
   flow = '',
   run = '',
@@ -60,6 +64,9 @@ async function perform([
       stop.abort({ cause: 'preempted', why: `its job was told to end (${signal})`, graceMs: GRACE_MS })
     })
   const warned = new Promise<void>((resolve) => process.on('SIGUSR2', () => resolve()))
+  // It starts while the records are read.
+  const keeping = startKeeper({ mark: run, root: true })
+  keeping.catch(() => {})
   const datastore = await openDatastore(location)
   const read = async <T>(key: string): Promise<T> => {
     const record = (await datastore.readRecord(key)) as unknown as T | undefined
@@ -94,7 +101,7 @@ async function perform([
     stop: (reason) => stop.abort(reason),
   })
   void sweepRunDirectories()
-  const keeper = await startKeeper({ mark: run, root: true })
+  const keeper = await keeping
   const spool = datastore.scratch('spool', run)
   const host = await openBodyHost({ keeper, datastore, spool })
   const logs: Promise<unknown>[] = []
@@ -105,7 +112,19 @@ async function perform([
       await datastore.deleteRecord(
         keys.attemptFailed({ flow, run, step: own.task.step, task: own.task.task, attempt: own.attempt }),
       )
-    const context = { ...(await contextOf({ record, spec, datastore, keeper, host, signal: stop.signal })), restarts }
+    const context = {
+      ...(await contextOf({
+        record,
+        spec,
+        gangSize: own.task.gangSize,
+        folder,
+        datastore,
+        keeper,
+        host,
+        signal: stop.signal,
+      })),
+      restarts,
+    }
     void warned.then(() => warnings.heard(context.backend))
     const outcome = await runAttempt(context, {
       task: own.task,
@@ -157,16 +176,34 @@ const lastOf = (outcome: AttemptOutcome, stopped: boolean, restarts: number): ob
 
 interface Parts extends Pick<RunContext, 'record' | 'datastore' | 'keeper' | 'host'> {
   readonly spec: JobRecord
+  readonly gangSize: number | undefined
+  /** Where core's compiled form is kept. */
+  readonly folder: string
   readonly signal: AbortSignal
 }
 
 /** The run as a launcher has it, on this node. */
-async function contextOf({ record, spec, datastore, keeper, host, signal }: Parts): Promise<RunContext> {
+async function contextOf({
+  record,
+  spec,
+  gangSize,
+  folder,
+  datastore,
+  keeper,
+  host,
+  signal,
+}: Parts): Promise<RunContext> {
   const { flow, run, description } = record
   const compiled = { ...spec.compiled, description, uses: { pinned: [], sources: [] } }
-  const factory = await loadBackend(spec.backend, compiled.file, builtInBackends)
-  const agent = join(compiled.core, 'dist', 'agent.cjs')
-  const backend = factory(spec.options, { keeper, agent, inJob: true })
+  const dist = join(compiled.core, 'dist')
+  const load = async (): Promise<GangBackend> => {
+    // What the backend's package takes of core is loaded from its compiled form too.
+    loadCompiled(dist, 'shared', folder)
+    const factory = await loadBackend(spec.backend, compiled.file, builtInBackends)
+    return factory(spec.options, { keeper, agent: join(dist, 'agent.cjs'), inJob: true })
+  }
+  // An ordinary task has no need of it, unless its job is warned or taken away.
+  const backend = gangSize !== undefined ? await load() : whenNeeded(spec.backend, load)
   const { env, tags, gangTimeouts } = spec
   const capacity = machineCapacity(undefined)
   const never = new AbortController().signal

@@ -357,7 +357,10 @@ export function jobRequest(
     count,
     ...(gangSize === undefined ? {} : { gangSize }),
     ...(atOnce === undefined ? {} : { atOnce }),
-    argv: [process.execPath, join(compiled.core, 'dist', 'job.js'), datastore.location, flow, run, job],
+    argv: [
+      ...[process.execPath, join(compiled.core, 'dist', 'job.cjs')],
+      ...[datastore.scratch('code'), datastore.location, flow, run, job],
+    ],
     output: { directory: join(datastore.scratch('jobs'), flow, run), prefix: job },
     datastore: datastore.scratch(),
     workdir: dirname((compiled.description satisfies FlowDescription).file),
