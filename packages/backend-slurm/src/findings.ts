@@ -10,6 +10,15 @@ export const parseConfig = (text: string): Readonly<Record<string, string>> =>
     }),
   )
 
+/** Slurm's own default of MaxArraySize. */
+const ARRAY_SIZE = 1_001
+
+/** How many elements an array may have: indices are below MaxArraySize, and 0 means that there are no arrays. Of `parseConfig`. */
+export function largestArray(config: Readonly<Record<string, string>>): number {
+  const size = Number(config['MaxArraySize'] ?? ARRAY_SIZE)
+  return Number.isInteger(size) ? Math.max(1, size) : ARRAY_SIZE
+}
+
 export function judgeVersion(version: string): EngineFinding {
   const [year = 0, month = 0] = version.split('.').map(Number)
   if (year * 100 + month >= 2205) return { check: 'slurm', status: 'ok', found: version }
@@ -24,7 +33,7 @@ export function judgeConfig(config: Readonly<Record<string, string>>): EngineFin
   const warns = /preempt_send_user_signal|send_user_signal/.test(
     `${value('SlurmctldParameters')} ${value('PreemptParameters')}`,
   )
-  const largest = Number(value('MaxArraySize'))
+  const largest = largestArray(config)
   return [
     ...(preempts
       ? [
@@ -41,13 +50,12 @@ export function judgeConfig(config: Readonly<Record<string, string>>): EngineFin
     ...(/^0$|NO/i.test(value('JobRequeue'))
       ? [{ check: 'requeue', status: 'info' as const, found: 'not by default; gangflow asks for it with --requeue' }]
       : []),
-    ...(largest > 0 && largest < 1_000
+    ...(largest < 1_000
       ? [
           {
             check: 'arrays',
-            status: 'warn' as const,
-            found: `of at most ${largest - 1} elements: a foreach of more in one go is refused`,
-            fix: 'ask for MaxArraySize=1001, which is the default',
+            status: 'info' as const,
+            found: `of at most ${largest} elements: a foreach of more is several of them`,
           },
         ]
       : []),

@@ -1,6 +1,7 @@
 import { GangflowError } from '@gangflow/core'
 import type { JobBackend, JobRequest, JobTask, SubmittedJob } from '@gangflow/core/backend'
 import { said, slurmCommand } from './command.js'
+import { largestArray, parseConfig } from './findings.js'
 import type { SlurmSettings } from './options.js'
 import { parseComments, parseSubmitted } from './parse.js'
 import { commentOf, nameOf, planJob, type SlurmPlan } from './plan.js'
@@ -18,6 +19,7 @@ export class SlurmJobs implements JobBackend<SlurmPlan> {
   readonly #watch: Watch
   /** Requests that Slurm is known to be able to meet. */
   readonly #tested = new Set<string>()
+  #largest: Promise<number> | undefined
   #cancelling: { ids: string[]; done: Promise<void> } | undefined
 
   constructor(settings: SlurmSettings) {
@@ -27,6 +29,14 @@ export class SlurmJobs implements JobBackend<SlurmPlan> {
 
   plan(request: Parameters<JobBackend['plan']>[0]): SlurmPlan {
     return planJob(request, this.#settings)
+  }
+
+  /** As the site has set it; asked once. */
+  largest(): Promise<number> {
+    this.#largest ??= slurmCommand(['scontrol', 'show', 'config']).then(({ stdout }) =>
+      largestArray(parseConfig(stdout)),
+    )
+    return this.#largest
   }
 
   async submit(plan: SlurmPlan, signal: AbortSignal): Promise<SubmittedJob> {

@@ -22,7 +22,7 @@ it('a site: what it warns of, what it accounts, how large its arrays are', () =>
   )
   expect(judgeConfig(config).map(({ check, status }) => `${check} ${status}`)).toEqual([
     'preemption warn',
-    'arrays warn',
+    'arrays info',
     'accounting info',
   ])
   const calm = { ...config, PreemptMode: 'OFF', MaxArraySize: '1001' }

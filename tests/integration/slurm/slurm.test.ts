@@ -165,7 +165,7 @@ it('goes on in a new epoch once a job of higher priority has taken its nodes for
   await cluster.run('sbatch', '--partition=urgent', '--nodes=3', '--exclusive', '--output=/dev/null', '--wrap=sleep 1')
   const { code, text } = await run.ended
   expect(text).toContain('its job was started again (1)')
-  expect(text).toMatch(/warned: another job takes its nodes, then it goes back into the queue/)
+  expect(text).toMatch(/warned: another job takes its nodes( in \d+ s)?, then it goes back into the queue/)
   for (const node of [0, 1, 2]) expect(text).toContain(`node ${node} is warned: preempted, true`)
   expect(text).toMatch(/after epoch 1 comes epoch [23], saved at the warning \(preempted\)/)
   expect(code).toBe(0)

@@ -15,7 +15,7 @@ import { startKeeper } from '../process/start.js'
 import { type AttemptOutcome, runAttempt } from '../runtime/attempt.js'
 import { type RunContext, stepsOf } from '../runtime/context.js'
 import type { RunControl } from '../runtime/control.js'
-import type { JobRecord } from '../runtime/job-record.js'
+import type { JobDone, JobRecord } from '../runtime/job-record.js'
 import { NextGang } from '../runtime/next-gang.js'
 import { json } from '../runtime/run-record.js'
 import { loadBackend } from './backends.js'
@@ -139,6 +139,8 @@ async function perform([
       keepLog: (logged) => void logs.push(logged.catch(() => {})),
     })
     warnings.close()
+    // Whoever follows goes on; what has to be stored and ended takes some time more.
+    if (outcome.ok) say({ type: 'job-done' } satisfies JobDone)
     await Promise.all(logs)
     await host.close()
     await keeper.close({ graceMs: 0 }).catch(() => {})

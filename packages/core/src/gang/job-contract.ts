@@ -7,6 +7,8 @@ import type { StepDescription } from '../flow/description.js'
  */
 export interface JobBackend<Plan = unknown> {
   plan(request: JobRequest): Plan
+  /** How many tasks it takes in one go, at most. Default: a thousand. */
+  largest?(): Promise<number>
   /** Hands a plan's tasks over in one go. Rejects when the engine does not take them. */
   submit(plan: Plan, signal: AbortSignal): Promise<SubmittedJob>
   /** Takes up tasks of a job that another launcher submitted, by the id that it was given; its tasks in the order of `indices`. */

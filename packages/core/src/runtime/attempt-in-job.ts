@@ -6,7 +6,8 @@ import type { AttemptOutcome, AttemptRequest } from './attempt.js'
 import type { RunContext } from './context.js'
 import type { RunEvent } from './contract.js'
 import type { Timeless } from './control.js'
-import { type JobOutcome, type Jobs, JobsLeft } from './jobs.js'
+import type { JobOutcome } from './follow-job.js'
+import { type Jobs, JobsLeft } from './jobs.js'
 import { isTakenOver } from './journal.js'
 import { json } from './run-record.js'
 import { launcherVerdict } from './verdict.js'
@@ -18,7 +19,7 @@ export async function runInJob(
   request: AttemptRequest,
   address: AttemptAddress,
 ): Promise<AttemptOutcome> {
-  const { task, step, attempt, signal, handed } = request
+  const { task, step, attempt, signal, handed, keepLog: keep } = request
   const id = { step: task.step, task: task.task, attempt }
   const startedAt = Date.now()
   // What a job says is of its own time; the launcher's events are in the launcher's order.
@@ -26,7 +27,7 @@ export async function runInJob(
     context.control.emit({ ...event, ...id } as unknown as Timeless<RunEvent>)
   let outcome: JobOutcome
   try {
-    outcome = await jobs.run({ task, step, attempt, signal, emit, ...(handed ? { handed } : {}) })
+    outcome = await jobs.run({ task, step, attempt, signal, emit, keep, ...(handed ? { handed } : {}) })
   } catch (error) {
     if (error instanceof JobsLeft || isTakenOver(error)) throw error
     if (signal.aborted) return { ok: false, verdict: stopped(signal.reason as StopReason, step.name), startedAt }

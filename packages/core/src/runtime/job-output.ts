@@ -16,18 +16,33 @@ export class JobOutput {
   #at = 0
   #held = ''
   #reading: Promise<void> | undefined
+  #again = false
 
   constructor(path: string, take: (told: { readonly type: string }) => void) {
     this.#path = path
     this.#take = take
   }
 
+  /** The job has written something. */
+  get begun(): boolean {
+    return this.#at > 0
+  }
+
   /** Takes what is new. Opened anew each time: a network disk then asks its server. */
   read(): Promise<void> {
-    this.#reading ??= this.#read().finally(() => {
+    this.#again = this.#reading !== undefined
+    this.#reading ??= this.#readAll().finally(() => {
       this.#reading = undefined
     })
     return this.#reading
+  }
+
+  /** What was written while it was read may be no part of that: whoever asks meanwhile is given it too. */
+  async #readAll(): Promise<void> {
+    do {
+      this.#again = false
+      await this.#read()
+    } while (this.#again)
   }
 
   async #read(): Promise<void> {

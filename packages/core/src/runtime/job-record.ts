@@ -29,6 +29,11 @@ export interface JobBegan {
   readonly restarts: number
 }
 
+/** Its task is committed: what it still does is to store its output, and to end. */
+export interface JobDone {
+  readonly type: 'job-done'
+}
+
 /** The last line that a job writes of itself: the record of its end is in the datastore. */
 export interface JobLast {
   readonly type: 'job-ended'

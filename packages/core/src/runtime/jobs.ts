@@ -3,29 +3,19 @@ import { dirname, join } from 'node:path'
 import { type Deferred, deferred } from '../body/deferred.js'
 import type { CompiledFlow } from '../compile/contract.js'
 import type { Datastore } from '../datastore/contract.js'
-import {
-  type AttemptFailedRecord,
-  type DoneRecord,
-  type JobEngine,
-  keys,
-  type TaskRecord,
-} from '../datastore/records.js'
-import { type ErrorFacts, GangflowError } from '../errors/base.js'
+import { type JobEngine, keys, type TaskRecord } from '../datastore/records.js'
+import { GangflowError } from '../errors/base.js'
 import type { FlowDescription, StepDescription } from '../flow/description.js'
-import type { JobBackend, JobEnd, JobRequest, JobTask, SubmittedJob } from '../gang/job-contract.js'
-import { JobOutput } from './job-output.js'
-import type { JobBegan, JobLast, JobRecord, LaunchRecord } from './job-record.js'
+import type { JobBackend, JobRequest, SubmittedJob } from '../gang/job-contract.js'
+import { followJob, type Handed, type JobAttempt, type JobOutcome } from './follow-job.js'
+import { JobOutputs } from './job-outputs.js'
+import type { JobRecord, LaunchRecord } from './job-record.js'
 import type { Journal } from './journal.js'
-import { PastLines } from './past-lines.js'
 import type { PlannedTask } from './plan.js'
 import { json } from './run-record.js'
 
 /** Milliseconds in which tasks that become ready are handed over together. */
 const GATHER_MS = 10
-/** Milliseconds between two looks at what jobs have written; longer where there are many. */
-const LOOK_MS = 100
-/** Milliseconds for a record to be seen here that was written on another host. */
-const SEEN_MS = 5_000
 /** As many tasks are one array at most: engines have limits, 1001 is one's default. */
 const ARRAY = 1_000
 /** Milliseconds before an engine that does not know a job, or does not answer, is asked again. */
@@ -41,42 +31,6 @@ export interface JobsOptions {
   readonly datastore: Datastore
 }
 
-/** Where an owner before this one has handed a task over. */
-export interface Handed {
-  /** The journal's entry. */
-  readonly job: string
-  readonly record: JobRecord
-  readonly index: number
-}
-
-export interface JobAttempt {
-  readonly task: PlannedTask
-  readonly step: StepDescription
-  readonly attempt: number
-  /** It was handed over already. */
-  readonly handed?: Handed
-  /** Aborted when the task is to end. */
-  readonly signal: AbortSignal
-  /** What the job tells of the task, an event of a run without its time; or a note about its place in the queue. */
-  emit(event: { readonly type: string }): void
-}
-
-/** How an attempt in a job ended: what is in the datastore counts, and only without it what the engine says. */
-export interface JobOutcome {
-  readonly id: string
-  readonly done?: DoneRecord
-  readonly failed?: AttemptFailedRecord
-  readonly error?: ErrorFacts
-  /** It has told its end itself. */
-  readonly accounted: boolean
-  /** It was told to end by a signal. */
-  readonly stopped?: boolean
-  /** Absent where the job told its end and nobody waited for the engine's word. */
-  readonly end?: JobEnd
-  /** What others have written into the job's output, oldest first. */
-  readonly others: readonly string[]
-}
-
 interface Waiting extends JobAttempt {
   resolve(outcome: JobOutcome): void
   reject(error: unknown): void
@@ -89,7 +43,7 @@ export class JobsLeft extends Error {}
 export class Jobs {
   readonly #options: JobsOptions
   #waiting: Waiting[] = []
-  readonly #outputs = new Set<JobOutput>()
+  readonly #outputs = new JobOutputs()
   /** What is being handed over or taken up. */
   readonly #handing = new Set<Promise<void>>()
   /** Ids of jobs that are followed, each with the number of its tasks. */
@@ -97,7 +51,6 @@ export class Jobs {
   readonly #left: Deferred<never> = deferred()
   /** Handed over by nobody, as far as the engine knew: a command of a killed launcher may still have done it. */
   readonly #voided: JobRequest[] = []
-  #timer: NodeJS.Timeout | undefined
 
   constructor(options: JobsOptions) {
     this.#options = options
@@ -136,8 +89,7 @@ export class Jobs {
 
   /** What the jobs have told is kept of a run that did not end well: their engine's last words are in it. */
   async close(whole: boolean): Promise<void> {
-    clearTimeout(this.#timer)
-    this.#outputs.clear()
+    this.#outputs.close()
     const { backend, datastore, flow, run } = this.#options
     for (const request of this.#voided) await this.#endLate(request).catch(() => {})
     backend.close()
@@ -153,25 +105,38 @@ export class Jobs {
       alike.push(one)
     }
     for (const alike of groups.values())
-      for (let at = 0; at < alike.length; at += ARRAY) {
-        const tasks = alike.slice(at, at + ARRAY)
-        const handing = alike[0]!.handed ? this.#takeUp(tasks) : this.#submit(tasks)
-        this.#handing.add(handing)
-        handing
-          .catch((error: unknown) => {
-            for (const one of tasks) one.reject(error)
-          })
-          .finally(() => this.#handing.delete(handing))
-      }
+      this.#hand(alike, alike[0]!.handed ? this.#takeUp(alike) : this.#submitAll(alike))
   }
 
-  async #submit(tasks: readonly Waiting[]): Promise<void> {
+  #hand(tasks: readonly Waiting[], handing: Promise<void>): void {
+    this.#handing.add(handing)
+    handing
+      .catch((error: unknown) => {
+        for (const one of tasks) one.reject(error)
+      })
+      .finally(() => this.#handing.delete(handing))
+  }
+
+  /** In as few goes as the engine lets; how many run at once is divided among them. */
+  async #submitAll(alike: readonly Waiting[]): Promise<void> {
+    const { backend, launch } = this.#options
+    const largest = alike.length > 1 ? await backend.largest?.().catch(() => undefined) : undefined
+    const parts = Math.ceil(alike.length / Math.min(ARRAY, largest ?? ARRAY))
+    const size = Math.ceil(alike.length / parts)
+    const atOnce = launch.atOnce === undefined ? undefined : Math.max(1, Math.floor(launch.atOnce / parts))
+    for (let at = 0; at < alike.length; at += size) {
+      const tasks = alike.slice(at, at + size)
+      this.#hand(tasks, this.#submit(tasks, atOnce))
+    }
+  }
+
+  async #submit(tasks: readonly Waiting[], atOnce = this.#options.launch.atOnce): Promise<void> {
     const { backend, datastore, flow, run, journal } = this.#options
     // From here on it is decided: whoever owns the run after this launcher sees to it.
     const job = await journal.append({ kind: 'jobs', ...this.#recordOf(tasks) })
     await Promise.all(tasks.map(({ task }) => this.#keep(task)))
     const [first] = tasks as [Waiting]
-    const request = this.#requestOf(job, first, tasks.length)
+    const request = this.#requestOf(job, first, tasks.length, atOnce)
     datastore.scratch('jobs', flow, run)
     const stopped = AbortSignal.any(tasks.map(({ signal }) => signal))
     const submitted = await backend.submit(backend.plan(request), stopped)
@@ -203,7 +168,11 @@ export class Jobs {
   #followAll(tasks: readonly Waiting[], submitted: SubmittedJob): void {
     this.#open.set(submitted.id, (this.#open.get(submitted.id) ?? 0) + tasks.length)
     for (const [index, one] of tasks.entries())
-      void this.#follow(one, submitted.tasks[index]!)
+      void followJob(one, submitted.tasks[index]!, {
+        ...this.#options,
+        outputs: this.#outputs,
+        left: this.#left.promise,
+      })
         .finally(() => {
           const left = this.#open.get(submitted.id)! - 1
           if (left > 0) this.#open.set(submitted.id, left)
@@ -265,84 +234,11 @@ export class Jobs {
     return { version: 1, ...launch, tasks: tasks.map(({ task, attempt }) => ({ task, attempt })) }
   }
 
-  #requestOf(job: string, { step, task }: JobAttempt, count: number): JobRequest {
-    const { atOnce } = this.#options.launch
+  #requestOf(job: string, { step, task }: JobAttempt, count: number, atOnce = this.#options.launch.atOnce): JobRequest {
     const about = atOnce === undefined ? this.#options : { ...this.#options, atOnce }
     return jobRequest(about, { step, count, job, gangSize: task.gangSize })
   }
-
-  async #follow({ task, attempt, signal, emit, handed }: Waiting, job: JobTask): Promise<JobOutcome> {
-    const { datastore, flow, run } = this.#options
-    const address = { flow, run, step: task.step, task: task.task, attempt }
-    let last: (JobLast & { readonly error?: ErrorFacts }) | undefined
-    let restarts = 0
-    let change = deferred<void>()
-    const past = handed ? new PastLines(emit) : undefined
-    const output = new JobOutput(job.output, (event) => {
-      if (event.type === 'job-began' || event.type === 'job-ended') {
-        const told = event as unknown as JobBegan | JobLast
-        // Of a former start that lives on somewhere nothing counts.
-        if ((told.restarts ?? 0) < restarts) return
-        restarts = told.restarts ?? 0
-        last = told.type === 'job-ended' ? told : undefined
-        if (told.type === 'job-began' && restarts > 0) emit(noteOf(`its job was started again (${restarts})`))
-        change.resolve()
-        change = deferred()
-      } else if (!past?.took(event)) emit(event)
-    })
-    job.onNote((text) => emit(noteOf(text)))
-    const cancel = () => void job.cancel()
-    signal.addEventListener('abort', cancel, { once: true })
-    if (signal.aborted) cancel()
-    let end: JobEnd | undefined
-    const wait = async (): Promise<void> => {
-      end = (await Promise.race([job.ended, change.promise, this.#left.promise])) ?? undefined
-      await output.read()
-    }
-    try {
-      if (past) {
-        await output.read()
-        past.tell()
-      }
-      this.#look(output)
-      // One that was told to end may be started again, or was ended for a reason that the engine knows.
-      while (end === undefined && (last === undefined || last.stopped)) await wait()
-      for (const until = performance.now() + SEEN_MS; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
-        const about = { id: job.id, ...(end ? { end } : {}), ...aboutLast(last), others: output.others }
-        const done = (await datastore.readRecord(keys.done(address))) as unknown as DoneRecord | undefined
-        if (done) return { ...about, done }
-        const failed = (await datastore.readRecord(keys.attemptFailed(address))) as unknown as
-          | AttemptFailedRecord
-          | undefined
-        if (failed) return { ...about, failed }
-        if (end && (last === undefined || performance.now() > until)) return about
-        if (performance.now() > until) await wait()
-      }
-    } finally {
-      signal.removeEventListener('abort', cancel)
-      this.#outputs.delete(output)
-    }
-  }
-
-  #look(output: JobOutput): void {
-    this.#outputs.add(output)
-    if (this.#outputs.size > 1) return
-    const look = async () => {
-      await Promise.all([...this.#outputs].map((one) => one.read().catch(() => {})))
-      if (this.#outputs.size > 0) this.#timer = setTimeout(look, Math.max(LOOK_MS, this.#outputs.size))
-    }
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(look, LOOK_MS)
-  }
 }
-
-const noteOf = (text: string): { readonly type: string } => ({ type: 'note', text }) as { readonly type: string }
-
-const aboutLast = (last: (JobLast & { readonly error?: ErrorFacts }) | undefined) => ({
-  accounted: last !== undefined,
-  ...(last?.stopped ? { stopped: true } : {}),
-  ...(last?.error ? { error: last.error } : {}),
-})
 
 /** What the engine is asked for; of a dry run, with `<run>` and `<job>` where these are drawn later. */
 export function jobRequest(

@@ -1,6 +1,6 @@
 import type { AttemptFailedRecord, DoneRecord, TaskRecord } from '../datastore/records.js'
 import type { FlowDescription } from '../flow/description.js'
-import type { Handed } from './jobs.js'
+import type { Handed } from './follow-job.js'
 import type { JournalEntry } from './journal.js'
 import { keyOf, Plan, type PlannedTask, positionOf } from './plan.js'
 import { counted, type FailedAttempts } from './retry.js'
