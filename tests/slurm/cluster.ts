@@ -18,6 +18,8 @@ export interface UpOptions {
   readonly nodes?: number
   /** CPUs of each. Default 2. */
   readonly cpus?: number
+  /** Further lines of slurm.conf, such as `MaxArraySize=4`. */
+  readonly settings?: readonly string[]
 }
 
 /** A cluster that runs, or ran: everything is known from its folder. */
@@ -100,7 +102,7 @@ export class Cluster {
 }
 
 /** Starts a cluster; takes a second or two. Throws an Error whose message says what to do. */
-export async function startCluster({ nodes = 4, cpus = 2 }: UpOptions = {}): Promise<Cluster> {
+export async function startCluster({ nodes = 4, cpus = 2, settings = [] }: UpOptions = {}): Promise<Cluster> {
   getReady()
   const folder = mkdtempSync(join(tmpdir(), 'gf-slurm-'))
   const cluster = new Cluster(folder)
@@ -115,6 +117,7 @@ export async function startCluster({ nodes = 4, cpus = 2 }: UpOptions = {}): Pro
       cpus,
       ctldPort: ctldPort!,
       slurmdPorts,
+      settings,
     }
     for (const name of ['state', 'log', 'spool', ...slurmdPorts.map((_, index) => `spool/${nodeName(index)}`)])
       mkdirSync(join(folder, name))

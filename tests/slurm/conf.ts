@@ -11,6 +11,8 @@ export interface ClusterPlan {
   readonly cpus: number
   readonly ctldPort: number
   readonly slurmdPorts: readonly number[]
+  /** Further lines of slurm.conf. */
+  readonly settings: readonly string[]
 }
 
 export const nodeName = (index: number): string => `lab${index}`
@@ -20,7 +22,7 @@ export const nodeName = (index: number): string => `lab${index}`
  * requeued after their warning signal.
  */
 export function slurmConf(plan: ClusterPlan): string {
-  const { folder, machine, user, nodes, cpus, ctldPort, slurmdPorts } = plan
+  const { folder, machine, user, nodes, cpus, ctldPort, slurmdPorts, settings } = plan
   const hosts = Array.from(
     { length: nodes },
     (_, index) =>
@@ -62,7 +64,7 @@ JobRequeue=1
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 SlurmctldParameters=preempt_send_user_signal
-${hosts.join('\n')}
+${settings.map((line) => `${line}\n`).join('')}${hosts.join('\n')}
 PartitionName=main Nodes=${all} Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=20
 PartitionName=urgent Nodes=${all} MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 `
