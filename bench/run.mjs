@@ -24,7 +24,7 @@ Rows: help single chain foreach gang (these five where none is named), relay (1 
       mpi mpich (current.mpi beside mpirun typed by hand over OpenSSH on four test hosts: root, 6 GB of memory; GANGFLOW_BENCH_MB for less),
       rendezvous [SIZE …] (10 to 2,000 members of few processes; GANGFLOW_PYTHON with torch: beside its TCPStore),
       kernels [PART OF A NAME …] (TensorFlow.js on wasm with the plugin's kernels, beside tfjs-node and cpu; a minute),
-      pool [TASK …] (parallelMap beside other pools, twelve quiet minutes; installs them into bench/ at first use),
+      pool [TASK …] (parallelMap beside other pools, twenty quiet minutes; installs them into bench/ at first use),
       scaling [wasm] [tfjs-node] (a convolutional network by two workers of each strategy, beside two independent processes; a minute),
       ray [NODES] [stop] (a Ray cluster beside \`ray start\` by hand and metaflow-ray; 2 nodes, a minute a round; stop: a raylet is stopped, not killed),
       slurm [latency] [foreach] [ITEMS] (jobs beside sbatch, srun and submitit on four test nodes: root; 500 items),

@@ -111,6 +111,7 @@ if (name === 'start') {
     const results = await pool.map(given, task)
     const took = performance.now() - begun
     if (results.length !== given.length) throw new Error(`${results.length} results for ${given.length} items`)
+    if (task.check?.(results) === false) throw new Error('its results are not what they must be')
     return task.per ? (took / given.length) * task.per : took
   })
   await pool.end()

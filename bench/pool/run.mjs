@@ -45,7 +45,7 @@ const rows = {
   },
   tokenize: { title: 'tokenize: 100 items that wait 10 ms, four workers (ideal: 250 ms)', show: ms, workers: 4 },
   slow: { title: 'slow_fn: 512 jobs (each language against its own serial loop)', show: ms, slow: true },
-  malloc: { title: 'slow_fn_malloc: 400 jobs', show: ms, slow: true },
+  malloc: { title: 'slow_fn_malloc: 400 jobs (each language against its own serial loop)', show: ms, slow: true },
   skew: {
     title: '64 items of 20 ms, then 448 of 0.05 ms (ideal: 651 ms)',
     show: ms,
@@ -54,7 +54,7 @@ const rows = {
   },
 }
 
-/** All rows take about twelve minutes on two quiet cores; `peers` and named rows make it less. */
+/** All rows take about twenty minutes on two quiet cores; `peers` and named rows make it less. */
 export async function benchPool(wanted, { rounds, peers, say }) {
   const python = await pythonPeers()
   nodePeers()
@@ -73,8 +73,11 @@ export async function benchPool(wanted, { rounds, peers, say }) {
   return results
 }
 
-/** Rounds of a contestant: of Python's, whose rounds take ten times as long, one or two say as much. */
-const roundsOf = ({ library }, rounds, row) => (library === undefined ? rounds : Math.min(rounds, row.slow ? 1 : 2))
+/** Rounds of one of Python's that takes longer than this, milliseconds, are fewer: two, or of the slow rows one. */
+const long = 1000
+
+/** Processes of their own that work also while others are timed, so these are not there then. */
+const hasDaemons = ({ library }) => library === 'ray' || library === 'dask'
 
 async function measure(task, row, python, peers, rounds, say) {
   const node = ['serial', 'gangflow', 'piscina', 'tinypool', 'workerpool', 'poolifier']
@@ -95,25 +98,29 @@ async function measure(task, row, python, peers, rounds, say) {
   const running = new Map()
   const start = ({ name, library = name, argv }) =>
     new Contestant(name, [...argv, library, task, String(row.workers ?? 2)])
-  // The first round warms up: memory that was never touched costs many times what it costs later.
-  for (let round = -1; round < rounds; round++) {
+  // The first rounds warm up: memory that was never touched, and code not yet compiled, cost many times what they do later.
+  const warmUps = row.slow ? 1 : 3
+  const rests = new Map()
+  for (let round = -warmUps; round < rounds; round++) {
     for (const one of chosen) {
       const { name, library } = one
-      if (reasons[name] !== undefined || round >= roundsOf(one, rounds, row)) continue
-      // Those that hold gigabytes are not there together, and so warm up each time; Python's serial loop needs nothing.
-      if (round < 0 && library !== undefined && (row.heavy || task === 'slow')) continue
+      // Python's have memory to warm up, once or (those that are there alone) each time.
+      const rest = rests.get(name) ?? (library === undefined || (!row.slow && !hasDaemons(one)) ? -1 : rounds - 1)
+      if (reasons[name] !== undefined || round < (library === undefined ? -warmUps : rest)) continue
       const contestant = running.get(name) ?? start(one)
       running.set(name, contestant)
+      const isAlone = row.heavy || hasDaemons(one)
       try {
-        if (row.heavy) await contestant.go(120_000)
+        const begun = performance.now()
+        if (isAlone && task !== 'start') await contestant.go(120_000)
         const took = await contestant.go(120_000)
+        if (round < 0 && library !== undefined && performance.now() - begun > long) rests.set(name, rounds - 2)
         say(`  ${round < 0 ? 'warm-up' : `round ${round + 1}`} ${name}: ${row.show(took)}`)
         if (round >= 0) times.set(name, [...(times.get(name) ?? []), took])
       } catch (error) {
         reasons[name] = error.message
       }
-      const isLast = round + 1 >= roundsOf(one, rounds, row)
-      if (!row.heavy && !isLast && reasons[name] === undefined) continue
+      if (!isAlone && round + 1 < rounds && reasons[name] === undefined) continue
       await contestant.end()
       running.delete(name)
     }
@@ -133,9 +140,9 @@ async function measure(task, row, python, peers, rounds, say) {
   return { figures, reasons }
 }
 
-/** The median of each round's ratio, so that a round on a busy machine counts for both. */
+/** The median of each round's ratio, so that a round on a busy machine counts for both; the last rounds are common. */
 function ratioTo(own, all) {
-  return own && median(own.slice(0, Math.max(1, all.length)).map((each, index) => each / (all[index] ?? all.at(-1))))
+  return own && median(own.slice(-all.length).map((each, index) => each / all[index]))
 }
 
 /** Everything once more at a glance: gangflow's share of each one's time. */
@@ -145,16 +152,17 @@ function table(results, missing) {
   const names = [...new Set(measured.flatMap(([, { figures }]) => figures.map(({ name }) => name)))].filter(
     (name) => name !== 'gangflow',
   )
-  console.log(`\ngangflow's time as a share of each other's; '-': see the row.`)
+  console.log(`\ngangflow's time as a share of each other's, and its place among the pools; '-': see the row.`)
   const short = (name) => name.replace('multiprocessing', 'mp.Pool').replace('py ', '').slice(0, 9)
   const line = (cells) => console.log(cells.map((cell, at) => (at === 0 ? cell.padEnd(9) : cell.padStart(10))).join(''))
   line(['', 'place', ...names.map((name) => (name === 'py serial' ? 'py loop' : short(name)))])
   for (const [task, { figures }] of measured) {
     const ratio = (name) => figures.find((one) => one.name === name)?.ratio
-    const place = figures.findIndex(({ name }) => name === 'gangflow') + 1
+    const pools = figures.filter(({ name }) => !name.endsWith('serial'))
+    const place = pools.findIndex(({ name }) => name === 'gangflow') + 1
     line([
       task,
-      `${place} of ${figures.length}`,
+      `${place} of ${pools.length}`,
       ...names.map((name) => (ratio(name) === undefined ? '-' : ratio(name).toFixed(ratio(name) < 0.1 ? 3 : 2))),
     ])
   }

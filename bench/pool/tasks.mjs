@@ -22,7 +22,10 @@ export function slowMalloc(args) {
   const x = new Float64Array(n)
   for (let j = 0; j < n; j++) x[j] = j / (n - 1)
   const y = new Float64Array(n)
-  for (let i = 0; i < args.length; i++) for (let j = 0; j < n; j++) y[j] += x[j] * args[i] ** (i + 1)
+  for (let i = 0; i < args.length; i++) {
+    const power = args[i] ** (i + 1)
+    for (let j = 0; j < n; j++) y[j] += x[j] * power
+  }
   let sum = 0
   for (let j = 0; j < n; j++) sum += y[j]
   return sum / n
@@ -46,6 +49,7 @@ const random = (seed) => () => {
 }
 const records = (length) => numbers(length).map((id) => ({ id, name: `n${id}`, score: id / 3 }))
 const numbers = (length) => Array.from({ length }, (_, index) => index)
+const arrays = () => numbers(100).map(() => new Float64Array(1_310_720).fill(1))
 const vectors = (length) => {
   const next = random(7)
   return Array.from({ length }, () => Array.from({ length: 5 }, next))
@@ -60,10 +64,11 @@ export const tasks = {
   single: { fn: 'identity', make: () => numbers(5000), per: 5000, chunk: 1 },
   texts: { fn: 'identity', make: () => numbers(5000).map((each) => `item ${each}`), per: 5000, chunk: 1 },
   records: { fn: 'identity', make: () => records(5000), per: 5000, chunk: 1 },
-  cloned: { fn: 'firstOf', make: () => numbers(100).map(() => new Float64Array(1_310_720).fill(1)), chunk: 1 },
+  cloned: { fn: 'firstOf', make: arrays, chunk: 1 },
   moved: {
     fn: 'firstOf',
-    make: () => numbers(100).map(() => new Float64Array(1_310_720).fill(1)),
+    make: arrays,
+    check: (results) => results.every((each) => each.length === 1_310_720 && each[0] === 2 && each[1] === 1),
     chunk: 1,
     move: true,
   },
