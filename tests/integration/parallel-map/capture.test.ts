@@ -208,6 +208,9 @@ describe('a function is sent with what it uses', () => {
     })
     expect(given.length).toBe(0)
     expect([back!.length, back![0], back![999]]).toEqual([1000, 5, 2])
+    // What is gone would arrive empty.
+    const again = pool.map([given], (array) => array.length)
+    await expect(again).rejects.toMatchObject({ code: 'E_MAP_SEND', message: expect.stringContaining('moved away') })
   })
 
   it('a view over more than 4 GiB keeps its length', async () => {

@@ -16,15 +16,29 @@ function mark(buffer: ArrayBuffer): void {
   moved.add(buffer)
 }
 
-/** The buffers among these values that are to be moved: those marked by `move`, or all. */
+/**
+ * The buffers among these values that are to be moved: those marked by `move`, or all. Throws a TypeError for one that
+ * was moved away before: it would arrive empty.
+ */
 export function buffersToMove(values: readonly unknown[], all: boolean): ArrayBuffer[] {
   if (!any && !all) return []
   const found = new Set<ArrayBuffer>()
   const take = (buffer: ArrayBuffer): void => {
-    if (all || moved.has(buffer)) found.add(buffer)
+    if (!all && !moved.has(buffer)) return
+    if (buffer.byteLength === 0 && isDetached(buffer)) throw new TypeError('its memory was moved away before')
+    found.add(buffer)
   }
   for (const value of values) eachBuffer(value, 3, take)
   return [...found]
+}
+
+function isDetached(buffer: ArrayBuffer): boolean {
+  try {
+    new Uint8Array(buffer)
+    return false
+  } catch {
+    return true
+  }
 }
 
 /** Whether a buffer is to be moved itself, and not a copy of it. */
