@@ -193,12 +193,15 @@ for (const name of readdirSync('packages')) {
   const forgotten = all.filter((entry) => !listed.flat().includes(entry))
   for (const row of [...listed, ...(forgotten.length > 0 ? [forgotten] : [])]) {
     const thread = threads[name]
-    const define = row.includes(thread?.entry)
+    const isThreaded = row.includes(thread?.entry)
+    const define = isThreaded
       ? { [thread.define]: JSON.stringify(await threadText(folder, thread.source, options)) }
       : {}
     await build({
       ...options,
       define: { ...options.define, ...define },
+      // It requires nothing, and the programs that it is bundled into may be CommonJS.
+      ...(isThreaded && { banner: {} }),
       entryPoints: row.map(entry),
       plugins: [meshRequired, ...(row.includes('launcher') ? [] : [launcherOutside])],
     })

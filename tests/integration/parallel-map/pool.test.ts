@@ -148,10 +148,10 @@ describe('a pool', () => {
   })
 
   it('imports what a function imports as it runs', () => {
-    const { stdout } = program(
+    const { stdout, stderr } = program(
       "console.log(await parallelMap([1], async (x) => (await import('node:os')).EOL.length + x))",
     )
-    expect(stdout.trim()).toBe('[ 2 ]')
+    expect([stdout.trim(), stderr]).toEqual(['[ 2 ]', ''])
   })
 
   it('says what it lacks where Node forbids workers, or to look into functions', () => {
@@ -168,9 +168,11 @@ describe('a pool', () => {
     )
   })
 
-  it('passes no loader on to its workers', () => {
-    const { stdout, stderr } = program('console.log(await parallelMap([1], (x) => x + 1))', '--import', 'tsx')
-    expect([stdout.trim(), stderr]).toEqual(['[ 2 ]', ''])
+  it('passes no loader on to its workers, and shows none of its own lines in stacks', () => {
+    const text = `console.log(await parallelMap([1], (x) => x + 1))
+      await parallelMap([1], () => { throw 1 }).catch(({ stack }) => console.log(/parallel-map|parallel\\.js/.test(stack)))`
+    const { stdout, stderr } = program(text, '--import', 'tsx')
+    expect([stdout, stderr]).toEqual(['[ 2 ]\nfalse\n', ''])
   })
 })
 

@@ -68,6 +68,25 @@ describe('in a control group', () => {
     }
   })
 
+  it('a map goes on with the workers that can be started, or says that none can', () => {
+    const isV2 = existsSync('/sys/fs/cgroup/cgroup.controllers')
+    if (isV2) writeFileSync('/sys/fs/cgroup/cgroup.subtree_control', '+pids')
+    const group = `/sys/fs/cgroup/${isV2 ? '' : 'pids/'}gangflow-test-${process.pid}`
+    mkdirSync(group)
+    onTestFinished(() => rmdirSync(group))
+    const file = fileOf(`
+      import { readdirSync, writeFileSync } from 'node:fs'
+      for (const more of [2, 0]) {
+        writeFileSync('${group}/pids.max', String(readdirSync('/proc/self/task').length + more))
+        const map = parallelMap([1, 2, 3, 4, 5, 6], (x) => x * 2, { workers: 6, heap: 100 + more })
+        console.log(await map.catch(({ code }) => code))
+      }
+    `)
+    const inside = `echo $$ > ${group}/cgroup.procs && exec ${process.execPath} ${file}`
+    const shown = execFileSync('sh', ['-c', inside], { encoding: 'utf8' })
+    expect(shown).toBe('[ 2, 4, 6, 8, 10, 12 ]\nE_POOL_START\n')
+  })
+
   it('the narrowest quota of version 2 counts, up to the root', () => {
     // Whatever this machine has: its files as version 2 would have them, for one process' eyes.
     const own = /^0::(\/.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/'

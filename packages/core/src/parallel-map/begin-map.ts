@@ -130,13 +130,26 @@ function fulfilled(value: unknown): PromiseFulfilledResult<unknown> {
 
 /** The lines of the stack of whoever called a map. */
 export function callers(): string {
-  const at: { stack?: string } = {}
-  Error.captureStackTrace(at)
-  const lines = (at.stack ?? '').split('\n').slice(1)
-  return lines.filter((line) => !line.includes(ownFile) && !/^ {4}at new Promise|node:internal/.test(line)).join('\n')
+  const lines = deepStack().split('\n').slice(1)
+  return lines.filter((line) => !line.includes(ownFile) && !notTheirs.test(line)).join('\n')
 }
 
-const ownFile = import.meta.url.endsWith('/parallel.js') ? import.meta.url : '/parallel-map/'
+/** With room for the person's own frames above this package's. */
+function deepStack(): string {
+  const at: { stack?: string } = {}
+  const limit = Error.stackTraceLimit
+  const wasSet = Reflect.set(Error, 'stackTraceLimit', limit + 10)
+  Error.captureStackTrace(at)
+  // Read while the limit holds, and before that is put back: the text is made at the first reading.
+  const { stack = '' } = at
+  if (wasSet) Error.stackTraceLimit = limit
+  return stack
+}
+
+/** As a path: with source maps, stacks have no URLs. Bundled into a program's own CommonJS there is none. */
+const ownUrl = (import.meta.url as string | undefined) ?? ''
+const ownFile = ownUrl.endsWith('/parallel.js') ? new URL(ownUrl).pathname : '/core/src/parallel-map/'
+const notTheirs = /^ {4}at new Promise|node:internal|\/core\/src\/parallel-map\//
 
 export function checkFunction(fn: unknown): void {
   if (typeof fn === 'function') return

@@ -53,6 +53,7 @@ function compile(node: FunctionNode, names: readonly string[], fixed: Fixed): Ar
     later.map(({ name, value }) => `${name} = ${value}`).join('; '),
     ' }, make: () => (',
   ].join('')
+  if (/\bimport\s*\(/.test(node.source)) keepQuiet()
   const script = new Script(`${before}${node.source}\n) } })`, {
     filename: node.file ?? 'gangflow:function',
     lineOffset: node.line,
@@ -60,4 +61,16 @@ function compile(node: FunctionNode, names: readonly string[], fixed: Fixed): Ar
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   })
   return script.runInThisContext() as Around
+}
+
+let isQuiet = false
+
+/** What lets a function import is to Node an experiment, and it would say so to the person in each worker. */
+function keepQuiet(): void {
+  if (isQuiet) return
+  isQuiet = true
+  const { emitWarning } = process
+  process.emitWarning = ((warning: string | Error, ...rest: never[]) => {
+    if (!String(warning).includes('USE_MAIN_CONTEXT_DEFAULT_LOADER')) emitWarning.call(process, warning, ...rest)
+  }) as typeof emitWarning
 }
