@@ -40,7 +40,7 @@ export function explain(gang: Pick<GangContext, 'step' | 'roster'>, failure: Eng
         : 'its machine has no time for it: give it less to do, or @ray a longer `silence`',
     })
   }
-  if (starting && /Timed out waiting for file \S+_agent_\w*port|timed out during startup/.test(text))
+  if (starting && gaveUp(failure))
     return new GangflowError({
       ...facts,
       code: 'E_RAY_START',
@@ -62,6 +62,12 @@ export function explain(gang: Pick<GangContext, 'step' | 'roster'>, failure: Eng
         ? `see the logs of ${process}; on a slow machine give @ray a longer \`startTimeout\``
         : fixFor(dead?.signal ?? exit?.signal ?? undefined, process),
   })
+}
+
+/** Whether Ray's own limits were too short for the machine: its agents have 15 s to come up, a node 30 s. */
+export function gaveUp({ quote, exit }: EngineFailure): boolean {
+  const text = [...quote, exit?.stdout, exit?.stderr].join('\n')
+  return /Timed out waiting for file \S+port|timed out during startup/.test(text)
 }
 
 /** A start is tried once more unless it would fail the same way again. */

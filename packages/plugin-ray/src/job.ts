@@ -1,20 +1,18 @@
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, open } from 'node:fs/promises'
-import { request as httpRequest, type RequestOptions } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GangflowError } from '@gangflow/core'
-import { signalWithin } from '@gangflow/core/plugin'
+import { memberPython } from '@gangflow/core/plugin'
+import { ask, comeUp, firstLine } from './dashboard.js'
+import { JobLog } from './job-log.js'
 import type { RayJobResult, RayJobStatus, RaySubmitOptions } from './options.js'
+import { driverEnvironment } from './plan.js'
 import type { Session } from './session.js'
 import { settleSubmit } from './settings.js'
 
 /** Between two looks at a job's log and its status. */
 const LOOK_MS = 200
-/** One request to the dashboard. */
-const ANSWER_MS = 30_000
-/** The dashboard comes up after the nodes; so long it has. */
-const READY_MS = 60_000
-const KEPT = 1024 * 1024
+/** For what a job wrote last. */
+const LAST_MS = 10_000
 
 interface JobInfo {
   readonly status: RayJobStatus
@@ -37,8 +35,8 @@ export async function submitJob(session: Session, call: RaySubmitOptions): Promi
   session.calls += 1
   const id = settings.submissionId ?? `gangflow_${randomBytes(8).toString('hex')}`
   const job = {
-    // The driver's folder would else be one of Ray's own.
-    entrypoint: `cd '${gang.flowDir.replaceAll("'", "'\\''")}' && ${settings.entrypoint}`,
+    // The driver's folder would else be one of Ray's own; with a `working_dir` it is the copy of that.
+    entrypoint: settings.runtimeEnv?.['working_dir'] ? settings.entrypoint : within(gang.flowDir, settings.entrypoint),
     submission_id: id,
     ...(settings.runtimeEnv === undefined ? {} : { runtime_env: settings.runtimeEnv }),
     ...(settings.metadata === undefined ? {} : { metadata: settings.metadata }),
@@ -46,19 +44,23 @@ export async function submitJob(session: Session, call: RaySubmitOptions): Promi
   void gang.record(`ray-job-${id}`, { ...job } as never).catch(() => {})
   const over = new AbortController()
   const signal = AbortSignal.any([gang.signal, over.signal])
-  const log = new LiveLog(`${plan.tempDir}/session_latest/logs/job-driver-${id}.log`)
+  const log = new JobLog(`${plan.tempDir}/session_latest/logs/job-driver-${id}.log`)
   try {
     return await Promise.race([session.cluster.failed, follow()])
   } finally {
     over.abort()
+    // What it wrote before it, or the cluster, ended.
+    await log.show(AbortSignal.timeout(LAST_MS)).catch(() => {})
     await log.close()
   }
 
   async function follow(): Promise<RayJobResult> {
-    await submit(session, job, signal)
+    await comeUp(session, signal)
+    if (hasFiles(settings.runtimeEnv)) await sendWithFiles(session, id, job)
+    else await ask(session, 'POST', '/api/jobs/', job, signal)
     for (;;) {
       const info = await ask<JobInfo>(session, 'GET', `/api/jobs/${id}`, undefined, signal)
-      await log.show()
+      await log.show(signal)
       if (info.status !== 'PENDING' && info.status !== 'RUNNING') return end(info)
       if (settings.timeoutMs !== undefined && performance.now() - began > settings.timeoutMs) {
         await ask(session, 'POST', `/api/jobs/${id}/stop`, {}, signal)
@@ -91,85 +93,42 @@ export async function submitJob(session: Session, call: RaySubmitOptions): Promi
   }
 }
 
-/** What a job's driver writes, as it is written: it runs on the control, and so do we. */
-class LiveLog {
-  #file: FileHandle | undefined
-  #at = 0
-  text = ''
-
-  constructor(private readonly path: string) {}
-
-  async show(): Promise<void> {
-    this.#file ??= await open(this.path).catch(() => undefined)
-    if (!this.#file) return
-    const buffer = Buffer.alloc(65_536)
-    for (;;) {
-      const { bytesRead } = await this.#file.read(buffer, 0, buffer.length, this.#at)
-      if (bytesRead === 0) return
-      this.#at += bytesRead
-      const piece = buffer.subarray(0, bytesRead)
-      process.stdout.write(Buffer.from(piece))
-      this.text = (this.text + piece.toString('utf8')).slice(-KEPT)
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.show().catch(() => {})
-    await this.#file?.close().catch(() => {})
-  }
-}
-
-/** Until the dashboard takes it: it comes up after the nodes. */
-async function submit(session: Session, job: object, signal: AbortSignal): Promise<void> {
-  const deadline = performance.now() + READY_MS
-  for (;;) {
-    try {
-      await ask(session, 'POST', '/api/jobs/', job, signal)
-      return
-    } catch (error) {
-      // Refused connections, and 5xx while its parts come up; what it says otherwise is its answer.
-      const isEarly = !(error instanceof GangflowError) || /^5/.test(String(error.details?.['status'] ?? ''))
-      if (!isEarly || signal.aborted || performance.now() > deadline) throw error
-      await sleep(LOOK_MS, undefined, { signal })
-    }
-  }
-}
-
-async function ask<T>(session: Session, method: string, path: string, body: unknown, signal: AbortSignal): Promise<T> {
-  const { status, text } = await request(`${session.plan.dashboardUrl}${path}`, {
-    method,
-    headers: { authorization: `Bearer ${session.token}`, 'content-type': 'application/json' },
-    body: body === undefined ? undefined : JSON.stringify(body),
-    signal: signalWithin(ANSWER_MS, signal),
+/**
+ * By Ray's own client, a Python process, which takes the files that the runtime environment names to the cluster; Ray
+ * refuses local paths otherwise.
+ */
+async function sendWithFiles({ gang, plan, token, options, cluster }: Session, id: string, job: object): Promise<void> {
+  const script = `import json, sys
+from ray.job_submission import JobSubmissionClient
+JobSubmissionClient(sys.argv[1]).submit_job(**json.load(sys.stdin))`
+  const { exitCode, stderr } = await cluster.run({
+    name: `${id}-files`,
+    argv: [...memberPython(options.python), '-c', script, plan.dashboardUrl!],
+    env: driverEnvironment(plan, token),
+    cwd: gang.flowDir,
+    stdin: new TextEncoder().encode(JSON.stringify(job)),
+    show: false,
   })
-  if (status >= 200 && status < 300) return JSON.parse(text) as T
+  if (exitCode === 0) return
   throw new GangflowError({
     code: 'E_RAY_JOB',
-    what: `Ray's dashboard answered ${method} ${path} with ${status}: ${firstLine(text.trim().split('\n').at(-1))}`,
-    fix: 'correct the job as it says; the whole answer is in the details',
-    step: session.gang.step,
-    details: { status, answer: text.slice(0, 4000) },
+    what: `the Ray job ${id} could not be submitted: ${firstLine(stderr.trim().split('\n').at(-1))}`,
+    fix: 'correct its `runtimeEnv`: paths are relative to the folder of the flow file',
+    step: gang.step,
+    node: 0,
+    details: { lastLines: stderr.trim().split('\n').slice(-30) },
   })
 }
 
-/** Not by `fetch`, whose headers are a browser's: the dashboard takes no jobs from those. */
-function request(
-  url: string,
-  { body, ...options }: RequestOptions & { readonly body: string | undefined },
-): Promise<{ status: number; text: string }> {
-  return new Promise((resolve, reject) => {
-    const asked = httpRequest(url, options, (response) => {
-      let text = ''
-      response.setEncoding('utf8').on('data', (piece: string) => {
-        text += piece
-      })
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
-      response.on('error', reject)
-    })
-    asked.on('error', reject)
-    asked.end(body)
-  })
+/** Whether a runtime environment names files of this machine: a folder, a requirements file. */
+function hasFiles(env: Readonly<Record<string, unknown>> | undefined): boolean {
+  const isPath = (value: unknown) => typeof value === 'string' && !/^[a-z][a-z0-9+]*:\/\//.test(value)
+  const { working_dir, py_modules, pip, uv, conda } = env ?? {}
+  const modules = Array.isArray(py_modules) ? py_modules : []
+  return isPath(working_dir) || modules.some(isPath) || [pip, uv, conda].some((one) => typeof one === 'string')
 }
+
+const within = (folder: string, command: string): string => `cd '${folder.replaceAll("'", "'\\''")}' && ${command}`
 
 function jobError(
   { gang }: Session,
@@ -189,5 +148,3 @@ function jobError(
     details: { exitCode, lastLines: logs.trim().split('\n').slice(-30) },
   })
 }
-
-const firstLine = (text: string | null | undefined): string => (text ?? '').split('\n')[0]!.slice(0, 500)

@@ -15,8 +15,8 @@ export interface Ray {
   /** With `@ray({ dashboard: true })`. It wants the token as `authorization: Bearer …`: `env.RAY_AUTH_TOKEN`. */
   readonly dashboardUrl: string | undefined
   /**
-   * A folder, or URI, that all nodes share: what `@ray` was given, or, where all members share a machine, a folder of
-   * the attempt. @throws GangflowError `E_RAY_STORAGE`
+   * A folder, or URI, that all nodes share: what `@ray` was given, else a folder of the attempt in the run's datastore,
+   * kept with the run. @throws GangflowError `E_RAY_STORAGE` where the hosts see neither
    */
   readonly storagePath: string
   /** Ray's folder of this start on the control, removed at the end; its logs are in `session_latest/logs`. */
@@ -62,11 +62,13 @@ export function makeRay(session: Session): Ray {
         return isAbsolute(storagePath) || /^\w+:\/\//.test(storagePath)
           ? storagePath
           : resolve(gang.flowDir, storagePath)
+      const shared = gang.sharedFolder()
+      if (shared !== undefined) return shared
       const hosts = new Set(gang.roster.entries.map(({ host }) => host))
       if (hosts.size > 1)
         throw new GangflowError({
           code: 'E_RAY_STORAGE',
-          what: `the members are on ${hosts.size} hosts, and there is no path that they share`,
+          what: `the members are on ${hosts.size} hosts that do not see the datastore's disk, and no other path is known that they share`,
           fix: "@ray({ storagePath: '/shared/runs' }), or a URI such as s3://bucket/runs",
           step: gang.step,
         })

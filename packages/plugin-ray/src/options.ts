@@ -18,7 +18,10 @@ export interface RayOptions {
   readonly workerLogs?: boolean
   /** Bytes of each node's object store. Default: Ray's own, 30 % of the memory, shared by the members of a host. */
   readonly objectStoreMemory?: number
-  /** Where `current.ray.storagePath` is: a folder that all nodes share, or a URI such as `s3://bucket/runs`. */
+  /**
+   * Where `current.ray.storagePath` is: a folder that all nodes share, or a URI such as `s3://bucket/runs`. Default: a
+   * folder of the attempt in the run's datastore, where all members see its disk.
+   */
   readonly storagePath?: string
   /** Interpreter with Ray, on every member. Default: see the README, Python. */
   readonly python?: string | readonly string[]

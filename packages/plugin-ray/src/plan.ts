@@ -9,6 +9,8 @@ export interface PlanInput {
   readonly token: string
   /** Bytes of the control's memory. */
   readonly memory: number
+  /** Each node of a host after the other, however many CPUs it has. */
+  readonly oneByOne?: boolean
 }
 
 export const ports = {
@@ -32,7 +34,7 @@ export interface RayPlan extends EnginePlan {
 const inFolder = ['/bin/sh', '-c', 'mkdir -m 700 -- "$1" && shift && exec "$@"', 'sh']
 
 /** The cluster of one start. Pure. */
-export function planRay(place: EnginePlace, { options, token, memory }: PlanInput): RayPlan {
+export function planRay(place: EnginePlace, { options, token, memory, oneByOne }: PlanInput): RayPlan {
   const { entries } = place.roster
   const addresses = entries.map(({ addresses: all }) => all[0] ?? '127.0.0.1')
   const address = joined(addresses[0]!, options.port ?? place.port(0, 'gcs'))
@@ -101,7 +103,7 @@ export function planRay(place: EnginePlace, { options, token, memory }: PlanInpu
     workers: entries.slice(1).map(({ node }) => ({
       node,
       command: start(node, [`--address=${address}`]),
-      after: before(entries, node),
+      after: before(entries, node, oneByOne),
     })),
     atEnd: entries.map(({ node }) => ({ node, undo: { remove: tempDir(node) } })),
   }
@@ -111,10 +113,10 @@ export function planRay(place: EnginePlace, { options, token, memory }: PlanInpu
  * Whose start must be over before this node's: a start keeps two CPUs busy, and a raylet gives up when its agents do not
  * come up within 15 s. So a host starts as many at once as it has pairs of CPUs.
  */
-function before(entries: EnginePlace['roster']['entries'], node: number): number[] {
+function before(entries: EnginePlace['roster']['entries'], node: number, oneByOne = false): number[] {
   const host = entries[node]!.host
   const here = entries.filter((entry) => entry.host === host)
-  const atOnce = Math.max(1, Math.floor(here.reduce((sum, { slots }) => sum + slots, 0) / 2))
+  const atOnce = oneByOne ? 1 : Math.max(1, Math.floor(here.reduce((sum, { slots }) => sum + slots, 0) / 2))
   const earlier = here.filter((entry) => entry.node < node).map((entry) => entry.node)
   return earlier.slice(0, Math.max(0, earlier.length - atOnce + 1))
 }

@@ -1,10 +1,13 @@
 import { totalmem } from 'node:os'
 import { clusterEngine, type EngineCluster, type EnginePlan, type GangContext, type Json } from '@gangflow/core/plugin'
-import { explain, mayRetry } from './explain.js'
+import { explain, gaveUp, mayRetry } from './explain.js'
 import { Gcs } from './gcs.js'
 import { masked } from './mask.js'
 import type { RayOptions } from './options.js'
 import { logsOf, planRay, ports, type RayPlan } from './plan.js'
+
+/** On a machine that is too busy for Ray's own limits, each start may be the one that gets through. */
+const STARTS = 5
 
 /** The cluster of one attempt. */
 export interface Session {
@@ -35,6 +38,7 @@ export async function openSession(gang: GangContext, options: RayOptions): Promi
     for (const gcs of known.values()) gcs.close()
   }
   let starts = 0
+  let slow = false
   try {
     const cluster = await clusterEngine(
       gang,
@@ -42,16 +46,20 @@ export async function openSession(gang: GangContext, options: RayOptions): Promi
         name: 'ray',
         ports,
         plan(place) {
-          const plan = planRay(place, { options, token, memory: totalmem() })
+          const plan = planRay(place, { options, token, memory: totalmem(), oneByOne: slow })
           gang.record(`ray-start-${++starts}`, shown(plan)).catch(() => {})
           return plan
         },
         present: (plan, signal) => gcsOf(plan).present((plan as RayPlan).wanted, signal),
         logs: (plan, node) => logsOf(plan as RayPlan, node),
         explain: (failure) => explain(gang, failure),
-        mayRetry,
+        mayRetry(failure) {
+          slow = gaveUp(failure)
+          return slow || (starts < 2 && mayRetry(failure))
+        },
       },
       {
+        starts: STARTS,
         ...(options.startTimeout === undefined ? {} : { startTimeout: options.startTimeout }),
         ...(options.silence === undefined ? {} : { silence: options.silence }),
       },

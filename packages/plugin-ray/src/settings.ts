@@ -24,6 +24,12 @@ const submitNames: readonly (keyof RaySubmitOptions)[] = [
   'check',
 ]
 
+/** Fields of Ray's RuntimeEnv, python/ray/runtime_env/runtime_env.py. */
+const runtimeEnvNames = [
+  ...['working_dir', 'py_modules', 'excludes', 'py_executable', 'pip', 'uv', 'conda', 'env_vars', 'config'],
+  ...['worker_process_setup_hook', 'container', 'image_uri', 'java_jars', 'nsight', 'rocprof_sys'],
+]
+
 /** What a driver is, checked. */
 export interface DriverSettings {
   readonly env: Readonly<Record<string, string>>
@@ -114,6 +120,14 @@ function checkRuntimeEnv(where: string, given: unknown): void {
   if (given === undefined) return
   if (typeof given !== 'object' || given === null || Array.isArray(given))
     throw wrong(where, 'runtimeEnv', given, "an object, such as { env_vars: { A: '1' } }")
+  // Ray says nothing of a name that it does not know; those of a plugin for it are its own.
+  if (process.env['RAY_RUNTIME_ENV_PLUGINS'] === undefined) {
+    const unknown = Object.keys(given).find((name) => !name.startsWith('_') && !runtimeEnvNames.includes(name))
+    if (unknown !== undefined)
+      throw wrong(where, `runtimeEnv.${unknown}`, given[unknown as never], `one of ${runtimeEnvNames.join(', ')}`)
+  }
+  for (const [name, value] of Object.entries((given as { env_vars?: object }).env_vars ?? {}))
+    if (typeof value !== 'string') throw wrong(where, `runtimeEnv.env_vars.${name}`, value, 'a string')
 }
 
 function wordsOf(where: string, name: string, given: unknown): string[] {

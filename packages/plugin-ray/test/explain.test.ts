@@ -1,6 +1,6 @@
 import type { EngineFailure } from '@gangflow/core/plugin'
 import { expect, it } from 'vitest'
-import { explain, mayRetry } from '../src/explain.js'
+import { explain, gaveUp, mayRetry } from '../src/explain.js'
 
 const entry = (node: number) => ({ node, memberId: `m${node}`, host: `h${node}`, addresses: [], slots: 1, gpus: [] })
 const gang = { step: 'train', roster: { epoch: 1, control: 'm0', entries: [entry(0), entry(1)] } }
@@ -49,4 +49,6 @@ it('hands the signal of the process below on, and tries again only what may go b
   expect(mayRetry(failure(['Check failed: statussetor'], { starting: true }))).toBe(true)
   expect(mayRetry(failure(["No module named 'ray'"], { starting: true }))).toBe(false)
   expect(mayRetry(failure([], { kind: 'late' }))).toBe(false)
+  expect(gaveUp(failure(['Timed out waiting for file /tmp/x/metrics_agent_port_1']))).toBe(true)
+  expect(gaveUp(failure(['Check failed']))).toBe(false)
 })

@@ -13,12 +13,12 @@ const member = (node: number, host: string, more: Partial<RosterEntry> = {}): Ro
   gpus: [],
   ...more,
 })
-const plan = (entries: RosterEntry[], options: RayOptions = {}) => {
+const plan = (entries: RosterEntry[], options: RayOptions = {}, oneByOne = false) => {
   const names: string[] = []
   const port = (node: number, name: string) =>
     20_000 + node * 100 + (names.includes(name) ? names.indexOf(name) : names.push(name) - 1)
   const roster = { epoch: 1, control: 'm0', entries }
-  return planRay({ id: 'abcdef0123', roster, port }, { options, token, memory: 10_000_000_000 })
+  return planRay({ id: 'abcdef0123', roster, port }, { options, token, memory: 10_000_000_000, oneByOne })
 }
 const words = (command: { argv: readonly string[] }) => command.argv.slice(command.argv.indexOf('start'))
 
@@ -60,6 +60,12 @@ describe('the plan of a cluster', () => {
     expect(made.workers.map(({ after }) => after)).toEqual([[0], []])
     const four = plan([0, 1, 2, 3].map((node) => member(node, 'a', { slots: 16 })))
     expect(four.workers.map(({ after }) => after)).toEqual([[], [], []])
+    const slow = plan(
+      [0, 1, 2].map((node) => member(node, 'a', { slots: 16 })),
+      {},
+      true,
+    )
+    expect(slow.workers.map(({ after }) => after)).toEqual([[0], [0, 1]])
   })
 
   it('declares what is to be removed, and keeps the token out of every command line', () => {

@@ -23,6 +23,8 @@ describe('options', () => {
     [{ entrypoint: '' }, /entrypoint is ""/],
     [{ entrypoint: 'a.py', args: 'x' }, /args is "x"/],
     [{ entrypoint: 'a.py', runtimeEnv: ['pip'] }, /runtimeEnv/],
+    [{ entrypoint: 'a.py', runtimeEnv: { env_var: {} } }, /runtimeEnv\.env_var is \{\}\n.*env_vars/],
+    [{ entrypoint: 'a.py', runtimeEnv: { env_vars: { A: 1 } } }, /env_vars\.A is 1/],
     [{ entrypoint: 'a.py', env: { A: 1 } }, /env\.A is 1/],
   ])('run(%j) is refused', (call, what) => {
     expect(() => settleRun(call as unknown as RayRunOptions)).toThrow(option(what))

@@ -2,7 +2,10 @@ import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { current } from '@gangflow/core'
 
-/** Runs a driver that waits for ever, and sends a signal to a process of this gang's Ray on a node; an empty name: to none. */
+/**
+ * Runs a driver that waits for ever, and sends a signal to a process of this gang's Ray on a node, by name; `start` is
+ * `ray start` itself, `body` the process that runs this. An empty name: to none.
+ */
 export async function hangAndSignal(name: string, signal: string, node: number): Promise<void> {
   const driver = current.ray.run({ entrypoint: 'hang.py' })
   driver.catch(() => {})
@@ -11,8 +14,12 @@ export async function hangAndSignal(name: string, signal: string, node: number):
     await Promise.race([sleep(100), driver])
   }
   console.log('the driver hangs')
+  if (name === 'body') process.kill(process.pid, 'SIGKILL')
   const script = `for p in /proc/[0-9]*; do
-  [ "$(cat $p/comm 2>/dev/null)" = ${name} ] || continue
+  is=$(cat $p/comm 2>/dev/null)
+  case $is in sh | '') continue ;; esac
+  tr '\\0' ' ' 2>/dev/null < $p/cmdline | grep -q 'ray.scripts.scripts start' && is=start
+  [ $is = ${name} ] || continue
   tr '\\0' '\\n' 2>/dev/null < $p/environ | grep -qx "GANGFLOW_RUN=$GANGFLOW_RUN" || continue
   tr '\\0' '\\n' < $p/environ | grep -qx "GANGFLOW_NODE=${node}" && kill -${signal} \${p#/proc/} && echo sent
 done`

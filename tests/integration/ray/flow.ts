@@ -3,21 +3,23 @@ import { current, FlowSpec, type Inputs, parameter, retry, step } from '@gangflo
 import { ray } from '@gangflow/plugin-ray'
 import { hangAndSignal } from './faults.js'
 
-/** Its first attempt loses a raylet; the second, straight after it, does what people do with Ray. */
+/** Its first attempt loses a raylet, the second a `ray start`; the third, straight after it, does what people do with Ray. */
 export default class OnRay extends FlowSpec {
   readonly digits = parameter.string()
   readonly mark = parameter.string()
+  readonly seen = parameter.string()
   out!: Record<string, unknown>
 
   @step start() {
     this.next(this.work, { numParallel: 2 })
   }
 
-  @retry({ times: 1, delay: 0 })
+  @retry({ times: 2, delay: 0 })
   @ray({ dashboard: true, resources: { fast: 2 } })
   @step
   async work() {
-    if (current.parallel.attempt === 0) await hangAndSignal('raylet', 'KILL', 1)
+    const lost = ['raylet', 'start'][current.parallel.attempt]
+    if (lost) await hangAndSignal(lost, 'KILL', 1)
     const nodes = await current.ray.nodes()
     const work = await current.ray.run({
       entrypoint: 'work.py',
@@ -30,9 +32,14 @@ export default class OnRay extends FlowSpec {
       .catch((error: { code: string; message: string }) => ({ code: error.code, message: error.message }))
     // The test makes the file when it has seen the job's line: it comes live, or never.
     const job = await current.ray.submit({
-      entrypoint: 'python job.py seen',
-      runtimeEnv: { env_vars: { OF_THE_JOB: 'of submit' } },
+      entrypoint: `python job.py ${this.seen}`,
+      runtimeEnv: { working_dir: 'job', env_vars: { OF_THE_JOB: 'of submit' } },
       check: false,
+    })
+    const plain = await current.ray.submit({ entrypoint: 'test -f flow.ts' })
+    const trained = await current.ray.run({
+      entrypoint: 'train.py',
+      args: ['--data', this.digits, '--storage', current.ray.storagePath, '--epochs', 4, '--lose'],
     })
     const { submissionId: _, ...ended } = job
     this.out = {
@@ -42,6 +49,8 @@ export default class OnRay extends FlowSpec {
       failing,
       killed: killed.signal,
       job: ended,
+      plain: plain.status,
+      trained: trained.stdout,
       withoutToken: await statusWithoutToken(current.ray.address),
     }
     this.next(this.join)

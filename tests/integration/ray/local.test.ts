@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Client } from '../../../packages/core/src/index.js'
@@ -25,11 +25,12 @@ beforeAll(async () => {
   own = await startOwn()
   work = rayProject()
   other = rayProject()
-  const running = startRay(work, python, ['flow.ts', '--digits', digits, '--mark', mark])
-  // A second gang with Ray at the same time, which loses its GCS.
-  const beside = startRay(other, python, ['fault.ts', '--members', '1', '--kill', 'gcs_server', '--node', '0'])
+  const seenFile = join(work.folder, 'seen')
+  const running = startRay(work, python, ['flow.ts', '--digits', digits, '--mark', mark, '--seen', seenFile])
+  // A second gang with Ray at the same time, which loses one thing after the other.
+  const beside = startRay(other, python, ['row.ts'])
   const seen = setInterval(() => {
-    if (running.text().includes('first line of the job')) writeFileSync(join(work.folder, 'seen'), '')
+    if (running.text().includes('first line of the job')) writeFileSync(seenFile, '')
   }, 100)
   ;[ended, failed] = await Promise.all([running.ended, beside.ended])
   clearInterval(seen)
@@ -65,10 +66,13 @@ async function startOwn(): Promise<{ pid: number; folder: string }> {
 }
 
 describe('Ray on a local gang', () => {
-  it('tells of the raylet that was killed, ends its driver, and forms a new cluster straight after', () => {
+  it('tells of the raylet and the `ray start` that were killed, ends the drivers, and forms a new cluster straight after', () => {
     expect(ended.code, ended.out).toBe(0)
     expect(ended.out).toMatch(/'ray-node1' on node 1 \(.+\) of 2.* was ended by SIGKILL .*Ray's raylet on node 1/)
     expect(ended.out).toContain('raylet [exit code=-9')
+    expect(ended.out).toMatch(
+      /'ray-node1' on node 1 .*was ended by SIGKILL .*'ray start' on node 1 \(.+\) was ended by SIGKILL/,
+    )
   })
 
   it('runs functions on every node, an actor and a map, submits jobs with live logs, and keeps exit codes', async () => {
@@ -85,6 +89,18 @@ describe('Ray on a local gang', () => {
     expect(out['failing']).toEqual({ code: 'E_RAY_DRIVER', message: expect.stringContaining('ended with exit code 9') })
     expect(out['killed']).toBe('SIGKILL')
     expect(out['job']).toMatchObject({ status: 'FAILED', exitCode: 7, logs: expect.stringContaining('job of submit') })
+    expect(out['plain']).toBe('SUCCEEDED')
+  })
+
+  it("trains the digits with Ray Train, which makes a killed worker anew and goes on from the run's own checkpoint", async () => {
+    const [run] = await new Client(work.store).runs('OnRay')
+    const { trained } = run!.artifacts['out'] as { trained: string }
+    const { checkpoint, ...told } = JSON.parse(trained.trim().split('\n').at(-1)!)
+    expect(told).toMatchObject({ epoch: 3, world: 2 })
+    expect(told.began).toBeGreaterThan(0)
+    expect(told.accuracy).toBeGreaterThan(0.85)
+    expect(checkpoint).toContain(work.store)
+    expect(existsSync(join(checkpoint, 'model.pt'))).toBe(true)
   })
 
   it('lets nobody in without the token', async () => {
@@ -92,8 +108,12 @@ describe('Ray on a local gang', () => {
     expect((run!.artifacts['out'] as Record<string, unknown>)['withoutToken']).toBe('16')
   })
 
-  it('tells of the GCS that was killed in another gang beside it', () => {
+  it("tells of the head's `ray start`, the body and the GCS that were killed in another gang beside it", () => {
     expect(failed.code, failed.out).toBe(3)
+    expect(failed.out).toMatch(
+      /'ray-head' on node 0 .*was ended by SIGKILL .*'ray start' on node 0 \(.+\) was ended by SIGKILL/,
+    )
+    expect(failed.out).toMatch(/body.* on node 0 .*was ended by SIGKILL/)
     expect(failed.out).toMatch(/Ray's gcs_server on node 0 .*was ended by SIGKILL/)
   })
 

@@ -1,16 +1,19 @@
-import { copyFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { TestHosts } from '../../hosts/index.js'
 import { type Running, SshProject } from '../../support/ssh-project.js'
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url))
-const files = ['flow.ts', 'fault.ts', 'faults.ts', 'work.py', 'hang.py', 'job.py']
+const files = ['flow.ts', 'fault.ts', 'row.ts', 'faults.ts', 'work.py', 'hang.py', 'job/job.py']
+const train = '../../../examples/ray-train-digits/train.py'
 
 /** A person's project with the flows of this folder. */
 export function rayProject(): SshProject {
   const project = new SshProject({})
+  mkdirSync(join(project.folder, 'job'))
   for (const file of files) copyFileSync(here(file), join(project.folder, file))
+  copyFileSync(here(train), join(project.folder, 'train.py'))
   return project
 }
 

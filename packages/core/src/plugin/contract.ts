@@ -190,6 +190,11 @@ export interface GangContext extends Parallel {
   readonly temp: string
   /** Folder of the flow file: the body's working directory. */
   readonly flowDir: string
+  /**
+   * A folder of this attempt in the run's datastore, at the same path on every member; made by this call, kept as long
+   * as the run is. Undefined: the members' hosts do not see the datastore's disk.
+   */
+  sharedFolder(): string | undefined
   /** 32 bytes derived by HKDF from the gang's secret; equal on all members, the secret itself never reaches a body. */
   key(label: string): Promise<Uint8Array>
   reservePort(name: string, node?: number): Promise<GangPort>

@@ -30,6 +30,8 @@ describe('collectGarbage', () => {
   it('keeps the newest runs whole and deletes the others with what only they used', async () => {
     const store = open()
     for (const run of ['8', '9', '10', '11']) await finished(store, run, { run })
+    const files = (run: string) => join(rootOf(store), 'scratch/files/Train', run)
+    for (const run of ['9', '10']) store.scratch('files', 'Train', run, 'end', '1', '0')
     await ageBlobs(store)
     const dry = await collectGarbage(store, { keep: 2, dryRun: true })
     expect(dry.runs.map(({ run }) => run).sort()).toEqual(['8', '9'])
@@ -37,6 +39,7 @@ describe('collectGarbage', () => {
     expect(await client.runs('Train')).toHaveLength(4)
     const real = await collectGarbage(store, { keep: 2 })
     expect(real).toEqual(dry)
+    expect([files('9'), files('10')].map((path) => existsSync(path))).toEqual([false, true])
     expect(real.blobs).toBe(4) // two artifacts' and two logs'; the shared blob and the code stay
     expect((await client.runs('Train')).map(({ id }) => id)).toEqual(['11', '10'])
     for (const run of await client.runs('Train')) {

@@ -92,6 +92,7 @@ async function clearScratch(
       store.scratch('tmp', flow, run),
       store.scratch('spool', flow, run),
       store.scratch('spool', run),
+      store.scratch('files', flow, run),
     ])
       await rm(path, { recursive: true, force: true })
   }

@@ -5,6 +5,7 @@ import type { Roster } from '../../current/roster.js'
 import { keys } from '../../datastore/records.js'
 import type { Json } from '../../flow/values.js'
 import type { GangContext, GangPort } from '../../plugin/contract.js'
+import { RELAYED } from '../store.js'
 import { checkpoints } from './checkpoints.js'
 import { collectDirectory } from './collect.js'
 import { collectives, keyValue } from './collectives.js'
@@ -60,6 +61,11 @@ export function makeContext(request: ContextRequest): GangContext {
     resources: step.resources,
     temp: assignment.temp,
     flowDir: request.flowDir,
+    sharedFolder() {
+      if (datastore.location.startsWith(RELAYED)) return undefined
+      const { flow, run, step: name, task, attempt } = address
+      return datastore.scratch('files', flow, run, name, task, String(attempt))
+    },
     async copy(file, options) {
       const targets = nodeList(link, options?.nodes ?? 'others').filter((node) => node !== link.node)
       await call(
