@@ -1,16 +1,18 @@
-// `npm run slurm -- up [NODES] | down | status`: a real Slurm on this machine.
+// `npm run slurm -- up [NODES] [--apart] | down | status`: a real Slurm on this machine; `--apart`: its nodes do not see /tmp and this checkout.
 import { clusters, startCluster } from './cluster.js'
 
-const usage = 'npm run slurm -- up [NODES] | down | status'
+const usage = 'npm run slurm -- up [NODES] [--apart] | down | status'
 
-async function main([command, count]: readonly string[]): Promise<number> {
+async function main(words: readonly string[]): Promise<number> {
+  const apart = words.includes('--apart')
+  const [command, count] = words.filter((word) => word !== '--apart')
   switch (command) {
     case 'up': {
       const nodes = Number(count ?? 4)
       if (!Number.isInteger(nodes) || nodes < 1 || nodes > 64)
         throw new Error(`up takes a number of nodes from 1 to 64, not ${count}\n  fix: ${usage}`)
       const began = performance.now()
-      const cluster = await startCluster({ nodes })
+      const cluster = await startCluster(apart ? { nodes, apart: [] } : { nodes })
       console.log(
         `${nodes} nodes in ${((performance.now() - began) / 1000).toFixed(1)} s\nexport SLURM_CONF=${cluster.conf}`,
       )

@@ -20,6 +20,8 @@ export interface UpOptions {
   readonly cpus?: number
   /** Further lines of slurm.conf, such as `MaxArraySize=4`. */
   readonly settings?: readonly string[]
+  /** Each node has a disk of its own in the place of /tmp, of this checkout and of these folders: it sees nothing of theirs. Needs root. */
+  readonly apart?: readonly string[]
 }
 
 /** A cluster that runs, or ran: everything is known from its folder. */
@@ -70,7 +72,18 @@ export class Cluster {
   }
 
   startNode(name: string): Promise<unknown> {
-    return execute('slurmd', ['-N', name, '-f', this.conf], { env: this.env })
+    const slurmd = ['slurmd', '-N', name, '-f', this.conf]
+    const hidden = existsSync(this.#apart) ? (JSON.parse(readFileSync(this.#apart, 'utf8')) as string[]) : undefined
+    const [command, ...args] = hidden ? behind(hidden, this.folder, slurmd) : slurmd
+    return execute(command!, args, { env: this.env })
+  }
+
+  get #apart(): string {
+    return join(this.folder, 'apart')
+  }
+
+  hide(folders: readonly string[]): void {
+    writeFileSync(this.#apart, JSON.stringify(folders))
   }
 
   /** Ends one of its daemons and waits for its end. */
@@ -102,7 +115,7 @@ export class Cluster {
 }
 
 /** Starts a cluster; takes a second or two. Throws an Error whose message says what to do. */
-export async function startCluster({ nodes = 4, cpus = 2, settings = [] }: UpOptions = {}): Promise<Cluster> {
+export async function startCluster({ nodes = 4, cpus = 2, settings = [], apart }: UpOptions = {}): Promise<Cluster> {
   getReady()
   const folder = mkdtempSync(join(tmpdir(), 'gf-slurm-'))
   const cluster = new Cluster(folder)
@@ -122,6 +135,7 @@ export async function startCluster({ nodes = 4, cpus = 2, settings = [] }: UpOpt
     for (const name of ['state', 'log', 'spool', ...slurmdPorts.map((_, index) => `spool/${nodeName(index)}`)])
       mkdirSync(join(folder, name))
     writeFileSync(join(folder, 'checkout'), checkout)
+    if (apart) cluster.hide([tmpdir(), checkout, ...apart])
     writeFileSync(cluster.conf, slurmConf(plan))
     writeFileSync(join(folder, 'munge.key'), randomBytes(64), { mode: 0o600 })
     await startMunge(cluster)
@@ -138,6 +152,18 @@ export async function startCluster({ nodes = 4, cpus = 2, settings = [] }: UpOpt
     await cluster.down()
     throw new Error([(error as Error).message, ...said].join('\n'), { cause: error })
   }
+}
+
+/** A command in a mount namespace of its own, with empty disks in the place of those folders; the cluster's own stays. */
+function behind(hidden: readonly string[], folder: string, command: readonly string[]): string[] {
+  const script = `set -e
+keep=$1 && shift
+mkdir /run/gf-kept.$$ && mount --bind "$keep" /run/gf-kept.$$
+while [ "$1" != -- ]; do mount -t tmpfs -o mode=1777 tmpfs "$1" && shift; done
+mkdir -p "$keep" && mount --move /run/gf-kept.$$ "$keep" && rmdir /run/gf-kept.$$
+cd /
+shift && exec "$@"`
+  return ['unshare', '--mount', 'sh', '-c', script, 'sh', folder, ...hidden, '--', ...command]
 }
 
 async function startMunge({ folder, env }: Cluster): Promise<void> {

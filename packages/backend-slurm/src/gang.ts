@@ -1,7 +1,6 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { GangflowError } from '@gangflow/core'
 import {
   type Allocation,
   agentCommand,
@@ -12,6 +11,7 @@ import {
   type GangRequest,
   memberIdOf,
 } from '@gangflow/core/backend'
+import { tooFew } from './relayed-plan.js'
 import { SrunStep } from './srun-step.js'
 
 /** Members as the tasks of one step of srun, on the nodes of the job in which this process is. */
@@ -23,13 +23,7 @@ export interface SrunPlan {
 
 /** The step as it is started and as `--dry-run` prints it, without the agent's own command. Pure. */
 export function planSrun({ size, step, resources }: GangRequest, hosts: readonly string[]): SrunPlan {
-  if (hosts.length < size)
-    throw new GangflowError({
-      code: 'E_SLURM_TOO_FEW_NODES',
-      what: `step '${step.name}' asks for ${size} members, and this job has ${hosts.length} node${hosts.length === 1 ? '' : 's'}`,
-      fix: `ask for more: salloc --nodes=${size} --ntasks-per-node=1`,
-      step: step.name,
-    })
+  if (hosts.length < size) throw tooFew(step.name, size, hosts.length)
   return {
     backend: 'slurm',
     argv: [

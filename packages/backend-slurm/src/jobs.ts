@@ -113,7 +113,8 @@ export class SlurmJobs implements JobBackend<SlurmPlan> {
   }
 }
 
-const refused = (why: string): GangflowError =>
+/** Why Slurm did not take a job. */
+export const refused = (why: string): GangflowError =>
   /configuration source|Unable to contact|SLURM_CONF/.test(why)
     ? new GangflowError({
         code: 'E_SLURM_COMMAND',

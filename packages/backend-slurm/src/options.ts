@@ -34,6 +34,11 @@ export interface SlurmOptions {
 export interface SlurmSettings extends SlurmOptions {
   /** Seconds between two questions to Slurm, one for all jobs. Default 1, rising to 5 while nothing changes. */
   readonly poll?: number
+  /**
+   * Whether the nodes see the datastore. Default: the first job finds out. False: tasks and gangs run relayed through the
+   * launcher, on nodes that share no disk with it.
+   */
+  readonly shared?: boolean
 }
 
 /** Default of `warning`. */
@@ -61,10 +66,11 @@ const kinds: Readonly<Record<keyof SlurmSettings, Kind>> = {
   requeues: 'whole',
   sbatchArgs: 'words',
   poll: 'count',
+  shared: 'flag',
 }
 
 export const stepOptionNames = (Object.keys(kinds) as (keyof SlurmSettings)[]).filter(
-  (name): name is keyof SlurmOptions => name !== 'poll',
+  (name): name is keyof SlurmOptions => name !== 'poll' && name !== 'shared',
 )
 
 /** Reads and checks options; numbers and flags may come as the text of a command line. Throws `E_SLURM_OPTION`. */

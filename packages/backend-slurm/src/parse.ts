@@ -1,3 +1,5 @@
+import { constants } from 'node:os'
+
 /** One job, or one element of an array, as Slurm tells it. */
 export interface JobRow {
   /** `12`, or `12_3` for an element of an array. */
@@ -147,4 +149,14 @@ export function parseTaskExit(line: string): TaskExit | undefined {
   if (code !== undefined) return { tasks, code: Number(code), signal: null }
   const signal = signals[how.replace(/ \(core dumped\)$/, '')]
   return signal === undefined ? undefined : { tasks, code: null, signal }
+}
+
+/** `12` of srun's `srun: job 12 queued and waiting for resources`. Pure. */
+export const parseQueued = (line: string): string | undefined => /^srun: job (\d+) queued/.exec(line)?.[1]
+
+/** How a shell tells of a child's end: 128 and more are signals. Pure. */
+export function parseShellCode(text: string): Omit<TaskExit, 'tasks'> {
+  const code = Number(text)
+  const signal = Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0]
+  return signal === undefined ? { code, signal: null } : { code: null, signal }
 }

@@ -58,10 +58,10 @@ function scriptOf(request: JobRequest, settings: SlurmSettings): string {
     ...sbatchOptions(request, settings).map((option) => `#SBATCH ${option}`),
     // The warning is no end, also while the process that is to hear it starts.
     "trap '' USR2",
-    `if [ ! -d ${shell(datastore)} ]; then`,
-    `  echo "gangflow: $(hostname) does not see the datastore "${shell(datastore)} >&2`,
-    '  exit 66',
-    'fi',
+    // Where a disk is missing that the job needs, nothing of it is begun.
+    `for path in ${[datastore, ...argv.slice(0, 2)].map(shell).join(' ')}; do`,
+    '  if [ ! -e "$path" ]; then echo "gangflow: $(hostname) does not see $path" >&2; exit 66; fi',
+    'done',
     // The shell's place is taken, so that the process itself hears the engine's signals.
     `exec ${argv.map(shell).join(' ')} "\${SLURM_ARRAY_TASK_ID:-0}" "\${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}"`,
   ]
@@ -78,15 +78,7 @@ export function askedFor({ plugins }: Pick<JobRequest['step'], 'plugins'>, setti
 function sbatchOptions(request: JobRequest, settings: SlurmSettings): string[] {
   const { step, gangSize, count, atOnce, output, workdir } = request
   const asked = askedFor(step, settings)
-  const { cpu, gpu, memory } = step.resources
-  const cpus = asked.cpusPerTask ?? (cpu === undefined ? undefined : Math.ceil(cpu))
-  const time = asked.time ?? (step.timeoutMs === undefined ? undefined : step.timeoutMs + 120_000)
-  const gpus = gpu === undefined || gpu === 0 || /gpu/.test(asked.gres ?? '') ? undefined : Math.ceil(gpu)
-  const mem = asked.mem ?? (memory === undefined || asked.memPerCpu !== undefined ? undefined : `${memory}M`)
-  const value = (name: string, given: string | number | undefined) =>
-    given === undefined
-      ? []
-      : [`--${name}=${typeof given === 'string' && /[^\w@%+=:,./-]/.test(given) ? `"${given}"` : given}`]
+  const value = (name: string, given: string) => option(name, given).map(inScript)
   const place = `${output.directory}/${output.prefix}`.replaceAll('%', '%%')
   return [
     ...value('job-name', nameOf(request)),
@@ -101,22 +93,35 @@ function sbatchOptions(request: JobRequest, settings: SlurmSettings): string[] {
     '--requeue',
     // To the first process of the job alone, which tells the others.
     `--signal=B:USR2@${asked.warning ?? WARNING}`,
-    ...value('cpus-per-task', cpus),
-    ...value('gpus-per-node', gpus),
-    ...value('mem', mem),
-    ...value('mem-per-cpu', asked.memPerCpu),
-    ...value('time', time === undefined ? undefined : slurmTime(time)),
-    ...value('partition', asked.partition),
-    ...value('account', asked.account),
-    ...value('qos', asked.qos),
-    ...value('constraint', asked.constraint),
-    ...value('gres', asked.gres),
+    ...resourceOptions(step, settings).map(inScript),
+  ]
+}
+
+/** What a step asks for, as sbatch and srun take it alike; words of a command line. */
+export function resourceOptions(step: JobRequest['step'], settings: SlurmSettings): string[] {
+  const asked = askedFor(step, settings)
+  const { cpu, gpu, memory } = step.resources
+  const cpus = asked.cpusPerTask ?? (cpu === undefined ? undefined : Math.ceil(cpu))
+  const time = asked.time ?? (step.timeoutMs === undefined ? undefined : step.timeoutMs + 120_000)
+  const gpus = gpu === undefined || gpu === 0 || /gpu/.test(asked.gres ?? '') ? undefined : Math.ceil(gpu)
+  const mem = asked.mem ?? (memory === undefined || asked.memPerCpu !== undefined ? undefined : `${memory}M`)
+  return [
+    ...option('cpus-per-task', cpus),
+    ...option('gpus-per-node', gpus),
+    ...option('mem', mem),
+    ...option('mem-per-cpu', asked.memPerCpu),
+    ...option('time', time === undefined ? undefined : slurmTime(time)),
+    ...option('partition', asked.partition),
+    ...option('account', asked.account),
+    ...option('qos', asked.qos),
+    ...option('constraint', asked.constraint),
+    ...option('gres', asked.gres),
     ...(asked.exclusive ? ['--exclusive'] : []),
-    ...value('nodelist', asked.nodelist),
-    ...value('exclude', asked.exclude),
-    ...value('reservation', asked.reservation),
-    ...value('licenses', asked.licenses),
-    ...value('nice', asked.nice),
+    ...option('nodelist', asked.nodelist),
+    ...option('exclude', asked.exclude),
+    ...option('reservation', asked.reservation),
+    ...option('licenses', asked.licenses),
+    ...option('nice', asked.nice),
     ...(asked.sbatchArgs ?? []),
   ]
 }
@@ -125,6 +130,14 @@ export const nameOf = ({ flow, step }: JobRequest): string => `${flow}.${step.na
 
 /** What tells a job from all others, of whatever run. */
 export const commentOf = ({ flow, run, output }: JobRequest): string => `gangflow ${flow}/${run} ${output.prefix}`
+const option = (name: string, given: string | number | undefined): string[] =>
+  given === undefined ? [] : [`--${name}=${given}`]
+
+/** An option's value in a script, in quotes where it needs them. */
+const inScript = (word: string): string =>
+  word.replace(/^(--[\w-]+=)(.*)$/, (whole, name, given) =>
+    /[^\w@%+=:,./-]/.test(given) ? `${name}"${given}"` : whole,
+  )
 
 /** A word of the script: bare where it can be. */
 const shell = (text: string): string =>

@@ -63,6 +63,7 @@ export function endOf(row: Pick<JobRow, 'state'> & Partial<JobRow>): JobEnd {
     ...meaning,
     ...(state === 'CANCELLED' && /^Dependency/.test(reason) ? { summary: `was cancelled: ${reason}` } : {}),
     ...(exitCode === UNSEEN ? { fix: sharedDisk } : {}),
+    ...(exitCode === UNSEEN || (state === 'FAILED' && signal === OWN) ? { unseen: true } : {}),
     ...(nodes === '' ? {} : { host: nodes }),
     ...(exitCode > 0 ? { exitCode } : {}),
     ...(signal > 0 && signal < OWN && ran ? { signal: names[signal] ?? `signal ${signal}` } : {}),

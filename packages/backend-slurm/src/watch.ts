@@ -55,6 +55,12 @@ export class Watch {
     })
   }
 
+  /** Nobody wants to know of it any more. */
+  forget(id: string): void {
+    this.#jobs.delete(id)
+    if (this.#jobs.size === 0) clearTimeout(this.#timer)
+  }
+
   /** Asks soon: something was done that changes what Slurm says. */
   soon(): void {
     this.#quiet = 0
@@ -177,6 +183,12 @@ export class Watch {
     job.note(text)
     return true
   }
+}
+
+/** One job, as the controller has it now; undefined where it has none, or does not answer. */
+export async function rowOf(id: string): Promise<JobRow | undefined> {
+  const answer = await slurmCommand(['squeue', '-h', '-r', '-t', 'all', `--jobs=${id}`, '-O', queueFormat])
+  return answer.code === 0 ? parseQueue(answer.stdout)[0] : undefined
 }
 
 /** It waits for its turn, not for something of its own. */

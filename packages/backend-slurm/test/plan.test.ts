@@ -76,10 +76,9 @@ it('a gang is one job of as many nodes', () => {
     #SBATCH --gres=gpu:a100:2
     #SBATCH --exclusive
     trap '' USR2
-    if [ ! -d /shared/.gangflow/scratch ]; then
-      echo "gangflow: $(hostname) does not see the datastore "/shared/.gangflow/scratch >&2
-      exit 66
-    fi
+    for path in /shared/.gangflow/scratch /usr/bin/node '/home/ann/my flow/job.cjs'; do
+      if [ ! -e "$path" ]; then echo "gangflow: $(hostname) does not see $path" >&2; exit 66; fi
+    done
     exec /usr/bin/node '/home/ann/my flow/job.cjs' dir:/shared/.gangflow Train 1763 a1b2 "\${SLURM_ARRAY_TASK_ID:-0}" "\${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}"
     ",
     }

@@ -1,4 +1,4 @@
-export { agentCommand, encodeForAll } from './composition/agent-command.js'
+export { agentCommand, encodeForAll, type NodeRuntime, nodeRuntime } from './composition/agent-command.js'
 export type { Discovered } from './discovery/contract.js'
 export { discover } from './discovery/discover.js'
 export type { StepDescription } from './flow/description.js'
@@ -8,6 +8,7 @@ export type {
   BackendNotes,
   BackendPlace,
   Bootstrap,
+  EngineEnds,
   EngineFinding,
   EngineOrder,
   GangBackend,

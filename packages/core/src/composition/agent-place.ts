@@ -10,12 +10,20 @@ import { memberIdOf } from '../gang/member-id.js'
 import { RELAYED } from '../gang/store.js'
 import { assignedGpus } from '../process/gpus.js'
 
-/** The place of a member that an engine has started together with all others: what its environment says of this node. */
-export function placeHere({ address, datastore }: Prelude, env: NodeJS.ProcessEnv = process.env): MemberBootstrap {
+/**
+ * The place of a member that an engine has started together with all others: what its environment says of this node.
+ * `made`: its directory for sockets and the path of its temporary files, where whoever started it cleans up after it.
+ */
+export function placeHere(
+  { address, datastore }: Prelude,
+  made: { readonly directory?: string | undefined; readonly temp?: string | undefined } = {},
+  env: NodeJS.ProcessEnv = process.env,
+): MemberBootstrap {
   const found = discover({ env, readFile: (path) => readFileSync(path, 'utf8'), hostname: hostname() })
   const index = found.index ?? 0
   const memberId = memberIdOf(index, found.size)
-  const directory = makeRunDirectory(env)
+  const directory = made.directory ?? makeRunDirectory(env)
+  const temp = made.temp ?? join(tmpdir(), `gangflow-${basename(directory)}`)
   const { flow, run, step, task, attempt } = address
   const place = [flow, run, step, task, String(attempt), memberId]
   return {
@@ -25,10 +33,7 @@ export function placeHere({ address, datastore }: Prelude, env: NodeJS.ProcessEn
     slots: found.slots ?? availableCpus(),
     gpus: assignedGpus(env),
     directory,
-    temp: join(tmpdir(), `gangflow-${basename(directory)}`),
-    spool:
-      datastore === RELAYED
-        ? join(tmpdir(), `gangflow-${basename(directory)}-spool`)
-        : openDatastoreSync(datastore).scratch('spool', ...place),
+    temp,
+    spool: datastore === RELAYED ? `${temp}-spool` : openDatastoreSync(datastore).scratch('spool', ...place),
   }
 }

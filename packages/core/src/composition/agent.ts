@@ -7,7 +7,7 @@ import { layBase } from '../gang/agent/base.js'
 import { type AgentBootstrap, readBootstrap } from '../gang/agent/bootstrap.js'
 import { runMember } from '../gang/agent/member.js'
 import { performUndos } from '../gang/agent/undo.js'
-import type { Transport } from '../gang/contract.js'
+import type { Prelude, Transport } from '../gang/contract.js'
 import { deriveKey } from '../gang/keys.js'
 import { sshTransport } from '../gang/transport/ssh.js'
 import { unixTransport } from '../gang/transport/unix.js'
@@ -23,7 +23,10 @@ export async function startAgent(): Promise<never> {
   try {
     // What a member's death has left, on a host where nobody else could: `agent.cjs FOLDER undo DIRECTORY`.
     if (process.argv[3] === 'undo') await undoAll(process.argv[4] ?? '')
-    const told = readBootstrap(process.stdin, process.argv[3] === 'allocated' ? placeHere : undefined)
+    // `agent.cjs FOLDER allocated [DIRECTORY TEMP]`
+    const [, , , allocated, directory, temp] = process.argv
+    const place = (prelude: Prelude) => placeHere(prelude, { directory, temp })
+    const told = readBootstrap(process.stdin, allocated === 'allocated' ? place : undefined)
     const own = { startKeeper, openDatastore, openHost: openBodyHost }
     const base = layBase(await told.prelude, own)
     // Nobody needed it, or its launcher is dead.

@@ -6,10 +6,10 @@ import type { LocalFlow, PackageProgress } from '../compile/package/contract.js'
 import type { Datastore } from '../datastore/contract.js'
 import type { AttemptAddress, DoneRecord } from '../datastore/records.js'
 import type { Cause, Verdict } from '../errors/verdict.js'
-import type { GangNeeds, GangTimeouts, Resources, StepDescription } from '../flow/description.js'
+import type { FlowDescription, GangNeeds, GangTimeouts, Resources, StepDescription } from '../flow/description.js'
 import type { Json } from '../flow/values.js'
 import type { Keeper, ProcessExit } from '../process/contract.js'
-import type { JobBackend, JobWarning } from './job-contract.js'
+import type { JobBackend, JobEnd, JobWarning } from './job-contract.js'
 
 export type { GangTimeouts }
 
@@ -31,8 +31,16 @@ export interface GangBackend<Plan = unknown> {
   readonly code?: 'local' | 'delivered'
   /** How its members reach the launcher and each other. Default `unix`: all are on the launcher's host. */
   readonly transport?: TransportKind
+  /** Where ordinary tasks run. `here` (default): on the launcher's machine. `member`: each on its own, as a gang of one member. */
+  readonly tasks?: 'here' | 'member'
+  /** It waits in a queue as long as that takes: the timeout of `provision` is the backend's to keep, once it has its nodes. */
+  readonly queues?: boolean
   /** It runs whole tasks in jobs: then the launcher asks for these, and `plan` and `start` serve within a gang's job. */
   readonly jobs?: JobBackend
+  /** What runs instead of `jobs` once one of them has found that its node does not see the datastore. */
+  readonly relayed?: GangBackend
+  /** Throws for a flow that it cannot run. */
+  check?(description: FlowDescription): void
   /** Within a job that its engine has warned of its end: what the engine says of that. */
   warned?(step: StepDescription): Promise<JobWarning | undefined>
   /**
@@ -172,8 +180,18 @@ export interface Allocation {
    * is no place for it. Absent where the backend never can.
    */
   replace?(lost: Member, as: string, signal: AbortSignal): Promise<Member | undefined>
+  /** Asked as soon as something has failed: whether it is the engine that ends the members. Soon answered, never rejects. */
+  why?(): Promise<EngineEnds | undefined>
   /** Gives everything back; idempotent. */
   release(): Promise<void>
+}
+
+/** An engine ends a job. */
+export interface EngineEnds {
+  /** As the engine calls it. */
+  readonly id: string
+  /** How, once nothing of the job is left; undefined where the engine does not say, or says nothing that its members had not said. */
+  readonly ended: Promise<JobEnd | undefined>
 }
 
 /** One started agent, as the backend holds it. */

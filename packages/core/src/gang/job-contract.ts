@@ -75,6 +75,8 @@ export interface JobEnd {
   readonly signal?: string
   /** How often the engine has started it again. */
   readonly restarts?: number
+  /** Its node does not see the datastore: nothing of the task was begun. */
+  readonly unseen?: boolean
 }
 
 /** What an engine says of a job that it is about to end. */

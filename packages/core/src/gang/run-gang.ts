@@ -5,6 +5,7 @@ import type { RelayServer } from '../datastore/relay/server.js'
 import type { Allocation, RunGang } from './contract.js'
 import { deriveKey, drawSecret } from './keys.js'
 import { needsOf } from './needs.js'
+import { byEngine } from './owner/by-engine.js'
 import { type Console, openConsole } from './owner/console.js'
 import { pack } from './owner/deliver.js'
 import { stopGang } from './owner/ending.js'
@@ -65,7 +66,10 @@ export const runGang: RunGang = async (attempt) => {
             if (leaving && !attempt.keep) await leaving
             return success.outcome
           }
+          const engine = allocation.why?.()
           const stopped = await stopGang(gang)
+          const ends = await engine
+          if (ends) return await fail(gang, await byEngine(gang, stopped, ends))
           if (!(await reform(gang, allocation, stopped))) {
             // Ended by the runtime while it was formed again: then the loss is not why.
             return await fail(gang, gang.stop && gang.forming ? undefined : stopped)

@@ -57,7 +57,7 @@ export async function executeAttach(
     if (before) return await finish(datastore, before, journal, control, { flow, run, startedAt })
     const { env, tags, gangTimeouts } = launch
     const host = await services.startHost(keeper, run)
-    const about = { flow, run, compiled, backend, env, datastore, capacity: elsewhere, gangTimeouts }
+    const about = { flow, run, compiled, backend, env, datastore, capacity: elsewhere(), gangTimeouts }
     context = {
       record,
       tags,
@@ -70,7 +70,7 @@ export async function executeAttach(
       backend,
       jobs: jobsOf(datastore, { compiled, backend }, journal, run, launch),
       journal,
-      capacity: elsewhere,
+      capacity: elsewhere(),
       control,
       temp: datastore.scratch('tmp', flow, run),
       baseEnv: {},

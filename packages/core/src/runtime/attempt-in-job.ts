@@ -12,13 +12,16 @@ import { isTakenOver } from './journal.js'
 import { json } from './run-record.js'
 import { launcherVerdict } from './verdict.js'
 
-/** Runs one attempt in a job of the backend's engine, which commits it; without that, the engine's word is the account. */
+/**
+ * Runs one attempt in a job of the backend's engine, which commits it; without that, the engine's word is the account.
+ * `unseen`: nothing was begun, as the job's node does not see the datastore, and there is another way.
+ */
 export async function runInJob(
   context: RunContext,
   jobs: Jobs,
   request: AttemptRequest,
   address: AttemptAddress,
-): Promise<AttemptOutcome> {
+): Promise<AttemptOutcome | 'unseen'> {
   const { task, step, attempt, signal, handed, keepLog: keep } = request
   const id = { step: task.step, task: task.task, attempt }
   const startedAt = Date.now()
@@ -28,6 +31,7 @@ export async function runInJob(
   let outcome: JobOutcome
   try {
     outcome = await jobs.run({ task, step, attempt, signal, emit, keep, ...(handed ? { handed } : {}) })
+    if (outcome.end?.unseen && !signal.aborted && jobs.relay(outcome.end.host, emit)) return 'unseen'
   } catch (error) {
     if (error instanceof JobsLeft || isTakenOver(error)) throw error
     if (signal.aborted) return { ok: false, verdict: stopped(signal.reason as StopReason, step.name), startedAt }
@@ -47,7 +51,7 @@ export async function runInJob(
 
 /** What the person asked for and the engine refused is the person's to correct. */
 const causeOf = ({ code }: ErrorFacts): Verdict['cause'] =>
-  /_(REFUSED|OPTION)$/.test(code) ? 'user' : 'infrastructure'
+  /_(REFUSED|OPTION|NOT_SHARED)$/.test(code) ? 'user' : 'infrastructure'
 
 const stopped = ({ cause, why }: StopReason, step: string): Verdict => ({
   ...launcherVerdict(cause, { code: 'E_JOB_STOPPED', what: `the job of step '${step}' was stopped: ${why}` }),

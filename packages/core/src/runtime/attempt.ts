@@ -6,7 +6,7 @@ import { type AttemptAddress, type AttemptFailedRecord, type DoneRecord, keys } 
 import { type ErrorFacts, GangflowError } from '../errors/base.js'
 import type { Verdict } from '../errors/verdict.js'
 import type { StepDescription } from '../flow/description.js'
-import type { GangRequest } from '../gang/contract.js'
+import type { GangBackend, GangEvent, GangRequest } from '../gang/contract.js'
 import type { Lease } from './admission.js'
 import { runInJob } from './attempt-in-job.js'
 import { bodySpec, type RunContext } from './context.js'
@@ -54,11 +54,16 @@ export async function runAttempt(context: RunContext, request: AttemptRequest): 
   const { task, step, attempt } = request
   const { datastore, record } = context
   const address: AttemptAddress = { flow: record.flow, run: record.run, step: task.step, task: task.task, attempt }
-  if (context.jobs) {
+  if (context.jobs && !context.jobs.relayed) {
     const outcome = await runInJob(context, context.jobs, request, address)
-    request.free()
-    return outcome.ok ? outcome : await keepAccount(context, request, address, outcome)
+    if (outcome !== 'unseen') {
+      request.free()
+      return outcome.ok ? outcome : await keepAccount(context, request, address, outcome)
+    }
   }
+  const backend = context.jobs?.relayed ?? context.backend
+  // An ordinary task is a gang of one where it does not run here.
+  const size = task.gangSize ?? (backend.tasks === 'member' ? 1 : undefined)
   const startedAt = Date.now()
   const start = json({ attempt, startedAt, host: hostname() })
   // Both reach the disk with the record of the attempt's end, at the latest.
@@ -79,14 +84,14 @@ export async function runAttempt(context: RunContext, request: AttemptRequest): 
     ...(step.timeoutMs === undefined ? {} : { timeoutMs: step.timeoutMs }),
   }
   const outcome =
-    task.gangSize === undefined
+    size === undefined
       ? await runBody(context, request, assignment, startedAt)
-      : await runMembers(context, request, assignment, task.gangSize, startedAt)
+      : await runMembers(context, request, { assignment, backend, size }, startedAt)
   request.free()
   if (!outcome.ok) return await keepAccount(context, request, address, outcome, started)
   await Promise.all([started, request.recorded])
   // A gang has committed it itself.
-  if (task.gangSize !== undefined) return outcome
+  if (size !== undefined) return outcome
   if (!(await datastore.createRecord(keys.done(address), json(outcome.done)))) throw owned(record.flow, record.run)
   return outcome
 }
@@ -174,19 +179,32 @@ export const gangRequest = (
   gpus: readonly string[] = [],
 ): GangRequest => ({ address, step, size, resources: step.resources, ...(gpus.length > 0 ? { gpus } : {}) })
 
+interface Members {
+  readonly assignment: Omit<Assignment, 'epoch' | 'node'>
+  readonly backend: GangBackend
+  readonly size: number
+}
+
+/** Of an ordinary task there is nothing to tell nodes apart for. */
+const withoutNode = <E extends GangEvent>(event: E): E => {
+  if (!('node' in event)) return event
+  const { node: _, ...rest } = event
+  return rest as unknown as E
+}
+
 async function runMembers(
   context: RunContext,
   { task, step, attempt, signal, lease, ending, keepLog }: AttemptRequest,
-  assignment: Omit<Assignment, 'epoch' | 'node'>,
-  size: number,
+  { assignment, backend, size }: Members,
   startedAt: number,
 ): Promise<AttemptOutcome> {
   const id: TaskId = { step: task.step, task: task.task, attempt }
   context.control.emit({ type: 'task-started', ...id })
   const { inspect } = context
+  const alone = task.gangSize === undefined
   const outcome = await context.runGang({
     request: gangRequest(step, assignment.address, size, lease.gpus),
-    backend: context.backend,
+    backend,
     compiled: context.compiled,
     assignment,
     datastore: context.datastore,
@@ -199,7 +217,8 @@ async function runMembers(
     ...(inspect?.step === step.name ? { inspect: inspect.node ?? 0 } : {}),
     emit: (event) => {
       if (event.type === 'member' && event.state === 'done') ending()
-      context.control.emit({ ...event, ...id })
+      if (!alone) context.control.emit({ ...event, ...id })
+      else if (event.type !== 'member') context.control.emit({ ...withoutNode(event), ...id })
     },
   })
   if (!outcome.ok) return { ...outcome, startedAt }

@@ -23,6 +23,7 @@ export function checkFlow(description: FlowDescription, { inspect }: Pick<RunReq
 
 /** Refuses, before a run exists, gangs of a literal size that the backend cannot give; throws what its `plan` throws. */
 export function checkGangs(description: FlowDescription, backend: GangBackend): void {
+  backend.check?.(description)
   for (const step of description.steps) {
     const size = literalSize(description, step.name)
     if (!step.gang || size === null) continue

@@ -25,10 +25,12 @@ export async function dryRun(services: RunServices, request: RunRequest, control
   const origin = request.resume && (await findOrigin(services.datastore, description, request.resume))
   await services.parameters(description, origin?.record.parameters)
   const backend = services.backend(noKeeper, compiled.core)
+  backend.check?.(description)
   const plans = description.steps.map((step) => planStep(step, compiled, backend, request, services.datastore))
   control.named(description.name, 'dry-run')
   for (const plan of plans) control.emit({ type: 'plan', plan })
-  const sent = !backend.jobs && isDelivered(backend) && plans.some(({ kind }) => kind === 'gang')
+  const sent =
+    !backend.jobs && isDelivered(backend) && (backend.tasks === 'member' || plans.some(({ kind }) => kind === 'gang'))
   const summary = sent
     ? await summarize(compiled, { ...compiled.package, without: foldersOf(services.datastore) }, control.signal)
     : undefined
@@ -73,22 +75,26 @@ function planStep(
     })
     return JSON.parse(JSON.stringify(backend.jobs.plan(request))) as Json
   }
+  const member = (size: number): Json => {
+    const address = { flow: description.name, run: '<run>', step: step.name, task: '<task>', attempt: 0 }
+    return JSON.parse(JSON.stringify(backend.plan({ address, step, size, resources: step.resources }))) as Json
+  }
   if (!step.gang) {
     const job = inJob()
     if (job !== undefined) return { ...shared, kind: 'task', request: job }
+    if (backend.tasks === 'member') return { ...shared, kind: 'task', request: member(1) }
     const request = { argv: [process.execPath, join(core, 'dist', 'body.cjs')], cwd: dirname(description.file) }
     return { ...shared, kind: 'task', request }
   }
   const size = literalSize(description, step.name)
   const timeouts = { ...gangTimeouts, ...step.gang.timeouts }
-  const address = { flow: description.name, run: '<run>', step: step.name, task: '<task>', attempt: 0 }
-  const request = inJob(size ?? 1) ?? backend.plan({ address, step, size: size ?? 1, resources: step.resources })
+  const request = inJob(size ?? 1) ?? member(size ?? 1)
   return {
     ...shared,
     kind: 'gang',
     size: size ?? '<from the step>',
     ...(Object.keys(timeouts).length > 0 ? { gangTimeouts: timeouts } : {}),
-    request: JSON.parse(JSON.stringify(request)) as Json,
+    request,
   }
 }
 

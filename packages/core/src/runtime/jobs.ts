@@ -6,6 +6,7 @@ import type { Datastore } from '../datastore/contract.js'
 import { type JobEngine, keys, type TaskRecord } from '../datastore/records.js'
 import { GangflowError } from '../errors/base.js'
 import type { FlowDescription, StepDescription } from '../flow/description.js'
+import type { GangBackend } from '../gang/contract.js'
 import type { JobBackend, JobRequest, SubmittedJob } from '../gang/job-contract.js'
 import { followJob, type Handed, type JobAttempt, type JobOutcome } from './follow-job.js'
 import { JobOutputs } from './job-outputs.js'
@@ -23,6 +24,8 @@ const AGAIN_MS = 1_000
 
 export interface JobsOptions {
   readonly backend: JobBackend
+  /** What takes their place where nodes do not see the datastore. */
+  readonly relayed?: GangBackend
   readonly journal: Journal
   readonly launch: LaunchRecord
   readonly flow: string
@@ -51,6 +54,7 @@ export class Jobs {
   readonly #left: Deferred<never> = deferred()
   /** Handed over by nobody, as far as the engine knew: a command of a killed launcher may still have done it. */
   readonly #voided: JobRequest[] = []
+  #relayed = false
 
   constructor(options: JobsOptions) {
     this.#options = options
@@ -85,6 +89,25 @@ export class Jobs {
     const left = new JobsLeft()
     for (const one of this.#waiting.splice(0)) one.reject(left)
     this.#left.reject(left)
+  }
+
+  /** What runs tasks instead of jobs since a node was found not to see the datastore. */
+  get relayed(): GangBackend | undefined {
+    return this.#relayed ? this.#options.relayed : undefined
+  }
+
+  /** A node does not see the datastore; false where there is no other way. Throws for a flow for which there is none. */
+  relay(host: string | undefined, emit: JobAttempt['emit']): boolean {
+    const { relayed, compiled, datastore } = this.#options
+    if (!relayed) return false
+    if (this.#relayed) return true
+    relayed.check?.(compiled.description)
+    this.#relayed = true
+    emit({
+      type: 'note',
+      text: `${host ?? 'its node'} does not see the datastore ${datastore.location.replace(/^dir:/, '')}: tasks and gangs run relayed through this launcher from here on, and end with it`,
+    } as { readonly type: string })
+    return true
   }
 
   /** What the jobs have told is kept of a run that did not end well: their engine's last words are in it. */

@@ -196,9 +196,15 @@ export class RunLoop {
     this.settle(this.end ?? { status: 'done' })
   }
 
+  /** No task runs on this machine. */
+  private get elsewhere(): boolean {
+    const { jobs, backend } = this.context
+    return jobs !== undefined || backend.tasks === 'member'
+  }
+
   /** What the task takes of this machine: a gang that another backend places takes nothing. */
   private resourcesHere({ task, step }: Waiting): Resources {
-    const elsewhere = this.context.jobs || (task.gangSize !== undefined && this.context.backend.name !== 'local')
+    const elsewhere = this.elsewhere || (task.gangSize !== undefined && this.context.backend.name !== 'local')
     return elsewhere ? {} : step.resources
   }
 
@@ -215,7 +221,7 @@ export class RunLoop {
     }
     let prepared = false
     const prepareOnce = () => {
-      if (prepared || this.stopping || this.context.jobs) return
+      if (prepared || this.stopping || this.elsewhere) return
       prepared = true
       prepareNext(this.context, this.steps, step, this.queue, this.admission, this.lastMs)
     }

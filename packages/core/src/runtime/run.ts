@@ -141,7 +141,7 @@ async function begin(
   const resume = origin?.plan ?? fresh(description)
   const steps = stepsOf(description)
   const first = steps.get(resume.ready[0]?.step ?? '')
-  if (first !== undefined && !backend.jobs)
+  if (first !== undefined && !isElsewhere(backend))
     prepareFirst({ ...made, baseEnv, ...(inspect ? { inspect } : {}) }, steps, first)
   const parameters = await services.parameters(description, origin?.record.parameters)
   control.signal.throwIfAborted()
@@ -173,8 +173,7 @@ async function begin(
   announce(control, record, resume)
   if (record.jobs) control.detachable()
   const { runGang } = services
-  const jobs = owned?.jobs
-  const capacity = jobs ? elsewhere : services.capacity
+  const capacity = owned ? elsewhere() : isElsewhere(backend) ? elsewhere(request.maxWorkers) : services.capacity
   const temp = datastore.scratch('tmp', flow, run)
   const context = {
     ...made,
@@ -193,8 +192,14 @@ async function begin(
   return { context: inspect ? { ...context, inspect } : context, resume }
 }
 
-/** What jobs take is not this machine's. */
-export const elsewhere: Capacity = { workers: Number.MAX_SAFE_INTEGER, cpus: Number.POSITIVE_INFINITY, gpus: [] }
+const isElsewhere = ({ jobs, tasks }: GangBackend): boolean => jobs !== undefined || tasks === 'member'
+
+/** What is taken elsewhere is not this machine's. */
+export const elsewhere = (workers = Number.MAX_SAFE_INTEGER): Capacity => ({
+  workers,
+  cpus: Number.POSITIVE_INFINITY,
+  gpus: [],
+})
 
 function launchOf(
   { backendName }: Pick<RunServices, 'backendName'>,
@@ -241,7 +246,17 @@ export function jobsOf(
   launch: LaunchRecord,
 ): Jobs {
   const flow = compiled.description.name
-  return new Jobs({ backend: backend.jobs!, journal, launch, flow, run, compiled, datastore })
+  const { relayed } = backend
+  return new Jobs({
+    backend: backend.jobs!,
+    ...(relayed && { relayed }),
+    journal,
+    launch,
+    flow,
+    run,
+    compiled,
+    datastore,
+  })
 }
 
 function announce(control: RunControl, { flow, run, description, origin }: RunRecord, { reused }: ResumePlan): void {

@@ -26,7 +26,8 @@ export function runMemberBody(state: MemberState, parts: Parts, formed: Formed, 
       epoch: formation.epoch,
       node: place.node,
       temp: join(boot.member.temp, String(formation.epoch)),
-      gang: { roster: formation.roster, attempt: boot.address.attempt },
+      // An ordinary task on a node of its own is none the less an ordinary task.
+      ...(isGang(assignment) ? { gang: { roster: formation.roster, attempt: boot.address.attempt } } : {}),
     },
     signal: state.stop.signal,
     inspect: formation.inspect === place.node,
@@ -83,6 +84,9 @@ function methodsOf(
     },
   })
 }
+
+const isGang = ({ description, address }: Parts['work']['assignment']): boolean =>
+  description.steps.find(({ name }) => name === address.step)?.gang !== undefined
 
 /** What the live view hears of a body. */
 function tell({ live, data }: Parts, event: BodyEvent): void {

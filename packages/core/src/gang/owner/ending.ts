@@ -136,6 +136,7 @@ export async function recoverLogs(
   member: OwnedMember,
   epoch = Math.max(1, gang.epoch),
 ): Promise<boolean> {
+  if (member.settled) return true
   if (!member.backed.spools) return false
   const spools = await member.backed.spools()
   if (spools === undefined) return true
@@ -162,6 +163,7 @@ export async function settleMembers(
       try {
         if (!member.connected) throw member.lost('finish')
         const account = await member.call<Account>('finish', {}, linger)
+        member.settled = account.complaints.length === 0
         for (const complaint of account.complaints) complaints.push(`node ${member.node}: ${complaint}`)
         await within(member.drained.promise, 1_000)
         gang.state(member, 'gone')

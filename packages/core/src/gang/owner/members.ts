@@ -54,6 +54,8 @@ export class OwnedMember {
   accounted = deferred<Account>()
   /** Number of the last thing that it told over its data connection. */
   told = 0
+  /** Nothing of it is left to be stored. */
+  settled = false
   /** Its last line has come. */
   readonly drained = deferred<void>()
   /** Last lines by process, for a member that cannot tell them any more. */

@@ -13,7 +13,7 @@ export async function obtain(gang: OwnedGang, secret: Uint8Array, rendezvous: st
     const start = backend.start(
       backend.plan(request),
       { ...preludeOf(gang.attempt), secret, rendezvous },
-      signalWithin(timeouts.provision, signal),
+      backend.queues ? signal : signalWithin(timeouts.provision, signal),
       (text, host) => gang.emit({ type: 'note', text, ...(host === undefined ? {} : { host }) }),
     )
     return await start
@@ -31,12 +31,13 @@ function refused(gang: OwnedGang, error: unknown): void {
   gang.fail(
     {
       casualty: { kind: 'member', error: { message: messageOf(error), ...(facts ? { code: facts.code } : {}) } },
-      cause: late ? 'timeout' : facts?.code === 'E_GANG_RESOURCES' ? 'user' : 'infrastructure',
+      // What the person asked for and cannot have is the person's to correct.
+      cause: late ? 'timeout' : /_(RESOURCES|REFUSED|OPTION)$/.test(facts?.code ?? '') ? 'user' : 'infrastructure',
       weight: 'own',
       code: late ? 'E_GANG_PROVISION_TIMEOUT' : (facts?.code ?? 'E_GANG_START'),
       summary: late
         ? `backend '${backend.name}' did not start ${request.size} members within the timeout of ${lengthOf(gang.timeouts.provision)}${waited}`
-        : `the ${request.size} members of step '${request.step.name}' could not be started: ${facts?.what ?? messageOf(error)}`,
+        : `${request.step.gang ? `the ${request.size} members of ` : ''}step '${request.step.name}' could not be started: ${facts?.what ?? messageOf(error)}`,
       ...(late
         ? {
             fix: "see whether the hosts can be reached; a longer wait is @parallel({ timeouts: { provision: '30m' } })",

@@ -58,7 +58,7 @@ async function recordOf(gang: OwnedGang, startedAt: number): Promise<DoneRecord>
     artifacts: nodes[0]!.artifacts,
     transition: transition!,
     ...(ambiguous ? { ambiguous } : {}),
-    nodes,
+    ...(gang.attempt.request.step.gang ? { nodes } : {}),
   }
 }
 
