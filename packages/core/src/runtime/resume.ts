@@ -37,7 +37,7 @@ export async function findOrigin(
   const { run } = record
   const end = (await datastore.readRecord(keys.end(flow, run))) as unknown as RunEndRecord | undefined
   if (!end) {
-    await refuseWhenAlive(datastore, flow, run)
+    await refuseWhenAlive(datastore, record)
     // What a killed launcher left of its logs; where that cannot be stored now, it is read in place and tried again.
     await recoverSpools(datastore, { run: { flow, run } }).catch(() => [])
   }
@@ -77,9 +77,16 @@ async function readOrigin(datastore: Datastore, flow: string, named: string | un
   })
 }
 
-async function refuseWhenAlive(datastore: Datastore, flow: string, run: string): Promise<void> {
+async function refuseWhenAlive(datastore: Datastore, { flow, run, jobs }: RunRecord): Promise<void> {
   const last = (await datastore.listRecords(keys.owners(flow, run))).at(-1)
   const owner = last && ((await datastore.readRecord(last)) as unknown as OwnerRecord | undefined)
+  if (jobs) {
+    throw new GangflowError({
+      code: 'E_RUN_OWNED',
+      what: `run ${flow}/${run} has no end yet: jobs of it may go on`,
+      fix: `gangflow attach ${flow}/${run} goes on with it; with --cancel it ends it, and it can be resumed then`,
+    })
+  }
   if (!owner || ownerState(owner) !== 'alive') return
   throw new GangflowError({
     code: 'E_RUN_OWNED',

@@ -1,14 +1,16 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { current, FlowSpec, type Inputs, parallel, parameter, step } from '@gangflow/core'
 
-/** A foreach, then a gang, each of whose tasks leaves its mark where it ran twice, and takes a while. */
+/** A foreach, then a gang; every body takes a while, and leaves a mark for each time that it began. */
 export default class Slow extends FlowSpec {
   /** Where the marks go. */
   marks = parameter.string({ required: true })
   /** That a task takes. */
   seconds = parameter.number({ default: 1 })
+  /** Whether the gang's second member fails. */
+  fails = parameter.boolean({ default: false })
   items!: number[]
   sum!: number
 
@@ -33,6 +35,7 @@ export default class Slow extends FlowSpec {
   @step
   async pair() {
     await this.leave(`pair-${current.parallel.nodeIndex}`)
+    if (this.fails && current.parallel.nodeIndex === 1) throw new Error('as it was asked to')
     await current.parallel.barrier()
     this.next(this.end)
   }
@@ -41,14 +44,9 @@ export default class Slow extends FlowSpec {
     console.log(`the sum is ${inputs[0]!.sum}`)
   }
 
-  /** A task that is committed leaves `done`; none of it may begin again after that. */
   private async leave(name: string) {
     console.log(`${name} began`)
-    for (let nth = 1; ; nth++) {
-      if (existsSync(join(this.marks, `${name}.${nth}`))) continue
-      writeFileSync(join(this.marks, `${name}.${nth}`), '')
-      break
-    }
+    appendFileSync(join(this.marks, 'began'), `${name}\n`)
     await pause(this.seconds * 1_000)
   }
 }

@@ -28,7 +28,7 @@ export async function sortRuns(store: Datastore, keep: number, only?: string): P
     let counted = 0
     for (const run of runs) {
       const record = (await store.readRecord(keys.run(flow, run))) as unknown as RunRecord | undefined
-      const living = await lives(store, flow, run)
+      const living = await lives(store, flow, run, record)
       if (living) livingSince = Math.min(livingSince, record?.startedAt ?? Date.now())
       if (living && record?.origin !== undefined) resumed.add(`${flow}/${record.origin.run}`)
       if (living || (only !== undefined && only !== flow) || (record !== undefined && counted < keep)) stay.add(run)
@@ -40,9 +40,10 @@ export async function sortRuns(store: Datastore, keep: number, only?: string): P
   return { doomed, kept, livingSince, resumed }
 }
 
-/** A run without an end whose owner is not known to be dead; one of another host counts as alive. */
-async function lives(store: Datastore, flow: string, run: string): Promise<boolean> {
+/** A run without an end whose owner is not known to be dead; one of another host counts as alive, and one that lives in an engine's jobs. */
+async function lives(store: Datastore, flow: string, run: string, record: RunRecord | undefined): Promise<boolean> {
   if ((await store.readRecord(keys.end(flow, run))) !== undefined) return false
+  if (record?.jobs) return true
   const last = (await store.listRecords(keys.owners(flow, run))).at(-1)
   const owner = last && ((await store.readRecord(last)) as unknown as OwnerRecord | undefined)
   return owner !== undefined && owner !== '' && ownerState(owner) !== 'dead'
