@@ -42,6 +42,8 @@ export function onInterrupt(handle: RunHandle, { detach, say, input = process.st
     })
   }
   const heard = (signal: NodeJS.Signals) => {
+    // The terminal may be gone: nobody is to fail because nothing can be said any more.
+    if (signal === 'SIGHUP') for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
     const leaves = asked === 0 && handle.detachable
     if (leaves && (detach || signal === 'SIGHUP') && handle.detach()) return say(`${signal}: detaching`)
     if (leaves && signal === 'SIGINT' && input.isTTY && process.stderr.isTTY && !endQuestion) return ask()

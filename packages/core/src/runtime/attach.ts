@@ -1,3 +1,4 @@
+import type { StopReason } from '../body/contract.js'
 import type { Datastore } from '../datastore/contract.js'
 import {
   type AttemptFailedRecord,
@@ -6,6 +7,7 @@ import {
   keys,
   type TaskRecord,
 } from '../datastore/records.js'
+import { GangflowError } from '../errors/base.js'
 import type { RunContext } from './context.js'
 import { stepsOf } from './context.js'
 import type { RunResult } from './contract.js'
@@ -17,12 +19,13 @@ import { NextGang } from './next-gang.js'
 import { keyOf } from './plan.js'
 import { type Left, planStanding, type Standing } from './recover.js'
 import { inBatches } from './resume.js'
-import { elsewhere, jobsOf, type RunRequest, type RunServices } from './run.js'
+import { elsewhere, jobsOf, type RunServices } from './run.js'
 import { endRun } from './run-record.js'
 import { type Attachable, takeUp } from './take-up.js'
 import { unlessHung } from './unless-hung.js'
+import { withVerdict } from './verdict.js'
 
-export interface AttachRequest extends Pick<RunRequest, 'timeoutMs'> {
+export interface AttachRequest {
   readonly takeOver?: boolean
 }
 
@@ -81,13 +84,21 @@ export async function executeAttach(
     const attached = { owner: journal.owner, done, begun: start.begun.length }
     control.emit({ type: 'run-started', flow, run, description, attached })
     control.detachable()
-    end = await perform(context, request, plan, start, services.save)
+    end = await perform(context, launch, plan, start, services.save)
     return await conclude(context, end, startedAt)
+  } catch (error) {
+    throw control.signal.aborted && !context ? givenUp(control.signal, `${flow}/${run}`, error) : error
   } finally {
     const left = Promise.all([context?.jobs?.close(end?.status === 'done'), context?.host.close()])
     await unlessHung(end, left).catch(() => {})
     await keeper.close({ graceMs: 0 }).catch(() => {})
   }
+}
+
+function givenUp(signal: AbortSignal, run: string, cause: unknown): GangflowError {
+  const { why } = signal.reason as StopReason
+  const what = `run ${run} was not attached to: ${why}`
+  return new GangflowError(withVerdict('cancelled', { code: 'E_RUN_CANCELLED', what }), { cause })
 }
 
 /** An owner before has decided on the end, and may have died before it was written where everybody reads it. */

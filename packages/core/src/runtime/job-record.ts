@@ -13,10 +13,12 @@ export interface LaunchRecord {
   readonly gangTimeouts: Partial<GangTimeouts>
   /** Tasks at once, where somebody said so. */
   readonly atOnce?: number
+  /** Limit on the whole run, milliseconds from the start of each of its launchers. */
+  readonly timeoutMs?: number
 }
 
 /** What a job is to do: read by the process that runs in it. */
-export interface JobRecord extends Omit<LaunchRecord, 'atOnce'> {
+export interface JobRecord extends Omit<LaunchRecord, 'atOnce' | 'timeoutMs'> {
   readonly version: 1
   /** By index. */
   readonly tasks: readonly { readonly task: PlannedTask; readonly attempt: number }[]

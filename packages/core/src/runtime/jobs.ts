@@ -253,7 +253,7 @@ export class Jobs {
   }
 
   #recordOf(tasks: readonly Waiting[]): JobRecord {
-    const { atOnce: _, ...launch } = this.#options.launch
+    const { atOnce: _, timeoutMs: __, ...launch } = this.#options.launch
     return { version: 1, ...launch, tasks: tasks.map(({ task, attempt }) => ({ task, attempt })) }
   }
 

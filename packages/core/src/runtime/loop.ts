@@ -142,8 +142,13 @@ export class RunLoop {
   private async leave(): Promise<void> {
     const { jobs } = this.context
     if (!jobs || this.stopping || this.left) return
-    const open = await jobs.leave()
-    if (!open || this.stopping || this.left) return
+    let open = await jobs.leave()
+    // What could not be handed over fails the run, or waits for its next attempt.
+    for (; !open; open = await jobs.leave()) {
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      if (this.stopping || this.left) return
+    }
+    if (this.stopping || this.left) return
     this.goAway()
     this.settle({ status: 'detached', jobs: open })
   }

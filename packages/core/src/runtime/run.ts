@@ -203,7 +203,7 @@ export const elsewhere = (workers = Number.MAX_SAFE_INTEGER): Capacity => ({
 
 function launchOf(
   { backendName }: Pick<RunServices, 'backendName'>,
-  { tags, gangTimeouts = {}, maxWorkers, inspect }: RunRequest,
+  { tags, gangTimeouts = {}, maxWorkers, inspect, timeoutMs }: RunRequest,
   { compiled, backend, env }: Pick<Made, 'compiled' | 'backend' | 'env'>,
 ): LaunchRecord | undefined {
   if (!backend.jobs || !backendName) return undefined
@@ -223,6 +223,7 @@ function launchOf(
     tags,
     gangTimeouts,
     ...(maxWorkers === undefined ? {} : { atOnce: maxWorkers }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
   }
 }
 
