@@ -49,6 +49,8 @@ export class Jobs {
   readonly #outputs = new JobOutputs()
   /** What is being handed over or taken up. */
   readonly #handing = new Set<Promise<void>>()
+  /** How often that failed. */
+  #refused = 0
   /** Ids of jobs that are followed, each with the number of its tasks. */
   readonly #open = new Map<string, number>()
   readonly #left: Deferred<never> = deferred()
@@ -75,10 +77,9 @@ export class Jobs {
    */
   async leave(): Promise<readonly string[] | undefined> {
     this.#handOver()
-    while (this.#handing.size > 0) {
-      const results = await Promise.allSettled(this.#handing)
-      if (results.some(({ status }) => status === 'rejected')) return undefined
-    }
+    const refused = this.#refused
+    while (this.#handing.size > 0) await Promise.allSettled(this.#handing)
+    if (this.#refused > refused) return undefined
     const open = [...this.#open.keys()]
     this.abandon()
     return open
@@ -135,6 +136,7 @@ export class Jobs {
     this.#handing.add(handing)
     handing
       .catch((error: unknown) => {
+        this.#refused += 1
         for (const one of tasks) one.reject(error)
       })
       .finally(() => this.#handing.delete(handing))
