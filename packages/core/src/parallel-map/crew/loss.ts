@@ -82,7 +82,9 @@ function errorFor(index: number, item: unknown, held: boolean, gone: Gone, sente
       what: held
         ? `was in work when its worker ${gone.how}; the worker was replaced`
         : `went with its worker, which ${gone.how}: its buffers had been moved there`,
-      fix: "run it with `serial: true` to see it here; what native code breaks needs `isolation: 'process'`",
+      fix: /SIGKILL/.test(gone.how)
+        ? 'the system kills so where memory runs out: give fewer `workers`, smaller items, or a `maxMemory` that it can have'
+        : "run it with `serial: true` to see it here; what native code breaks needs `isolation: 'process'`",
       index,
       item,
     },
