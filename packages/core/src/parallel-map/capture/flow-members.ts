@@ -24,7 +24,7 @@ export function membersOf(
     if (one.members === undefined)
       refuse(name, '`this`', 'the whole flow cannot be sent, only the members that are used', fix)
     for (const write of one.writes) {
-      if (write.path?.length === 0) throw readOnly(name, 'this', write.text)
+      if (write.path?.length === 0 && !write.called) throw readOnly(name, 'this', write.text)
       checkWrites(name, 'this', write, self)
     }
     for (const member of one.members) {

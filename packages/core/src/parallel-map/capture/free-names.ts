@@ -17,6 +17,8 @@ export interface Write {
   readonly text: string
   /** From the name to what is written into; undefined where that is computed. */
   readonly path: readonly string[] | undefined
+  /** By a method of the name of one that changes an array, a Map or a Set: of another object it may do anything. */
+  readonly called: boolean
 }
 
 export interface Finding {

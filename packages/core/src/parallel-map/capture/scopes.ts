@@ -225,7 +225,8 @@ export class Scopes {
     let base = member
     while (base.type === 'MemberExpression') base = base['object'] as Any
     const mark = (use: FreeName): void => {
-      use.writes.push({ text: this.#names.textOf(whole), path: pathOf(member['object'] as Any) })
+      const called = whole.type === 'CallExpression'
+      use.writes.push({ text: this.#names.textOf(whole), path: pathOf(member['object'] as Any), called })
     }
     if (base.type === 'Identifier') this.#names.use(base['name'] as string, scope, mark)
     if (base.type === 'ThisExpression') this.#names.useThis(scope, mark)

@@ -1,3 +1,4 @@
+import { isMap, isSet } from 'node:util/types'
 import { GangflowError } from '../../errors/base.js'
 import type { Write } from './free-names.js'
 import { refuse } from './refuse.js'
@@ -6,7 +7,7 @@ import { refuse } from './refuse.js'
  * Refuses a write into a captured value that can be told from the text: each worker has its own copy, so that what is
  * written would be lost. True where the text does not tell what is written into: a frozen value says it when it happens.
  */
-export function checkWrites(name: string, variable: string, { text, path }: Write, value: unknown): boolean {
+export function checkWrites(name: string, variable: string, { text, path, called }: Write, value: unknown): boolean {
   if (path === undefined) return true
   let target = value
   for (const key of path) {
@@ -23,6 +24,7 @@ export function checkWrites(name: string, variable: string, { text, path }: Writ
       'make it with shared.float64(n) or another of shared.*, or return the values',
     )
   }
+  if (called && !Array.isArray(target) && !isMap(target) && !isSet(target)) return true
   throw readOnly(name, [variable, ...path].join('.'), text)
 }
 
