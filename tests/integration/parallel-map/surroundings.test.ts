@@ -41,6 +41,45 @@ describe('on a terminal', () => {
   })
 })
 
+describe('in a realm of its own, as Jest has for the modules of a test', () => {
+  it('a function is sent with what it uses', () => {
+    const file = fileOf(`
+      import { readFileSync } from 'node:fs'
+      import { createRequire } from 'node:module'
+      import vm from 'node:vm'
+      const { resolve } = createRequire(${JSON.stringify(entry)})
+      const globals = { process, console, performance, setInterval, clearInterval, setTimeout, clearTimeout, Buffer, Blob, URL, AbortSignal }
+      const context = vm.createContext(globals)
+      const outside = async (name) => {
+        const all = await import(resolve(name))
+        const fill = (made) => Object.entries(all).forEach(([key, value]) => made.setExport(key, value))
+        const made = new vm.SyntheticModule(Object.keys(all), () => fill(made), { context })
+        return made
+      }
+      const inside = (text, url) => new vm.SourceTextModule(text, {
+        context,
+        initializeImportMeta: (meta) => Object.assign(meta, { url }),
+        importModuleDynamically: async (name) => {
+          const made = await outside(name)
+          await made.link(() => {})
+          await made.evaluate()
+          return made
+        },
+      })
+      const map = inside(readFileSync(new URL(${JSON.stringify(entry)}), 'utf8'), ${JSON.stringify(entry)})
+      const main = inside(\`
+        import { parallelMap } from 'map'
+        const [factor, list, instance] = [3, [5], new (class { add(x) { return x + 1 } })()]
+        console.log(JSON.stringify(await parallelMap([1, 2], (x) => instance.add(x) * factor + list[0])))
+      \`, 'file:///main.mjs')
+      await main.link((name) => (name === 'map' ? map : outside(name)))
+      await main.evaluate()
+    `)
+    const flags = ['--experimental-vm-modules', '--no-warnings', file]
+    expect(execFileSync(process.execPath, flags, { encoding: 'utf8' })).toBe('[11,14]\n')
+  })
+})
+
 /** A control group of this machine with a quota: version 2 where its CPU controller is, else version 1. */
 function groupWith(cpus: number): string {
   const isV2 = existsSync('/sys/fs/cgroup/cgroup.controllers')

@@ -16,12 +16,14 @@ const urls = new Map<string, string>()
 /** A connection of this thread's inspector with itself: it stops nothing and shows nothing to a debugger. */
 export class Inspection {
   readonly #session: Inspector.Session
+  readonly #inspector: typeof Inspector
   /** Scripts whose URL was asked for in vain. */
   #unknown = false
 
   /** Learns whose code called, so it is to be made before anything is awaited. Not async: importing would lose the callers. */
   constructor() {
     const inspector = inspectorHere()
+    this.#inspector = inspector
     this.#session = connected(inspector)
     this.#session.on('Runtime.consoleAPICalled', ({ params }) => {
       for (const { scriptId, url } of params.stackTrace?.callFrames ?? []) urls.set(scriptId, url)
@@ -37,9 +39,10 @@ export class Inspection {
 
   sight(fn: unknown): Sight {
     const key = Symbol.for('@gangflow/core.capture')
-    const hand = globalThis as unknown as Record<symbol, { fn: unknown; scopes: { object: object }[] } | undefined>
+    // Not on the global object: test runners have modules in a realm of their own, and the inspector asks the main one.
+    const hand = this.#inspector as unknown as Record<symbol, { fn: unknown; scopes: { object: object }[] } | undefined>
     hand[key] = { fn, scopes: [] }
-    const at = `globalThis[Symbol.for('@gangflow/core.capture')]`
+    const at = `process.getBuiltinModule('node:inspector')[Symbol.for('@gangflow/core.capture')]`
     try {
       const { result } = this.#post('Runtime.evaluate', { expression: `${at}.fn`, objectGroup: 'capture' })
       const { internalProperties } = this.#post('Runtime.getProperties', {
