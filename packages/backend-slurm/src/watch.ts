@@ -177,9 +177,11 @@ export class Watch {
     this.#places = answer.code === 0 ? parsePlaces(answer.stdout) : new Map()
   }
 
+  /** A start that is expected a little later each time is no news. */
   #tell(job: Watched, text: string): boolean {
-    if (job.told === text) return false
-    job.told = text
+    const news = text.replace(/:\d\d$/, '')
+    if (job.told === news) return false
+    job.told = news
     job.note(text)
     return true
   }

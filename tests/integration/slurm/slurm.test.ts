@@ -186,7 +186,7 @@ it('takes the nodes of a job that it is started in', async () => {
 
 it('runs the examples of PyTorch, MPI and TensorFlow.js as they are, beside a job that needs its time twice', async () => {
   const python = await pythonWithTorch()
-  const short = ['time=1m', 'warning=20', 'requeues=1'].flatMap((option) => ['--backend-option', option])
+  const short = ['time=2m', 'warning=20', 'requeues=1'].flatMap((option) => ['--backend-option', option])
   const twice = gangflow(flow('held'), ...short).ended
   const runs = await Promise.all([
     gangflow(example('torch-digits/flow'), '--env', `GANGFLOW_PYTHON=${python}`).ended,

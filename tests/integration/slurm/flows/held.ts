@@ -26,7 +26,7 @@ export default class Held extends FlowSpec {
       saved()
     })
     console.log(`node ${nodeIndex} waits, body ${process.pid}`)
-    await new Promise((resolve) => setTimeout(resolve, before === undefined ? 90_000 : 0))
+    await new Promise((resolve) => setTimeout(resolve, before === undefined ? 150_000 : 0))
     this.next(this.end)
   }
 
