@@ -22,6 +22,17 @@ export interface SlurmOptions {
   readonly reservation?: string
   readonly licenses?: string
   readonly nice?: number
+  /** Of the first or any job: `afterok:1234`; jobs whose condition can never come true end. */
+  readonly dependency?: string
+  /** Not before: `now+1hour`, `2026-12-24T18:00`. */
+  readonly begin?: string
+  /** Ended, or never started, where it cannot be done by then: state `DEADLINE`. */
+  readonly deadline?: string
+  /** Such as `a100:4`. Default: those of `@resources({ gpu })`. */
+  readonly gpusPerNode?: string
+  /** Such as `END,FAIL`; `mailUser` is whom, by default the person who submits. */
+  readonly mailType?: string
+  readonly mailUser?: string
   /** Seconds before its limit at which a job is warned (Slurm: up to 60 earlier), also before it is preempted. Default 60. */
   readonly warning?: number
   /** How often a job whose time is over goes back into the queue, after its warning. Default 0: it ends. Preemptions do not count. */
@@ -62,6 +73,12 @@ const kinds: Readonly<Record<keyof SlurmSettings, Kind>> = {
   reservation: 'text',
   licenses: 'text',
   nice: 'whole',
+  dependency: 'text',
+  begin: 'text',
+  deadline: 'text',
+  gpusPerNode: 'text',
+  mailType: 'text',
+  mailUser: 'text',
   warning: 'count',
   requeues: 'whole',
   sbatchArgs: 'words',
@@ -106,13 +123,43 @@ function valueFor(name: string, value: unknown, kind: Kind): unknown {
     case 'words': {
       const words = typeof value === 'string' ? value.split(/\s+/) : value
       if (
-        Array.isArray(words) &&
-        words.every((word) => typeof word === 'string' && /^--?\w/.test(word) && isWord(word))
+        !Array.isArray(words) ||
+        !words.every((word) => typeof word === 'string' && /^--\w/.test(word) && isWord(word))
       )
-        return words
-      throw wrong(name, value, 'options such as --switches=1')
+        throw wrong(name, value, 'options such as --switches=1, by their long names')
+      for (const word of words) refuseOwn(word)
+      return words
     }
   }
+}
+
+/** Options of sbatch that are the backend's, and what to ask for instead. Sbatch takes the beginnings of names, too. */
+const own: Readonly<Record<string, string>> = {
+  nodes: 'a gang has as many nodes as members: this.next(this.step, { numParallel: 4 })',
+  ntasks: "there is one task on each node; ranks are the plugins' business",
+  'ntasks-per-node': "there is one task on each node; ranks are the plugins' business",
+  array: "the tasks of a foreach are one array; --max-workers N is its '%N'",
+  output: "a job's output is what the launcher follows; `gangflow logs` prints it",
+  error: "a job's output is what the launcher follows; `gangflow logs` prints it",
+  input: 'a job reads nothing',
+  'open-mode': 'a job that goes back into the queue goes on with its file',
+  'job-name': 'jobs are called FLOW.STEP',
+  comment: 'it names the run',
+  chdir: "a body's working directory is the flow file's",
+  signal: 'ask for warning=SECONDS instead',
+  requeue: 'jobs go back into the queue after preemptions and lost nodes',
+  wrap: "the script is the backend's",
+  wait: 'the launcher waits',
+  parsable: 'it is asked for',
+  'test-only': 'it is done before each kind of job; --dry-run prints the script',
+  clusters: 'let SLURM_CLUSTERS name it, so that all commands ask the same',
+  hetjob: 'ask for one component; unlike nodes may be in it',
+}
+
+function refuseOwn(word: string): void {
+  const [, name = '', value] = /^--([\w-]+)(?:=(.*))?$/.exec(word) ?? []
+  const fix = own[name] ?? (name === 'export' && !/^ALL\b/.test(value ?? '') ? 'jobs need --export=ALL,…' : undefined)
+  if (fix !== undefined) throw refused(`option sbatchArgs has --${name}, which is the backend's own`, fix)
 }
 
 const isWord = (text: string): boolean => text !== '' && !/[\u0000-\u001f"\\]/.test(text)

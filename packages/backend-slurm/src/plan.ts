@@ -93,6 +93,8 @@ function sbatchOptions(request: JobRequest, settings: SlurmSettings): string[] {
     '--requeue',
     // To the first process of the job alone, which tells the others.
     `--signal=B:USR2@${asked.warning ?? WARNING}`,
+    // It would wait for ever.
+    ...(asked.dependency === undefined ? [] : ['--kill-on-invalid-dep=yes']),
     ...resourceOptions(step, settings).map(inScript),
   ]
 }
@@ -107,7 +109,7 @@ export function resourceOptions(step: JobRequest['step'], settings: SlurmSetting
   const mem = asked.mem ?? (memory === undefined || asked.memPerCpu !== undefined ? undefined : `${memory}M`)
   return [
     ...option('cpus-per-task', cpus),
-    ...option('gpus-per-node', gpus),
+    ...option('gpus-per-node', asked.gpusPerNode ?? gpus),
     ...option('mem', mem),
     ...option('mem-per-cpu', asked.memPerCpu),
     ...option('time', time === undefined ? undefined : slurmTime(time)),
@@ -122,6 +124,11 @@ export function resourceOptions(step: JobRequest['step'], settings: SlurmSetting
     ...option('reservation', asked.reservation),
     ...option('licenses', asked.licenses),
     ...option('nice', asked.nice),
+    ...option('dependency', asked.dependency),
+    ...option('begin', asked.begin),
+    ...option('deadline', asked.deadline),
+    ...option('mail-type', asked.mailType),
+    ...option('mail-user', asked.mailUser),
     ...(asked.sbatchArgs ?? []),
   ]
 }

@@ -140,6 +140,8 @@ it.each([
   [{ cpusPerTask: '0' }, 'option cpusPerTask is "0"'],
   [{ exclusive: 'maybe' }, 'option exclusive'],
   [{ sbatchArgs: ['rm -rf'] }, 'option sbatchArgs'],
+  [{ sbatchArgs: '--nodes=3' }, "option sbatchArgs has --nodes, which is the backend's own"],
+  [{ sbatchArgs: ['--switches=1', '--export=NONE'] }, 'has --export'],
 ])('%j is refused', (options, what) => {
   expect(() => readOptions(options)).toThrow(what)
 })

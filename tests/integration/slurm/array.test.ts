@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Cluster, startCluster, until } from '../../slurm/cluster.js'
+import { loseNode } from '../../slurm/lose-node.js'
 import { slack } from '../../support/gang.js'
 
 const cli = new URL('../../../packages/core/dist/cli.cjs', import.meta.url).pathname
@@ -77,7 +78,7 @@ it('starts again the elements of a node that died, and no others', async () => {
   const held = await Promise.all([1, 2, 3, 4].map((task) => run.held(task)))
   const { node } = held[3]!
   const there = held.filter((one) => one.node === node).length
-  die(node)
+  loseNode(cluster, node)
   const again = () => run.text().match(/each\/\d its job was started again \(1\)/g) ?? []
   await until(`${there} new starts`, () => again().length === there, 90_000 * slack)
   run.go()
@@ -88,51 +89,3 @@ it('starts again the elements of a node that died, and no others', async () => {
   )
   expect(code).toBe(0)
 }, 180_000)
-
-/** A node's end: its daemon, those that watch over its jobs, and then what runs there. */
-function die(node: string): void {
-  const own = readdirSync('/proc')
-    .map(Number)
-    .filter((pid) => pid > 0 && isOf(pid, node))
-  const stepds = new Set(own.flatMap((pid) => aboveOf(pid)).filter((pid) => nameOf(pid) === 'slurmstepd'))
-  for (const pid of [cluster.pid(`slurmd-${node}`)!, ...stepds, ...own]) {
-    try {
-      process.kill(pid, 'SIGKILL')
-    } catch {
-      // It went with the one before.
-    }
-  }
-}
-
-function isOf(pid: number, node: string): boolean {
-  try {
-    const environment = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0')
-    return environment.includes(`SLURMD_NODENAME=${node}`) && environment.includes(`SLURM_CONF=${cluster.conf}`)
-  } catch {
-    return false
-  }
-}
-
-function aboveOf(pid: number): number[] {
-  const parents: number[] = []
-  for (let at = parentOf(pid); at > 1; at = parentOf(at)) parents.push(at)
-  return parents
-}
-
-const statOf = (pid: number): string => {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'latin1')
-  } catch {
-    return '0 () X 0'
-  }
-}
-
-const parentOf = (pid: number): number => {
-  const stat = statOf(pid)
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-}
-
-const nameOf = (pid: number): string => {
-  const stat = statOf(pid)
-  return stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))
-}
