@@ -1,4 +1,4 @@
-// `npm run slurm -- up [NODES] [--apart] | down | status`: a real Slurm on this machine; `--apart`: its nodes do not see /tmp and this checkout.
+// `npm run slurm -- up [NODES] [--apart] | down | status`: a real Slurm on this machine; `--apart`: its nodes do not see /tmp and the code of this checkout.
 import { clusters, startCluster } from './cluster.js'
 
 const usage = 'npm run slurm -- up [NODES] [--apart] | down | status'
@@ -12,7 +12,7 @@ async function main(words: readonly string[]): Promise<number> {
       if (!Number.isInteger(nodes) || nodes < 1 || nodes > 64)
         throw new Error(`up takes a number of nodes from 1 to 64, not ${count}\n  fix: ${usage}`)
       const began = performance.now()
-      const cluster = await startCluster(apart ? { nodes, apart: [] } : { nodes })
+      const cluster = await startCluster({ nodes, apart })
       console.log(
         `${nodes} nodes in ${((performance.now() - began) / 1000).toFixed(1)} s\nexport SLURM_CONF=${cluster.conf}`,
       )

@@ -13,6 +13,9 @@ const execute = promisify(execFile)
 
 const checkout = new URL('../..', import.meta.url).pathname
 
+/** Of the checkout; a Python that it has stays, as nodes have theirs. */
+const code = ['packages', 'node_modules', 'examples', 'tests']
+
 export interface UpOptions {
   /** Default 4. */
   readonly nodes?: number
@@ -20,8 +23,8 @@ export interface UpOptions {
   readonly cpus?: number
   /** Further lines of slurm.conf, such as `MaxArraySize=4`. */
   readonly settings?: readonly string[]
-  /** Each node has a disk of its own in the place of /tmp, of this checkout and of these folders: it sees nothing of theirs. Needs root. */
-  readonly apart?: readonly string[]
+  /** Each node has a disk of its own in the place of /tmp and of this checkout's code: it sees nothing of theirs. Needs root. */
+  readonly apart?: boolean
 }
 
 /** A cluster that runs, or ran: everything is known from its folder. */
@@ -135,7 +138,7 @@ export async function startCluster({ nodes = 4, cpus = 2, settings = [], apart }
     for (const name of ['state', 'log', 'spool', ...slurmdPorts.map((_, index) => `spool/${nodeName(index)}`)])
       mkdirSync(join(folder, name))
     writeFileSync(join(folder, 'checkout'), checkout)
-    if (apart) cluster.hide([tmpdir(), checkout, ...apart])
+    if (apart) cluster.hide([tmpdir(), ...code.map((name) => join(checkout, name))])
     writeFileSync(cluster.conf, slurmConf(plan))
     writeFileSync(join(folder, 'munge.key'), randomBytes(64), { mode: 0o600 })
     await startMunge(cluster)

@@ -69,7 +69,7 @@ const accounting = (answer: CommandEnd): EngineFinding =>
 
 /** Has some idle nodes say whether they see what a job needs: by a token in the folder, which a namesake would not have. */
 async function nodes(
-  { partition, account, qos, constraint, reservation }: SlurmSettings,
+  { partition, account, qos, constraint, reservation, shared }: SlurmSettings,
   { datastore, core, flowDir }: Parameters<typeof examine>[1],
   idle: number,
   run: (...argv: string[]) => Promise<CommandEnd>,
@@ -79,7 +79,7 @@ async function nodes(
   const asked = Object.entries({ partition, account, qos, constraint, reservation })
   const script =
     'at() { if "$@" >/dev/null 2>&1; then echo yes; else echo no; fi; }; ' +
-    `echo "gangflow|$(hostname)|\${SLURMD_NODENAME}|$(at grep -q ${token} "$0")|$(at test -f "$1/dist/job.cjs")|$(at test -d "$2")|$("$3" --version 2>/dev/null)"`
+    `echo "gangflow|$(hostname)|\${SLURMD_NODENAME}|$(at grep -q ${token} "$0")|$(at test -f "$1/dist/job.cjs")|$(at test -d "$2")|$("$3" --version 2>/dev/null || node --version 2>/dev/null)"`
   const made = mkdirSync(datastore, { recursive: true })
   writeFileSync(file, token)
   try {
@@ -106,7 +106,7 @@ async function nodes(
         process.execPath,
       ],
     )
-    return judgeNodes(answer, { datastore, core, flowDir, node: process.execPath, version: process.version })
+    return judgeNodes(answer, { datastore, core, flowDir, node: process.execPath, version: process.version, shared })
   } finally {
     rmSync(file, { force: true })
     if (made !== undefined) rmdirSync(datastore)

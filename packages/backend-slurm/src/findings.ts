@@ -126,6 +126,8 @@ export const idleNodes = (text: string, wanted: string | undefined): number =>
 export interface SeenFrom extends EngineOrder {
   readonly node: string
   readonly version: string
+  /** What was said of the datastore: the option of that name. */
+  readonly shared?: boolean | undefined
 }
 
 /** What nodes have said: `gangflow|HOST|NODE|datastore|core|project|version of Node`. */
@@ -140,24 +142,20 @@ export function judgeNodes(answer: CommandEnd, wanted: SeenFrom): EngineFinding[
     const fix = busy ? 'look again when the cluster is less busy' : '`sinfo` shows what the cluster has'
     return [{ check: 'nodes', status: busy ? 'warn' : 'fail', found, fix }]
   }
-  return rows.flatMap(([, , name = '', datastore, core, project, version]): EngineFinding[] => {
+  return rows.flatMap(([, , host = '', datastore, core, project, version = '']): EngineFinding[] => {
     const about = (check: string, path: string, seen: boolean, fix: string): EngineFinding => ({
       check,
-      host: name,
+      host,
       ...(seen ? { status: 'ok', found: `sees ${path}` } : { status: 'fail', found: `does not see ${path}`, fix }),
     })
+    if (datastore !== 'yes' && wanted.shared !== true) return relayedOn(host, version, wanted)
     return [
-      about(
-        'datastore of nodes',
-        wanted.datastore,
-        datastore === 'yes',
-        'let it be a directory that every node sees at the same path: --datastore DIR',
-      ),
+      about('datastore of nodes', wanted.datastore, datastore === 'yes', shareIt),
       about('project of nodes', wanted.flowDir, project === 'yes', 'put the project on a disk that every node sees'),
       about('core of nodes', wanted.core, core === 'yes', 'put node_modules on a disk that every node sees'),
       {
         check: 'node of nodes',
-        host: name,
+        host,
         ...(version === wanted.version
           ? { status: 'ok' as const, found: version }
           : {
@@ -168,4 +166,32 @@ export function judgeNodes(answer: CommandEnd, wanted: SeenFrom): EngineFinding[
       },
     ]
   })
+}
+
+const shareIt = 'let it be a directory that every node sees at the same path: --datastore DIR'
+
+/** What follows where a node does not see the datastore: code and data travel, and a Node is all that it must have. */
+function relayedOn(host: string, version: string, { datastore }: SeenFrom): EngineFinding[] {
+  const [, major = 0, minor = 0] = (/^v(\d+)\.(\d+)\./.exec(version) ?? []).map(Number)
+  const serves = major > 20 || (major === 20 && minor >= 19)
+  return [
+    {
+      check: 'datastore of nodes',
+      host,
+      status: 'warn',
+      found: `does not see ${datastore}: tasks and gangs run relayed through the launcher and end with it; no foreach, no --detach`,
+      fix: `${shareIt}; or leave it so, and say shared=false to spare each run the job that finds out`,
+    },
+    {
+      check: 'node of nodes',
+      host,
+      ...(serves
+        ? { status: 'ok', found: version }
+        : {
+            status: 'fail',
+            found: version ? `${version}, which is too old` : 'has no Node',
+            fix: 'install Node 20.19 or newer there, on the PATH of a job',
+          }),
+    },
+  ]
 }

@@ -46,7 +46,13 @@ it('nodes: what each sees of what a job needs', () => {
   }
   const stdout = 'motd\ngangflow|h1|n1|yes|yes|yes|v22.1.0\ngangflow|h2|n2|no|yes|no|\n'
   const findings = judgeNodes({ code: 0, stdout, stderr: '' }, wanted)
-  expect(findings.filter(({ status }) => status !== 'ok').map(({ host, found }) => `${host} ${found}`)).toEqual([
+  const relayed = 'tasks and gangs run relayed through the launcher and end with it; no foreach, no --detach'
+  expect(findings.filter(({ status }) => status !== 'ok')).toMatchObject([
+    { host: 'n2', status: 'warn', found: `does not see /s/.gangflow: ${relayed}` },
+    { host: 'n2', status: 'fail', found: 'has no Node' },
+  ])
+  const required = judgeNodes({ code: 0, stdout, stderr: '' }, { ...wanted, shared: true })
+  expect(required.filter(({ status }) => status !== 'ok').map(({ host, found }) => `${host} ${found}`)).toEqual([
     'n2 does not see /s/.gangflow',
     'n2 does not see /s',
     'n2 /usr/bin/node does not run there',

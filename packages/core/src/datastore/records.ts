@@ -264,6 +264,8 @@ export const keys = {
   owner: (flow: string, run: string, n: number) => `${keys.owners(flow, run)}/${String(n).padStart(6, '0')}`,
   seen: (flow: string, run: string, n: number) => `${keys.runRoot(flow, run)}/seen/${String(n).padStart(6, '0')}`,
   left: (flow: string, run: string, n: number) => `${keys.runRoot(flow, run)}/left/${String(n).padStart(6, '0')}`,
+  /** Since a node was found not to see the datastore, its tasks end with their launcher. */
+  relayed: (flow: string, run: string) => `${keys.runRoot(flow, run)}/relayed`,
   tags: (flow: string, run: string) => `${keys.runRoot(flow, run)}/tags`,
   package: (flow: string, run: string, hash: string) => `${keys.runRoot(flow, run)}/packages/${safe(hash)}`,
   journal: (flow: string, run: string) => `${keys.runRoot(flow, run)}/journal`,

@@ -31,7 +31,14 @@ export async function runInJob(
   let outcome: JobOutcome
   try {
     outcome = await jobs.run({ task, step, attempt, signal, emit, keep, ...(handed ? { handed } : {}) })
-    if (outcome.end?.unseen && !signal.aborted && jobs.relay(outcome.end.host, emit)) return 'unseen'
+    const { unseen, host } = outcome.end ?? {}
+    if (unseen && !signal.aborted && jobs.relay(host, emit)) {
+      // From here on its tasks end with this launcher.
+      context.control.detachable(false)
+      const { flow, run } = address
+      await context.datastore.createRecord(keys.relayed(flow, run), json({ host: host ?? null, at: Date.now() }))
+      return 'unseen'
+    }
   } catch (error) {
     if (error instanceof JobsLeft || isTakenOver(error)) throw error
     if (signal.aborted) return { ok: false, verdict: stopped(signal.reason as StopReason, step.name), startedAt }

@@ -14,8 +14,8 @@ export interface RunControl {
   emit(event: Timeless<RunEvent>): void
   /** The run exists. */
   named(flow: string, run: string): void
-  /** It can be left to its jobs. */
-  detachable(): void
+  /** It can be left to its jobs; false: not any longer. */
+  detachable(can?: boolean): void
 }
 
 /** A union's members without `at`. */
@@ -62,8 +62,8 @@ export function startHandle(options: HandleOptions, drive: (control: RunControl)
       flow = name
       named(run)
     },
-    detachable: () => {
-      detachable = true
+    detachable: (can = true) => {
+      detachable = can
     },
   }
   const onAbort = () => cancel(reasonText(options.signal?.reason))

@@ -141,7 +141,7 @@ export class RunLoop {
   /** Leaves the run to its jobs. Something that cannot be handed over to them fails the run instead. */
   private async leave(): Promise<void> {
     const { jobs } = this.context
-    if (!jobs || this.stopping || this.left) return
+    if (!jobs || jobs.relayed || this.stopping || this.left) return
     let open = await jobs.leave()
     // What could not be handed over fails the run, or waits for its next attempt.
     for (; !open; open = await jobs.leave()) {

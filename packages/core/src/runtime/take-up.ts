@@ -38,10 +38,11 @@ export async function readAttachable(datastore: Datastore, flow: string, run: st
     })
   }
   const first = await read<JournalEntry>(keys.job(flow, run, '000001'))
-  if (!record.jobs || first?.kind !== 'owner') {
+  const relayed = await read(keys.relayed(flow, run))
+  if (!record.jobs || first?.kind !== 'owner' || relayed) {
     throw new GangflowError({
       code: 'E_ATTACH_BACKEND',
-      what: `run ${flow}/${run} cannot be attached to: with backend '${record.backend}' its tasks end with their launcher`,
+      what: `run ${flow}/${run} cannot be attached to: with backend '${record.backend}'${relayed ? ', on nodes that do not see the datastore,' : ''} its tasks end with their launcher`,
       fix: `gangflow resume ${record.file} --origin ${run} goes on from its finished tasks`,
     })
   }
