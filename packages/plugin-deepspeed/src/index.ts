@@ -7,7 +7,7 @@ import type { DeepSpeedOptions } from './options.js'
 import { checkOptions, decoratorNames, family, rankOptions } from './settings.js'
 
 export type { DeepSpeed } from './namespace.js'
-export type { DeepSpeedOptions, DeepSpeedResult, DeepSpeedRunOptions } from './options.js'
+export type { DeepSpeedLauncher, DeepSpeedOptions, DeepSpeedResult, DeepSpeedRunOptions } from './options.js'
 
 declare module '@gangflow/core' {
   interface CurrentNamespaces {

@@ -88,9 +88,11 @@ function about({ gang, options }: Session, call: DeepSpeedRunOptions, number: nu
   const path = typeof config === 'string' ? resolve(cwd, config) : `${gang.temp}/deepspeed-config/${number}.json`
   if (typeof config === 'string' && !statSync(path, { throwIfNoEntry: false })?.isFile())
     throw wrong(family.call, 'config', config, `the path of a file; there is no ${path}`)
+  const ranks = call.nprocPerNode ?? options.nprocPerNode ?? 'auto'
   return {
     call,
-    numNodes: gang.numNodes,
+    nodes: gang.roster.entries,
+    sizes: gang.roster.entries.map(({ gpus }) => (ranks === 'auto' ? Math.max(1, gpus.length) : ranks)),
     config: config === undefined ? undefined : path,
     path: process.env['PATH'] ?? '',
     timeoutMs: options.processGroupTimeout === undefined ? undefined : milliseconds(options.processGroupTimeout),

@@ -1,6 +1,14 @@
 import type { Duration } from '@gangflow/core'
 import type { Arguments, TorchResult } from '@gangflow/plugin-torchrun/ranks'
 
+/**
+ * How a member's ranks are started.
+ * - `direct` (default): each rank is `python script …`, with the environment that DeepSpeed's launcher would have set.
+ * - `deepspeed`: DeepSpeed's own launcher of a node (`deepspeed.launcher.launch`, which its `deepspeed` command starts on
+ *   each host) on every member, for those who want its options. No pdsh, and nothing is left when it is killed.
+ */
+export type DeepSpeedLauncher = 'direct' | 'deepspeed'
+
 /** Options of `@deepspeed(…)`. */
 export interface DeepSpeedOptions {
   /** Ranks on each member; `'auto'` (default): its assigned GPUs, else 1. */
@@ -36,6 +44,10 @@ export interface DeepSpeedRunOptions {
   /** False: the script is given no `--local_rank=N`, as by DeepSpeed's `--no_local_rank`. Default true. */
   readonly localRank?: boolean
   readonly nprocPerNode?: number | 'auto'
+  /** Default `direct`; `deepspeed` where `deepspeedArgs` has any. */
+  readonly launcher?: DeepSpeedLauncher
+  /** Further options of DeepSpeed's own launcher: `{ bind_cores_to_rank: true, bind_core_list: '0-15' }`. */
+  readonly deepspeedArgs?: Arguments
   /** Added to the environment of every rank. */
   readonly env?: Readonly<Record<string, string>>
   /** Working directory of the ranks; default and base of a relative one: the flow file's folder. */

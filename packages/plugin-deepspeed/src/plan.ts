@@ -1,10 +1,14 @@
 import { delimiter, dirname } from 'node:path'
 import type { TorchPlan } from '@gangflow/plugin-torchrun/ranks'
+import { underLauncher } from './launcher.js'
 import type { DeepSpeedRunOptions } from './options.js'
 
 export interface About {
-  readonly call: Pick<DeepSpeedRunOptions, 'entrypoint' | 'localRank' | 'configArgument' | 'env'>
-  readonly numNodes: number
+  readonly call: DeepSpeedRunOptions
+  /** The gang's, in node order. */
+  readonly nodes: readonly { readonly gpus: readonly string[] }[]
+  /** Ranks of each. */
+  readonly sizes: readonly number[]
   /** Path of the configuration. */
   readonly config: string | undefined
   /** PATH of the member. */
@@ -13,29 +17,31 @@ export interface About {
   readonly timeoutMs: number | undefined
 }
 
-/** torch's ranks as DeepSpeed's launcher would have started them. Pure. */
-export function deepspeedPlan(plan: TorchPlan, { call, numNodes, config, path, timeoutMs }: About): TorchPlan {
+/** torch's ranks as DeepSpeed's launcher would have started them, or does. Pure. */
+export function deepspeedPlan(plan: TorchPlan, about: About): TorchPlan {
+  const { call, nodes, sizes, config, path, timeoutMs } = about
+  const argument = call.configArgument ?? '--deepspeed_config'
+  const tail = config === undefined || argument === false ? [] : [argument, config]
+  const python = plan.processes.find(({ kind }) => kind !== 'relay')!.argv[0]!
+  // In minutes; DeepSpeed gives the process groups a timeout of its own.
+  const timeout = timeoutMs === undefined ? {} : { DEEPSPEED_TIMEOUT: String(Math.ceil(timeoutMs / 60_000)) }
+  const env = {
+    // Where the interpreter's ninja is, which DeepSpeed asks for before it loads what is compiled already.
+    PATH: [dirname(python), call.env?.['PATH'] ?? path].join(delimiter),
+    ...(config === undefined ? {} : { GANGFLOW_DEEPSPEED_CONFIG: config }),
+  }
+  if (plan.launcher === 'torchrun')
+    return underLauncher(plan, call, { gpus: nodes.map(({ gpus }) => gpus), sizes, tail, env: { ...timeout, ...env } })
   const processes = plan.processes.map((rank) => {
     const at = rank.argv.indexOf(call.entrypoint, 1) + 1
-    const argument = call.configArgument ?? '--deepspeed_config'
-    const argv = [
-      ...rank.argv.slice(0, at),
-      ...(call.localRank === false ? [] : [`--local_rank=${rank.localRank}`]),
-      ...rank.argv.slice(at),
-      ...(config === undefined || argument === false ? [] : [argument, config]),
-    ]
-    const env = {
-      // In minutes; DeepSpeed gives the process groups a timeout of its own.
-      ...(timeoutMs === undefined ? {} : { DEEPSPEED_TIMEOUT: String(Math.ceil(timeoutMs / 60_000)) }),
-      ...rank.env,
+    const local = call.localRank === false ? [] : [`--local_rank=${rank.localRank}`]
+    const argv = [...rank.argv.slice(0, at), ...local, ...rank.argv.slice(at), ...tail]
+    const place = {
       LOCAL_SIZE: String(plan.localWorldSize),
       CROSS_RANK: String(plan.node),
-      CROSS_SIZE: String(numNodes),
-      // Where the interpreter's ninja is, which DeepSpeed asks for before it loads what is compiled already.
-      PATH: [dirname(rank.argv[0]!), call.env?.['PATH'] ?? path].join(delimiter),
-      ...(config === undefined ? {} : { GANGFLOW_DEEPSPEED_CONFIG: config }),
+      CROSS_SIZE: String(nodes.length),
     }
-    return { ...rank, argv, env }
+    return { ...rank, argv, env: { ...timeout, ...rank.env, ...place, ...env } }
   })
   return { ...plan, processes }
 }

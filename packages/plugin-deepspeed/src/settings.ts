@@ -5,6 +5,7 @@ import {
   type TorchrunOptions,
 } from '@gangflow/plugin-torchrun/ranks'
 import { onlyKnown, wrong } from './checks.js'
+import { launcherOf, launcherWords } from './launcher.js'
 import type { DeepSpeedOptions, DeepSpeedRunOptions } from './options.js'
 
 export const family: RankFamily = { decorator: '@deepspeed', call: 'current.deepspeed.run', name: 'deepspeed' }
@@ -26,6 +27,8 @@ const runNames: readonly (keyof DeepSpeedRunOptions)[] = [
   'configArgument',
   'localRank',
   'nprocPerNode',
+  'launcher',
+  'deepspeedArgs',
   'env',
   'cwd',
   'timeout',
@@ -54,6 +57,11 @@ export function checkCall(call: DeepSpeedRunOptions): void {
     throw wrong(where, 'configArgument', configArgument, "such as '--deepspeed', or false")
   if (localRank !== undefined && typeof localRank !== 'boolean')
     throw wrong(where, 'localRank', localRank, 'true or false')
+  if (call.launcher !== undefined && call.launcher !== 'direct' && call.launcher !== 'deepspeed')
+    throw wrong(where, 'launcher', call.launcher, "one of 'direct', 'deepspeed'")
+  const words = launcherWords(call)
+  if (call.launcher === 'direct' && words.length > 0)
+    throw wrong(where, 'deepspeedArgs', call.deepspeedArgs, "them only with launcher: 'deepspeed'")
   for (const name of ['LOCAL_SIZE', 'CROSS_RANK', 'CROSS_SIZE'])
     if (env?.[name] !== undefined) throw wrong(where, `env.${name}`, env[name], 'no variable that the launcher sets')
 }
@@ -64,8 +72,8 @@ export function rankOptions(options: DeepSpeedOptions): TorchrunOptions {
   return { ...shared, outputArtifact }
 }
 
-/** A call as the ranks take it. */
+/** A call as the ranks take it: below DeepSpeed's own launcher they are as below torchrun. */
 export function rankCall(call: DeepSpeedRunOptions): TorchRunOptions {
-  const { config: _config, configArgument: _argument, localRank: _rank, ...shared } = call
-  return shared
+  const { config: _config, configArgument: _argument, localRank: _rank, deepspeedArgs: _args, ...shared } = call
+  return { ...shared, launcher: launcherOf(call) === 'direct' ? 'direct' : 'torchrun' }
 }

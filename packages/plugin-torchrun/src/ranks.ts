@@ -1,6 +1,7 @@
 import type { GangContext } from '@gangflow/core/plugin'
+import { words } from './arguments.js'
 import type { RankFamily } from './family.js'
-import type { TorchResult, TorchRunOptions, TorchrunOptions } from './options.js'
+import type { Arguments, TorchResult, TorchRunOptions, TorchrunOptions } from './options.js'
 import { perform } from './perform.js'
 import type { TorchPlan } from './plan.js'
 import { outputDirectory, planOf, type Session } from './session.js'
@@ -21,6 +22,10 @@ export interface Ranks {
   plan(call: TorchRunOptions): TorchPlan
   readonly outputDir: string
 }
+
+/** The words of a command line; throws `E_TORCH_OPTION` that names `option` of `call`. Pure. */
+export const rankWords = (given: Arguments | undefined, option: string, call: string): string[] =>
+  words(given, option, call)
 
 /** Throws `E_TORCH_OPTION` unless these may stand in the decorator. Pure. */
 export const checkRankOptions = (options: TorchrunOptions, family: RankFamily): void => checkOptions(options, family)

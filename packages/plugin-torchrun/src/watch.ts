@@ -76,6 +76,7 @@ function failedOf({ planned }: Running, result: CommandResult, temp: string): Fa
 }
 
 function errorFile(planned: PlannedProcess, temp: string): string | undefined {
-  if (planned.kind === 'rank') return planned.env['TORCHELASTIC_ERROR_FILE']
+  const named = planned.env['TORCHELASTIC_ERROR_FILE']
+  if (named !== undefined || planned.kind === 'rank') return named
   return planned.localRank === undefined ? undefined : torchrunErrorFile(`${temp}/torchrun`, planned.localRank)
 }

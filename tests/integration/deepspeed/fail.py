@@ -2,6 +2,7 @@ import glob
 import os
 import signal
 import sys
+import time
 
 import deepspeed
 import torch
@@ -14,8 +15,14 @@ if rank == 0:
     facts = [os.environ[name] for name in ("LOCAL_SIZE", "CROSS_RANK", "CROSS_SIZE")]
     print("buffers %d, places %s, words %s" % (len(glob.glob(mine)), " ".join(facts), sys.argv[1:3]), flush=True)
 torch.distributed.barrier()
+fault = sys.argv[-3]
 if rank == 1:
-    if sys.argv[-3] == "0":
+    if fault == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    raise ValueError("bad batch")
+    if fault == "raise":
+        raise ValueError("bad batch")
+    if fault == "launcher":
+        os.kill(os.getppid(), signal.SIGKILL)
+    print("rank 1 hangs", flush=True)
+    time.sleep(3600)
 torch.distributed.barrier()

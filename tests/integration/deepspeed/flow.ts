@@ -1,11 +1,12 @@
 import { current, FlowSpec, type Inputs, parameter, retry, step } from '@gangflow/core'
-import { deepspeed } from '@gangflow/plugin-deepspeed'
+import { type DeepSpeedLauncher, deepspeed } from '@gangflow/plugin-deepspeed'
 
-/** Trains; or, with `fault`, loses rank 1 in the first attempt by a signal and in the second by an exception. */
+/** Trains; or each attempt has one of the faults that are asked for, `kill`, `raise`, `launcher` (is killed) or `hang`, by its launcher: `raise deepspeed`. */
 export default class OnDeepSpeed extends FlowSpec {
   readonly members = parameter.number({ default: 2 })
   readonly nproc = parameter.number({ default: 1 })
-  readonly fault = parameter.boolean({ default: false })
+  readonly faults = parameter.string({ default: '' })
+  readonly launcher = parameter.string({ default: 'direct' })
   /** The C++ compiler. */
   readonly cxx = parameter.string({ default: 'c++' })
   deepspeedOutput!: Record<string, Uint8Array>
@@ -15,16 +16,15 @@ export default class OnDeepSpeed extends FlowSpec {
     this.next(this.train, { numParallel: this.members })
   }
 
-  @retry({ times: 1, delay: 0 })
+  @retry({ times: Number(process.env['ON_DEEPSPEED_RETRIES'] ?? 3), delay: 0 })
   @deepspeed()
   @step
   async train() {
-    const { attempt } = current.parallel
-    const script = this.fault
-      ? { entrypoint: 'fail.py', args: { attempt } }
-      : { entrypoint: 'train.py', args: { steps: 30 } }
+    const [fault = '', by = this.launcher] = this.faults.split(',')[current.parallel.attempt]?.split(' ') ?? []
+    const script = fault ? { entrypoint: 'fail.py', args: { fault } } : { entrypoint: 'train.py', args: { steps: 30 } }
     await current.deepspeed.run({
       ...script,
+      launcher: by as DeepSpeedLauncher,
       nprocPerNode: this.nproc,
       env: { CXX: this.cxx },
       config: {

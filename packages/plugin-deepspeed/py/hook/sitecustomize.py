@@ -5,10 +5,12 @@ import sys
 
 _here = os.path.dirname(os.path.abspath(__file__))
 sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != _here]
+# DeepSpeed's own launcher hands everything on to the ranks below it.
+_is_rank = "LOCAL_RANK" in os.environ
 _rest = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry and entry != _here]
-if _rest:
+if _is_rank and _rest:
     os.environ["PYTHONPATH"] = os.pathsep.join(_rest)
-else:
+elif _is_rank:
     os.environ.pop("PYTHONPATH", None)
 
 
@@ -38,7 +40,7 @@ def _install(off):
     sys.meta_path.insert(0, Finder)
 
 
-_off = os.environ.pop("GANGFLOW_DEEPSPEED_OFF", "").split()
+_off = os.environ.pop("GANGFLOW_DEEPSPEED_OFF", "").split() if _is_rank else []
 if _off:
     _install(_off)
 

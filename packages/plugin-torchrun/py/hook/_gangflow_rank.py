@@ -71,8 +71,14 @@ def own_output(directory, name):
     sys._gangflow_relay = peer
 
 
+def own_error_file(directory):
+    """Below a launcher that names none, unlike torchrun."""
+    path = os.path.join(directory, "rank%s.error.json" % os.environ.get("RANK", "0"))
+    os.environ.setdefault("TORCHELASTIC_ERROR_FILE", path)
+
+
 def own_directory(output):
-    """Below torchrun, which gives all ranks of a node one environment."""
+    """Below a launcher, which gives all ranks of a node one environment."""
     path = os.path.join(output, "rank" + os.environ.get("RANK", "0"))
     os.makedirs(path, exist_ok=True)
     os.environ["GANGFLOW_OUTPUT_DIR"] = path

@@ -13,6 +13,7 @@ if "LOCAL_RANK" in os.environ:
     if _config is not None:
         if _config.get("relay"):
             _gangflow_rank.own_output(_config["relay"], "local" + os.environ["LOCAL_RANK"])
+            _gangflow_rank.own_error_file(_config["relay"])
         if _config.get("output"):
             _gangflow_rank.own_directory(_config["output"])
         _gangflow_rank.install(_config)
