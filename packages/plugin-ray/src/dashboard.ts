@@ -1,7 +1,6 @@
 import { request as httpRequest, type RequestOptions } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GangflowError } from '@gangflow/core'
-import { signalWithin } from '@gangflow/core/plugin'
 import type { Session } from './session.js'
 
 /** One request to the dashboard. */
@@ -55,7 +54,8 @@ async function once<T>(session: Session, method: string, path: string, body: unk
     method,
     headers: { authorization: `Bearer ${session.token}`, 'content-type': 'application/json' },
     body: body === undefined ? undefined : JSON.stringify(body),
-    signal: signalWithin(ANSWER_MS, signal),
+    timeout: ANSWER_MS,
+    signal,
   })
   if (status >= 200 && status < 300) return JSON.parse(text) as T
   throw new GangflowError({
@@ -82,6 +82,7 @@ function request(
       response.on('error', reject)
     })
     asked.on('error', reject)
+    asked.on('timeout', () => asked.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`)))
     asked.end(body)
   })
 }

@@ -14,7 +14,14 @@ let python: string
 beforeAll(async () => {
   python = await engineEnvironment('ray')
   const folders = (await Promise.all([python, await pythonWithTorch()].map(pythonFolders))).flat()
-  hosts = await startHosts({ count: 2, hide: [process.execPath], show: [...new Set(folders)], shm: 512 })
+  // IPv6 alone: the local gang has the other.
+  hosts = await startHosts({
+    count: 2,
+    network: 'ipv6',
+    hide: [process.execPath],
+    show: [...new Set(folders)],
+    shm: 512,
+  })
   project = rayProject()
 }, 900_000)
 afterAll(async () => {
