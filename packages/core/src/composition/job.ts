@@ -30,6 +30,9 @@ const GRACE_MS = 25_000
 /** And to be ended by an engine that has taken the job back. */
 const BACK_MS = 60_000
 
+/** One of so many elements of an array looks for what killed processes have left on its node. */
+const SWEEPING = 16
+
 /** One line for the launcher, which follows this job's output. */
 const say = (told: object): void => void writeSync(1, `${JSON.stringify(told)}\n`)
 
@@ -100,7 +103,8 @@ async function perform([
     note: (text) => say({ type: 'note', text }),
     stop: (reason) => stop.abort(reason),
   })
-  void sweepRunDirectories()
+  // What killed ones have left here needs no look by each element of an array.
+  if (Number(index) % SWEEPING === 0) void sweepRunDirectories()
   const keeper = await keeping
   const spool = datastore.scratch('spool', run)
   const host = await openBodyHost({ keeper, datastore, spool })

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createRequire } from 'node:module'
 import { GangflowError, messageOf } from '../errors/base.js'
 import { NativeKeeper } from './native.js'
 import type { KeeperOptions } from './options.js'
@@ -72,5 +73,8 @@ function startFailure(binary: string, why: string, cause?: unknown): GangflowErr
 export async function nativeHelper(): Promise<string | undefined> {
   const told = process.env['GANGFLOW_KEEPER']
   if (told === 'none') return undefined
-  return told || (await import('@gangflow/keeper')).keeperBinary()
+  if (told) return told
+  // An import would bring in Node's whole loader of modules, which nothing else here needs.
+  const keeper = createRequire(import.meta.url)('@gangflow/keeper') as typeof import('@gangflow/keeper')
+  return keeper.keeperBinary()
 }
