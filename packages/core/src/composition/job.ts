@@ -96,6 +96,12 @@ async function perform([
     readFile: (path) => readFileSync(path, 'utf8'),
     hostname: hostname(),
   })
+  const address = { flow, run, step: own.task.step, task: own.task.task, attempt: own.attempt }
+  // Its node was given up, and it came to its end there all the same.
+  if (restarts > 0 && (await datastore.readRecord(keys.done(address)))) {
+    say({ type: 'job-ended', ok: true, restarts })
+    return 0
+  }
   const warnings = new JobWarnings({
     place: join(datastore.scratch('jobs', flow, run), `${job}-${index}`),
     restarts,
@@ -112,10 +118,7 @@ async function perform([
   try {
     say({ type: 'job-began', restarts })
     // What its former start said of its own end is history.
-    if (restarts > 0)
-      await datastore.deleteRecord(
-        keys.attemptFailed({ flow, run, step: own.task.step, task: own.task.task, attempt: own.attempt }),
-      )
+    if (restarts > 0) await datastore.deleteRecord(keys.attemptFailed(address))
     const context = {
       ...(await contextOf({
         record,
