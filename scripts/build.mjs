@@ -85,6 +85,12 @@ const meshOutside = {
     ),
 }
 
+/** Of ssh2, which nothing of ours uses: HTTP over SSH, for which Node would load HTTP and TLS in each agent. */
+const httpAside = {
+  name: 'http-aside',
+  setup: ({ onLoad }) => onLoad({ filter: /[/\\]ssh2[/\\]lib[/\\]http-agents\.js$/ }, () => ({ contents: '' })),
+}
+
 /** The same from a module: an import of it would read all of it first for the names of its exports, half a second. */
 const meshRequired = {
   name: 'mesh-required',
@@ -160,7 +166,7 @@ for (const name of readdirSync('packages')) {
         banner: {
           js: "const __url = require('node:url').pathToFileURL(__filename).href; const __import = module.__import ?? ((name) => __native_import(name));",
         },
-        plugins: [launcherOutside, meshOutside, directBuiltins],
+        plugins: [launcherOutside, meshOutside, httpAside, directBuiltins],
       })
       writeFileSync(file, withImportsAside(readFileSync(file, 'utf8')))
     }

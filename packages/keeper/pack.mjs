@@ -37,7 +37,7 @@ pack(
   'keeper',
   { ...manifest, files: files.filter((file) => !file.startsWith('dist')), optionalDependencies },
   (target) => {
-    for (const file of ['index.js', 'index.d.ts', 'src'])
+    for (const file of ['index.js', 'index.cjs', 'index.d.ts', 'index.d.cts', 'src'])
       cpSync(join(folder, file), join(target, file), { recursive: true })
   },
 )

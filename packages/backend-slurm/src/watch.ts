@@ -34,6 +34,8 @@ interface Watched {
 /** Watches all jobs of a run with one question at a time: their states, and why they wait. */
 export class Watch {
   readonly #jobs = new Map<string, Watched>()
+  /** What was told of the elements of an array that wait. */
+  readonly #arrays = new Map<string, Set<string>>()
   readonly #everyMs: number
   #timer: NodeJS.Timeout | undefined
   #quiet = 0
@@ -132,7 +134,23 @@ export class Watch {
     if (row.restarts > job.restarts) this.#tell(job, `its job was put back into the queue (start ${row.restarts + 1})`)
     job.restarts = row.restarts
     if (isPassing(row.state)) return true
-    return this.#tell(job, doing(row, inQueue(row) ? this.#places.get(job.id.split('_')[0]!) : undefined))
+    const [array, element] = job.id.split('_') as [string, string?]
+    const ahead = inQueue(row) ? this.#places.get(array) : undefined
+    if (row.state !== 'PENDING' || element === undefined) return this.#tell(job, doing(row, ahead))
+    return this.#tellOnce(
+      array,
+      job,
+      `${doing({ ...row, start: '' }, ahead)}, and so does what else is left of its array`,
+    )
+  }
+
+  /** What holds for hundreds of elements is told of one. */
+  #tellOnce(array: string, job: Watched, text: string): boolean {
+    const told = this.#arrays.get(array) ?? new Set()
+    this.#arrays.set(array, told)
+    if (told.has(text)) return false
+    told.add(text)
+    return this.#tell(job, text)
   }
 
   /** Those that the controller has forgotten, all at once: what was accounted of them. True while there are any. */

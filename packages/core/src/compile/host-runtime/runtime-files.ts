@@ -57,7 +57,11 @@ function keeperFor(core: string, { os, cpu }: HostPlatform): Source[] {
   const at = `${scope}/keeper`
   return [
     { path: `${at}/package.json`, source: join(folder, 'package.json'), executable: false },
-    { path: `${at}/index.js`, source: join(folder, 'index.js'), executable: false },
+    ...['index.js', 'index.cjs'].map((name) => ({
+      path: `${at}/${name}`,
+      source: join(folder, name),
+      executable: false,
+    })),
     { path: `${at}/dist/${platform}/gangflow-keeper`, source: binary, executable: true },
   ]
 }
