@@ -1,5 +1,13 @@
 import { expect, it } from 'vitest'
-import { idleNodes, judgeConfig, judgeNodes, judgePartitions, judgeVersion, parseConfig } from '../src/findings.js'
+import {
+  idleNodes,
+  judgeConfig,
+  judgeNodes,
+  judgePartitions,
+  judgeVersion,
+  largestArray,
+  parseConfig,
+} from '../src/findings.js'
 
 const partitions =
   'main*|up|infinite|3|idle\nmain*|up|infinite|1|down*\nold|down|1:00:00|2|idle\nfull|up|1:00:00|2|drain\n'
@@ -26,6 +34,10 @@ it('a site: what it warns of, what it accounts, how large its arrays are', () =>
     'accounting info',
   ])
   const calm = { ...config, PreemptMode: 'OFF', MaxArraySize: '1001' }
+  // Indices are below it; 0 allows no array.
+  expect(
+    ['4', '1001', '0', undefined].map((size) => largestArray(size === undefined ? {} : { MaxArraySize: size })),
+  ).toEqual([4, 1001, 1, 1001])
   expect(judgeConfig(calm).map(({ check }) => check)).toEqual(['accounting'])
   expect(judgeConfig({ ...config, SlurmctldParameters: 'preempt_send_user_signal' })[0]).toMatchObject({ status: 'ok' })
   expect(['22.05.8', '21.08.5', '25.05.1', ''].map((version) => judgeVersion(version).status)).toEqual([
