@@ -17,7 +17,7 @@ const noPool = 'it has no pool to start'
 /** What each task is, how its figure reads, and who cannot do it, with the reason. `slow`: a round takes a second or more. */
 const rows = {
   start: {
-    title: 'start-up: two workers, and a first item on each',
+    title: 'start-up: two workers, until two first items are done',
     show: ms,
     without: {
       serial: noPool,

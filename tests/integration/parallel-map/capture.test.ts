@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import * as path from 'node:path'
 import { basename } from 'node:path'
+import { promisify } from 'node:util'
 import { GangflowError, move, parallelMap, shared, WorkerPool } from '@gangflow/core/parallel'
 import { afterAll, describe, expect, it } from 'vitest'
 import { Counter, factor, fibonacci, Named, nameOf, scale, tokens } from './fixtures/project.js'
@@ -101,6 +102,12 @@ describe('a function is sent with what it uses', () => {
     const { max } = Math
     await same((x) => max(x, 3) + Number.parseInt('10', 10) + JSON.stringify({ x }).length)
     await same((x) => Buffer.from('abc').toString('hex') + typeof process.pid + x)
+  })
+
+  it('a module of Node that was loaded after the first map', async () => {
+    await pool.map([1], (x) => x)
+    const { text } = await import('node:stream/consumers')
+    expect(await pool.map([1], () => typeof text)).toEqual(['function'])
   })
 
   it('a require of its file, and symbols', async () => {
@@ -253,6 +260,9 @@ describe('what cannot be sent is refused before anything starts', () => {
     tell = () => this.#key
   }
   const secret = new Secret()
+  const promised = promisify(function later(x: number, done: (error: null, y: number) => void) {
+    done(null, x)
+  })
 
   it.each<[string, (x: number) => unknown, string, RegExp]>([
     ['push', (x) => results.push(x), 'E_MAP_READONLY', /`results` \(`results\.push\(x\)`\)/],
@@ -277,6 +287,12 @@ describe('what cannot be sent is refused before anything starts', () => {
     ['an iterator', () => iterator.next(), 'E_MAP_CAPTURE', /send iterator to a worker/],
     ['a bound function', bound, 'E_MAP_CAPTURE', /bound function/],
     ['a bound one used', (x) => bound(x), 'E_MAP_CAPTURE', /send bound to a worker: it is a bound function/],
+    [
+      'a function that Node made',
+      () => promised(1),
+      'E_MAP_CAPTURE',
+      /send promised to a worker: it is a function that Node made/,
+    ],
     ['private fields', () => secret.tell(), 'E_MAP_CAPTURE', /send secret .*#key/],
   ])('%s', async (_, fn, code, message) => {
     for (const options of [{}, { serial: true }])

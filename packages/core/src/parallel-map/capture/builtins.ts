@@ -14,6 +14,12 @@ export function builtinPlace(value: unknown): BuiltinPlace | undefined {
   return known.get(value)
 }
 
+/** The same once more, with the modules that were loaded since. */
+export function builtinPlaceNow(value: unknown): BuiltinPlace | undefined {
+  known = learn()
+  return known.get(value)
+}
+
 /** Whether the program put this name on the global object: a worker's has it not. */
 export function isAddedGlobal(name: string): boolean {
   ownGlobals ??= new Set([

@@ -3,7 +3,7 @@ import { GangflowError } from '../../errors/base.js'
 import type { Node, Program, Property, Ref } from '../protocol.js'
 import { partsOf } from '../views.js'
 import { type Analysis, analyse, parentName } from './analyse.js'
-import { builtinPlace, isAddedGlobal } from './builtins.js'
+import { builtinPlace, builtinPlaceNow, isAddedGlobal } from './builtins.js'
 import { encodeView, refuseSharing } from './encode-view.js'
 import { membersOf } from './flow-members.js'
 import type { FreeName } from './free-names.js'
@@ -83,12 +83,17 @@ export class Encoder {
   #function(fn: object, path: string): Node {
     const text = Function.prototype.toString.call(fn)
     refuseNative(fn, text, path, this.#name())
-    const sight = this.inspection.sight(fn)
-    const url = this.inspection.urlOf(sight.script)
-    const place = url === undefined ? undefined : this.packages.modulePlace(fn, url)
-    if (place) return { k: 'module', ...place }
     // What has no file (`node -e`) requires from the working directory.
     if (isRequire(fn)) return { k: 'require', file: isPlace(this.#file) ? this.#file : `${process.cwd()}/` }
+    const sight = this.inspection.sight(fn)
+    const url = this.inspection.urlOf(sight.script)
+    if (url?.startsWith('node:')) {
+      const builtin = builtinPlaceNow(fn)
+      if (builtin) return { k: 'builtin', ...builtin }
+      refuse(this.#name(), path, 'it is a function that Node made', 'make it inside the function, or in `init`')
+    }
+    const place = url === undefined ? undefined : this.packages.modulePlace(fn, url)
+    if (place) return { k: 'module', ...place }
     return this.#text(fn, path, text, sight, url)
   }
 
