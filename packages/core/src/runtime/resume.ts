@@ -80,7 +80,8 @@ async function readOrigin(datastore: Datastore, flow: string, named: string | un
 async function refuseWhenAlive(datastore: Datastore, { flow, run, jobs }: RunRecord): Promise<void> {
   const last = (await datastore.listRecords(keys.owners(flow, run))).at(-1)
   const owner = last && ((await datastore.readRecord(last)) as unknown as OwnerRecord | undefined)
-  if (jobs) {
+  // Once a node was found not to see the datastore, its tasks have ended with their launcher.
+  if (jobs && !(await datastore.readRecord(keys.relayed(flow, run)))) {
     throw new GangflowError({
       code: 'E_RUN_OWNED',
       what: `run ${flow}/${run} has no end yet: jobs of it may go on`,

@@ -43,7 +43,7 @@ export async function sortRuns(store: Datastore, keep: number, only?: string): P
 /** A run without an end whose owner is not known to be dead; one of another host counts as alive, and one that lives in an engine's jobs. */
 async function lives(store: Datastore, flow: string, run: string, record: RunRecord | undefined): Promise<boolean> {
   if ((await store.readRecord(keys.end(flow, run))) !== undefined) return false
-  if (record?.jobs) return true
+  if (record?.jobs && (await store.readRecord(keys.relayed(flow, run))) === undefined) return true
   const last = (await store.listRecords(keys.owners(flow, run))).at(-1)
   const owner = last && ((await store.readRecord(last)) as unknown as OwnerRecord | undefined)
   return owner !== undefined && owner !== '' && ownerState(owner) !== 'dead'
