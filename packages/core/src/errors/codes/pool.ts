@@ -12,5 +12,5 @@ export const poolCodes = {
   E_MAP_WORKER: 'a worker died while it held an item',
   E_POOL_CLOSED: 'a pool was used after it was closed',
   E_POOL_INIT: 'the init function of a pool failed in a worker',
-  E_POOL_START: 'workers died before they could do anything',
+  E_POOL_START: 'no worker could be started, or workers died before they could do anything',
 } as const
