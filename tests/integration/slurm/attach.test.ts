@@ -11,6 +11,7 @@ import { random } from '../../support/random.js'
 
 const cli = new URL('../../../packages/core/dist/cli.cjs', import.meta.url).pathname
 const flow = new URL('flows/slow.ts', import.meta.url).pathname
+const pair = new URL('flows/pair.ts', import.meta.url).pathname
 const seed = Number(process.env['GANGFLOW_SEED'] ?? 9)
 
 let cluster: Cluster
@@ -214,6 +215,12 @@ it('hands over and leaves with --detach, and --cancel ends what was left', async
   const unknown = await gangflow(['attach', 'Slow/17']).ended
   expect(unknown.text).toContain("there is no run 'Slow/17'")
   expect(unknown.code).toBe(2)
-  const local = start(['--backend', 'local', '--detach'])
-  expect((await local.ended).text).toMatch(/cannot be detached: its tasks are processes below the launcher/)
+  const tied = [
+    start(['--backend', 'local', '--detach']),
+    gangflow(['run', pair, '--backend', 'slurm', '--backend-option', 'shared=false', '--detach']),
+  ]
+  const [local, relayed] = await Promise.all(tied.map(({ ended }) => ended))
+  expect(local!.text).toMatch(/cannot be detached: its tasks are processes below the launcher/)
+  expect(relayed!.text).toMatch(/cannot be detached: its nodes do not see the datastore/)
+  expect([local!.code, relayed!.code]).toEqual([2, 2])
 }, 200_000)

@@ -58,7 +58,8 @@ export class Run<F = Record<string, unknown>> {
   }
   /** Its tasks run in jobs of an engine, which outlive their launcher, and it has no end: `gangflow attach` takes it up. */
   get attachable(): boolean {
-    return this.#record.jobs === true && this.#end() === undefined
+    const relayed = () => readSync(this.#view, keys.relayed(this.flow, this.id)) !== undefined
+    return this.#record.jobs === true && this.#end() === undefined && !relayed()
   }
   /** The graph that ran. */
   get description(): FlowDescription {

@@ -15,8 +15,6 @@ export interface JobBackend<Plan = unknown> {
   adopt(id: string, plan: Plan, indices: readonly number[]): Promise<SubmittedJob>
   /** The id of the job of an equal request, where the engine has one: its launcher may have died before it was told. Rejects when the engine does not answer. */
   find(request: JobRequest): Promise<string | undefined>
-  /** Why its jobs end with their launcher, a clause for people. Absent: they outlive it, and another one can take them up. */
-  readonly tied?: string
   /** Ends the watching; jobs go on. */
   close(): void
 }

@@ -83,7 +83,7 @@ export async function executeAttach(
     const { plan, done, ...start } = await standing(datastore, record, entries)
     const attached = { owner: journal.owner, done, begun: start.begun.length }
     control.emit({ type: 'run-started', flow, run, description, attached })
-    control.detachable()
+    control.detachable(true)
     end = await perform(context, launch, plan, start, services.save)
     return await conclude(context, end, startedAt)
   } catch (error) {

@@ -2,8 +2,12 @@ import { GangflowError } from '../errors/base.js'
 import type { GangBackend } from '../gang/contract.js'
 
 /** Why runs of a backend end with their launcher, a clause for people; undefined where they can be left to their jobs. The one place that decides it. */
-export const whyTied = ({ jobs }: GangBackend): string | undefined =>
-  jobs ? jobs.tied : 'its tasks are processes below the launcher'
+export function whyTied({ jobs, tasks }: GangBackend): string | undefined {
+  if (jobs) return undefined
+  if (tasks === 'member')
+    return 'its nodes do not see the datastore, so that its tasks are relayed through the launcher'
+  return 'its tasks are processes below the launcher'
+}
 
 /** Refuses to begin a run that is to be left to its jobs, where it has none that would go on. */
 export function refuseDetached(backend: GangBackend): void {

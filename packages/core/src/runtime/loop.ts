@@ -148,7 +148,7 @@ export class RunLoop {
       await new Promise((resolve) => setTimeout(resolve, 100))
       if (this.stopping || this.left) return
     }
-    if (this.stopping || this.left) return
+    if (this.stopping || this.left || jobs.relayed) return
     this.goAway()
     this.settle({ status: 'detached', jobs: open })
   }

@@ -171,7 +171,7 @@ async function begin(
   const owned = launch && (await ownedJobs(services, made, run, launch))
   await createRun(datastore, record, tags)
   announce(control, record, resume)
-  if (record.jobs) control.detachable()
+  control.detachable(record.jobs === true)
   const { runGang } = services
   const capacity = owned ? elsewhere() : isElsewhere(backend) ? elsewhere(request.maxWorkers) : services.capacity
   const temp = datastore.scratch('tmp', flow, run)

@@ -8,7 +8,7 @@ import type { LaunchRecord } from '../../src/runtime/job-record.js'
 import { Journal, type JournalEntry } from '../../src/runtime/journal.js'
 import { keyOf, Plan, type PlannedTask } from '../../src/runtime/plan.js'
 import { planStanding } from '../../src/runtime/recover.js'
-import { takeUp } from '../../src/runtime/take-up.js'
+import { readAttachable, takeUp } from '../../src/runtime/take-up.js'
 import { temporaryStore } from './fake-services.js'
 import { choose, interpret, randomProgram, toDescription } from './random-flow.js'
 
@@ -160,5 +160,21 @@ describe('taking a run up', () => {
     const both = await Promise.allSettled([takeUp(store, about), takeUp(store, about)])
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
     expect(both.find((one) => one.status === 'rejected')?.reason).toMatchObject({ code: 'E_RUN_OWNED' })
+  })
+
+  it('is refused by name of a run that has ended, or whose tasks end with their launcher', async () => {
+    const store = temporaryStore()
+    const code = (name: string) => expect.objectContaining({ code: name })
+    await expect(readAttachable(store, flow, run)).rejects.toEqual(code('E_NOT_FOUND'))
+    const record = { flow, run, file: 'flow.ts', backend: 'engine' }
+    await store.putRecord(keys.run(flow, run), record)
+    await expect(readAttachable(store, flow, run)).rejects.toEqual(code('E_ATTACH_BACKEND'))
+    await store.putRecord(keys.run(flow, run), { ...record, jobs: true })
+    await new Journal(store, flow, run, 1).append({ kind: 'owner', launch })
+    expect(await readAttachable(store, flow, run)).toMatchObject({ launch })
+    await store.createRecord(keys.relayed(flow, run), { at: 0 })
+    await expect(readAttachable(store, flow, run)).rejects.toThrow(/on nodes that do not see the datastore/)
+    await store.createRecord(keys.end(flow, run), { status: 'failed', endedAt: 0 })
+    await expect(readAttachable(store, flow, run)).rejects.toEqual(code('E_ATTACH_ENDED'))
   })
 })
