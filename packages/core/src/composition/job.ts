@@ -109,8 +109,6 @@ async function perform([
     note: (text) => say({ type: 'note', text }),
     stop: (reason) => stop.abort(reason),
   })
-  // What killed ones have left here needs no look by each element of an array.
-  if (Number(index) % SWEEPING === 0) void sweepRunDirectories()
   const keeper = await keeping
   const spool = datastore.scratch('spool', run)
   const host = await openBodyHost({ keeper, datastore, spool })
@@ -150,6 +148,8 @@ async function perform([
     if (outcome.ok) say({ type: 'job-done' } satisfies JobDone)
     await Promise.all(logs)
     await host.close()
+    // What killed ones have left here: nobody waits for that any more, and not every element of an array needs to look.
+    if (outcome.ok && Number(index) % SWEEPING === 0) await sweepRunDirectories().catch(() => {})
     await keeper.close({ graceMs: 0 }).catch(() => {})
     await datastore.close()
     const preempted = !outcome.ok && outcome.verdict.cause === 'preempted'
