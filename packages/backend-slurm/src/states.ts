@@ -5,6 +5,7 @@ import type { JobRow } from './parse.js'
 type Meaning = Omit<JobEnd, 'state'>
 
 const sharedDisk = 'let the datastore be a directory that every node sees at the same path: --datastore DIR'
+const moreMemory = "ask for more: @resources({ memory: 16_000 }), or @slurm({ mem: '16G' })"
 const again = '@retry({ infrastructure: 2, preempted: 10 }) starts the task anew'
 
 /** What each state means that a job ends in. */
@@ -24,7 +25,7 @@ const ends: Readonly<Record<string, Meaning>> = {
   OUT_OF_MEMORY: {
     cause: 'infrastructure',
     summary: 'ran out of memory',
-    fix: "ask for more: @resources({ memory: 16_000 }), or @slurm({ mem: '16G' })",
+    fix: moreMemory,
   },
   REVOKED: { cause: 'cancelled', summary: 'was taken over by another cluster' },
   UNKNOWN: {
@@ -87,7 +88,16 @@ function special({ state, exitCode = 0, signal = 0, nodes = '', reason = '' }: P
       summary: `asks for what the cluster cannot give: ${reason}`,
       fix: '`sinfo` shows what it has; `gangflow run … --dry-run` shows what is asked for',
     }
-  if (/^(JobHoldMaxRequeue|launch_failed|JobLaunchFailure|RaisedSignal)/i.test(reason))
+  if (signal > 0 && signal < OWN && nodes !== '')
+    return {
+      cause: 'infrastructure',
+      summary: `was ended by ${names[signal] ?? `signal ${signal}`}`,
+      // Not every site has its word for it.
+      ...(signal === 9
+        ? { fix: `its last lines say by whom; where it held more memory than it may, ${moreMemory}` }
+        : {}),
+    }
+  if (/^(JobHoldMaxRequeue|launch_failed|JobLaunchFailure)/i.test(reason))
     return { cause: 'infrastructure', summary: `failed: ${reason}` }
   return exitCode > 0 ? { cause: 'infrastructure', summary: `failed with exit code ${exitCode}` } : undefined
 }

@@ -9,7 +9,7 @@ const row = (state: string, more: Partial<JobRow> = {}): JobRow => ({
   ...more,
 })
 
-describe.each(Object.entries(recorded))('squeue of Slurm %s', (_, { queue, never, raised }) => {
+describe.each(Object.entries(recorded))('squeue of Slurm %s', (_, { queue, never }) => {
   const rows = new Map(parseQueue(`slurm_load_jobs error: x\n${queue}`).map((one) => [one.id, one]))
 
   it('is read row by row, elements of arrays by their own ids', () => {
@@ -22,7 +22,11 @@ describe.each(Object.entries(recorded))('squeue of Slurm %s', (_, { queue, never
       'FAILED 2:0',
       'FAILED 3:0',
     ])
-    expect(endOf(rows.get('2')!)).toMatchObject({ summary: raised, signal: 'SIGSEGV', host: 'lab[0-1]' })
+    expect(endOf(rows.get('2')!)).toMatchObject({
+      summary: 'was ended by SIGSEGV',
+      signal: 'SIGSEGV',
+      host: 'lab[0-1]',
+    })
     expect([...rows.values()].filter(({ preempted }) => preempted)).toEqual([])
   })
 
@@ -121,6 +125,9 @@ describe('the end of a job', () => {
     )
     const unseen = endOf(row('FAILED', { exitCode: 66, nodes: 'lab0', restarts: 2 }))
     expect(unseen).toMatchObject({ fix: expect.stringContaining('--datastore'), exitCode: 66, restarts: 2 })
+    // As 22.05.8 tells of a job that its OverMemoryKill has ended.
+    const killed = endOf(row('FAILED', { signal: 9, nodes: 'lab0', reason: 'JobLaunchFailure' }))
+    expect(killed).toMatchObject({ summary: 'was ended by SIGKILL', fix: expect.stringContaining('more memory') })
     expect(endOf(row('CANCELLED', { reason: 'DependencyNeverSatisfied' })).summary).toContain(
       'DependencyNeverSatisfied',
     )

@@ -1,11 +1,8 @@
 // What squeue printed on four nodes for the same jobs, asked as the backend asks it: one that ended with 5, one that ended itself by SIGSEGV, an
 // array whose elements end with their indices, one that waits or runs on all nodes, one that is held, and one that asks for nine nodes.
 
-export const recorded: Readonly<
-  Record<string, { readonly queue: string; readonly raised: string; readonly never: string }>
-> = {
+export const recorded: Readonly<Record<string, { readonly queue: string; readonly never: string }>> = {
   '22.05.8': {
-    raised: 'failed: JobLaunchFailure',
     never: 'its job cannot start: no nodes are as it asks for (PartitionConfig)',
     queue: `
 3|0|5|COMPLETED|0|0|lab1|2026-11-22T04:47:10|2026-11-22T04:47:11|N/A|None|
@@ -20,7 +17,6 @@ export const recorded: Readonly<
 `,
   },
   '23.11.4': {
-    raised: 'failed: RaisedSignal:11(Segmentation fault)',
     never: 'its job cannot start: no nodes are as it asks for (PartitionConfig)',
     queue: `
 3|0|4|COMPLETED|0|0:0|lab1|2026-11-22T05:02:52|2026-11-22T05:02:52|N/A|None|
@@ -35,7 +31,6 @@ export const recorded: Readonly<
 `,
   },
   '24.11.5': {
-    raised: 'failed: RaisedSignal:11(Segmentation fault)',
     never: 'asks for what the cluster cannot give: BadConstraints',
     queue: `
 3|0|5|COMPLETED|0|0:0|lab1|2026-11-22T04:47:01|2026-11-22T04:47:01|N/A|None|
@@ -50,7 +45,6 @@ export const recorded: Readonly<
 `,
   },
   '26.05.5': {
-    raised: 'failed: RaisedSignal:11(Segmentation fault)',
     never: 'its job cannot start: no nodes are as it asks for (PartitionConfig)',
     queue: `
 3|0|5|COMPLETED|0|0:0|lab1|2026-11-22T05:02:56|2026-11-22T05:02:57|N/A|None|
