@@ -5,6 +5,8 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { benchCollectives } from './collectives/run.mjs'
+import * as dask from './engines/dask.mjs'
+import * as deepspeed from './engines/deepspeed.mjs'
 import { benchKernels } from './kernels/run.mjs'
 import { hasCertificates, interleave, ratioOf } from './lib/measure.mjs'
 import { metaflowEnv, metaflowPython } from './lib/metaflow.mjs'
@@ -21,6 +23,7 @@ import { benchSlurm } from './slurm/run.mjs'
 const usage = `npm run bench [-- ROW …] [--rounds N] [--json FILE] [--verbose]
 
 Rows: help single chain foreach gang (these five where none is named), relay (1 GB: needs 6 GB in TMPDIR), ssh, shell, copy (four test hosts: root; copy needs 6 GB of memory), torch (needs a Python with torch),
+      dask deepspeed (a cluster of two beside \`dask\` typed by hand, two ranks beside \`deepspeed\`: a minute a round),
       mpi mpich (current.mpi beside mpirun typed by hand over OpenSSH on four test hosts: root, 6 GB of memory; GANGFLOW_BENCH_MB for less),
       rendezvous [SIZE …] (10 to 2,000 members of few processes; GANGFLOW_PYTHON with torch: beside its TCPStore),
       kernels [PART OF A NAME …] (TensorFlow.js on wasm with the plugin's kernels, beside tfjs-node and cpu; a minute),
@@ -128,7 +131,7 @@ process.on('exit', () => rmSync(store, { recursive: true, force: true }))
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130))
 const wanted = new Set(positionals.length > 0 ? positionals : ['help', 'single', 'chain', 'foreach', 'gang'])
 const python = [...wanted].some(
-  (row) => !['help', 'torch', 'relay', 'ssh', 'copy', 'shell', 'mpi', 'mpich'].includes(row),
+  (row) => !['help', 'torch', 'dask', 'deepspeed', 'relay', 'ssh', 'copy', 'shell', 'mpi', 'mpich'].includes(row),
 )
   ? metaflowPython()
   : undefined
@@ -242,6 +245,16 @@ ${Object.entries(figures)
     of: wanted.has('torch') ? await torchContestants(store) : [],
     isSlow: true,
   },
+}
+
+/** Rows of engines, each beside what a person types. */
+for (const [name, { byHand: base, figures: told, contestants }] of Object.entries({
+  dask: { ...dask, contestants: dask.daskContestants },
+  deepspeed: { ...deepspeed, contestants: deepspeed.deepspeedContestants },
+})) {
+  const lines = Object.entries(told).map(([figure, what]) => `  ${figure}: ${what}`)
+  const title = [`${name} on this machine; ratios are medians of each round's`, ...lines].join('\n')
+  rows[name] = { title, base, of: wanted.has(name) ? await contestants(store) : [], isSlow: true, rounds: 3 }
 }
 
 /** A gang alone: a run less the same steps without it. */

@@ -80,6 +80,8 @@ export function planDask(place: EnginePlace, options: DaskOptions, { key, cert }
       ...[dashboard, '--dashboard-address', `127.0.0.1:${httpPort}`],
     ]),
     workers: entries.map(({ node }) => ({ node, command: worker(node) })),
+    // A worker asks for its scheduler until it is there, for `--death-timeout`.
+    atOnce: true,
     atEnd: entries.map(({ node }) => ({ node, undo: { remove: folder(node) } })),
   }
 }

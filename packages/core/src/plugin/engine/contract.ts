@@ -18,6 +18,8 @@ export interface EnginePlan {
   readonly head: Command
   /** Started once the head answers, together but for what `after` says; the control may have one too. */
   readonly workers: readonly EngineWorker[]
+  /** True: the workers are started with the head, for which they wait by themselves. */
+  readonly atOnce?: boolean
   /** Declared to the gang before anything starts: what is removed or ended in any case, also after the body's death. */
   readonly atEnd?: readonly { readonly node: number; readonly undo: Undo }[]
 }

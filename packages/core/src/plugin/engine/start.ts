@@ -59,7 +59,7 @@ export async function draw(
   return { id, plan: engine.plan(place), release }
 }
 
-/** Starts the head, then the workers, and waits until every node is there. Rejects with a `Failed`. */
+/** Starts the head, then the workers (or all at once), and waits until every node is there. Rejects with a `Failed`. */
 export async function start(
   gang: GangContext,
   engine: Engine,
@@ -115,10 +115,11 @@ export async function start(
       const afterMs = performance.now() - options.began
       throw new Failed({ kind: 'late', starting, node, nodes: missing, process, afterMs }, plan, close)
     }
-    await within(
-      waitFor(() => true, [0]),
-      () => headName,
-    )
+    if (!plan.atOnce)
+      await within(
+        waitFor(() => true, [0]),
+        () => headName,
+      )
     for (let left = plan.workers, there: readonly number[] = []; left.length > 0; ) {
       const isDue = ({ after = [] }: EngineWorker) => after.every((node) => there.includes(node))
       const due = left.filter(isDue)
