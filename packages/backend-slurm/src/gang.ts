@@ -95,7 +95,7 @@ function spoolHere({ address, datastore }: Bootstrap, memberId: string): string 
 }
 
 /** A step asks for what its command line says, not for what the job's own environment says of the job. */
-const withoutStep = (env: NodeJS.ProcessEnv): Record<string, string> =>
+export const withoutStep = (env: NodeJS.ProcessEnv): Record<string, string> =>
   Object.fromEntries(
     Object.entries(env).filter(
       (entry): entry is [string, string] =>

@@ -14,6 +14,7 @@ import {
 } from '@gangflow/core/backend'
 import { slurmCommand, slurmEnv } from './command.js'
 import { fetchSpools } from './fetch-spools.js'
+import { withoutStep } from './gang.js'
 import { RelayedJob } from './relayed-job.js'
 import type { RelayedPlan } from './relayed-plan.js'
 import type { Watch } from './watch.js'
@@ -34,7 +35,7 @@ export async function startRelayed(
     name: 'srun',
     spool,
     argv: plan.argv,
-    env: slurmEnv(),
+    env: withoutStep(slurmEnv()),
     cwd: '/',
     stdin: Buffer.concat([
       Buffer.from(plan.script),
@@ -48,6 +49,12 @@ export async function startRelayed(
   const { size } = plan
   const job = new RelayedJob({ child, size, nonce, watch, note })
   const { step } = job
+  // All is to be killed at once: the nodes, which do not hang below this machine's keeper, are told by Slurm.
+  void child.exited.then(async ({ signal: killed, solicited }) => {
+    if (killed !== 'SIGKILL' || !solicited || !plan.ownJob || job.id === undefined) return
+    await slurmCommand(['scancel', '--signal=KILL', job.id]).catch(() => {})
+    await slurmCommand(['scancel', job.id]).catch(() => {})
+  })
   const release = async () => {
     await step.end().finally(() => rmSync(spool, { recursive: true, force: true }))
     const { code } = await child.exited

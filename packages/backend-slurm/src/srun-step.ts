@@ -38,7 +38,7 @@ export class SrunStep {
       this.#over = true
       setTimeout(() => {
         for (const tell of this.#told) tell(exit)
-      }, beliefMs)
+      }, beliefMs).unref()
     })
   }
 

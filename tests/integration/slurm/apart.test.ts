@@ -131,7 +131,7 @@ it('has the secret nowhere, names the member whose agent was killed and keeps wh
   expect(code).toBe(3)
 })
 
-it('says that somebody cancelled its job, and cancels it on Ctrl-C', async () => {
+it('says that somebody cancelled its job, and ends it at the second Ctrl-C', async () => {
   const run = gangflow([flow('held'), ...unshared])
   await run.says(/node 1 waits/)
   await cluster.run('scancel', '--name=Held.wait')
@@ -141,6 +141,8 @@ it('says that somebody cancelled its job, and cancels it on Ctrl-C', async () =>
   expect(code).toBe(130)
   const other = gangflow([flow('held'), ...unshared])
   await other.says(/node 1 waits/)
+  other.child.kill('SIGINT')
+  await other.says(/once more kills at once/)
   other.child.kill('SIGINT')
   expect((await other.ended).code).toBe(130)
 })
