@@ -42,6 +42,9 @@ async function cluster({ python, nodes, stop }) {
   const ip = address()
   const [port, client, ...ports] = await freePorts(2 + nodes * names.length)
   const pids = []
+  const undo = () => end(pids)
+  // Also when the bench is stopped: nobody else would end them.
+  process.on('exit', undo)
   const begun = performance.now()
   try {
     for (const [node, folder] of folders.entries()) {
@@ -65,7 +68,8 @@ async function cluster({ python, nodes, stop }) {
       [figures.end]: performance.now() - told,
     }
   } finally {
-    end(pids)
+    undo()
+    process.off('exit', undo)
     await gone(folders)
     for (const folder of folders) rmSync(folder, { recursive: true, force: true })
   }

@@ -62,6 +62,15 @@ async function measure({ python, ray, nodes }) {
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  const kill = () => {
+    for (const pid of pidsOf([folder])) {
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {} // it has ended by itself
+    }
+  }
+  // Also when the bench is stopped: it leaves its Ray running, on ports that the next one wants.
+  process.on('exit', kill)
   let output = ''
   let started
   let ready
@@ -76,15 +85,8 @@ async function measure({ python, ray, nodes }) {
     if (code !== 0 || !ready) throw new Error(`metaflow-ray ended with ${code}:\n${output.slice(-4000)}`)
     return { [figures.ready]: ready - started }
   } finally {
-    // It leaves its Ray running, on ports that the next one wants.
-    for (let left = pidsOf([folder]); left.length > 0; left = pidsOf([folder])) {
-      for (const pid of left) {
-        try {
-          process.kill(pid, 'SIGKILL')
-        } catch {} // it has ended by itself
-      }
-      await sleep(100)
-    }
+    for (; pidsOf([folder]).length > 0; await sleep(100)) kill()
+    process.off('exit', kill)
     rmSync(folder, { recursive: true, force: true })
   }
 }

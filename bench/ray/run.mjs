@@ -16,6 +16,7 @@ export async function benchRay(words, { rounds = 3, say = () => {} } = {}) {
   const python = await engineEnvironment('ray')
   const folder = mkdtempSync(join(tmpdir(), 'gangflow-bench-ray-'))
   const place = { python, nodes, folder, stop: words.includes('stop') }
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130))
   try {
     const metaflow = await byMetaflow(place)
     const of = [

@@ -8,6 +8,7 @@ import type { RayExecOptions, RayResult, RayRunOptions } from './options.js'
 import { driverEnvironment } from './plan.js'
 import type { Session } from './session.js'
 import { type DriverSettings, settleExec, settleRun } from './settings.js'
+import { failedWorker } from './train.js'
 
 /** A driver of the cluster, to its end. */
 export async function runDriver(session: Session, call: RayRunOptions): Promise<RayResult> {
@@ -85,14 +86,17 @@ async function perform(
   const { exitCode, signal, stdout, stderr, durationMs } = result
   if (driver.check && exitCode !== 0) {
     const how = signal ? `was ended by ${signal}` : `ended with exit code ${exitCode}`
-    const lastLines = stderr.trim().split('\n').slice(-30)
+    const worker = failedWorker(stderr)
+    const lastLines = worker?.lines ?? stderr.trim().split('\n').slice(-30)
+    const why = worker?.what ?? lastLines.at(-1)
     throw new GangflowError({
       code: 'E_RAY_DRIVER',
-      what: `${driver.shown} ${how}${lastLines.at(-1) ? `: ${lastLines.at(-1)}` : ''}`,
+      what: `${driver.shown} ${how}${why ? `: ${why}` : ''}`,
       fix: `see its traceback in the log of ${name}`,
       step: gang.step,
       node: 0,
       host: gang.roster.entries[0]!.host,
+      ...(worker === undefined ? {} : { rank: worker.rank }),
       details: { exitCode, signal, process: name, lastLines },
     })
   }
