@@ -1,5 +1,5 @@
 /** A worker of Ray Train that failed, as Ray Train tells of it. */
-export interface TrainFailure {
+interface TrainFailure {
   readonly rank: number
   /** What happened to it, in a few words. */
   readonly what: string
