@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -151,6 +151,22 @@ describe('gangflow', () => {
     expect(stdout).toMatch(/cancelled in/)
     expect(code).toBe(130)
     expect(left()).toEqual([])
+  })
+
+  it('ends in order when nobody reads its output any more', () => {
+    const words = `set -o pipefail; "${process.execPath}" "${bin}"`
+    const ends = (command: string) =>
+      spawnSync('bash', ['-c', command], { env: { ...process.env, GANGFLOW_DATASTORE: store }, encoding: 'utf8' })
+    // The flow prints on after its first line, so that the reader's end is met in any case.
+    const ran = ends(`${words} run ${flow} --nap 300 --tag unread | head -1`)
+    expect(ran.stderr).toMatch(/^nobody reads its output any more: stopping/)
+    expect(ran.status).toBe(130)
+    const listed = ends(`${words} runs --tag unread --json | cat`)
+    expect(JSON.parse(listed.stdout)).toMatchObject([{ status: 'cancelled' }])
+    expect(left()).toEqual([])
+    const looked = ends(`${words} runs --tag unread | true`)
+    expect(looked.stderr).toBe('')
+    expect(looked.status).toBe(141)
   })
 
   it('draws a live view on a terminal and leaves it clean', async () => {

@@ -2,9 +2,11 @@ import { GangflowError } from '../errors/base.js'
 import { exitCodes } from '../errors/exit-codes.js'
 import { errorLines, exitCodeOf } from './failure.js'
 import { styleOf } from './style.js'
+import { watchOutput } from './unread.js'
 
 /** Runs a command line and gives its exit code (or undefined when another core set it); every error ends on stderr. */
 export async function main(words: readonly string[]): Promise<number | undefined> {
+  watchOutput()
   try {
     const { handOver } = await import('./hand-over.js')
     if (await handOver(words)) return undefined
