@@ -6,7 +6,7 @@ import {
   type RunEndRecord,
   type TaskRecord,
 } from '../datastore/records.js'
-import { type ErrorFacts, GangflowError, messageOf } from '../errors/base.js'
+import type { ErrorFacts, GangflowError } from '../errors/base.js'
 import type { Resources, StepDescription } from '../flow/description.js'
 import { keeperLost } from '../process/errors.js'
 import { Admission, type Lease } from './admission.js'
@@ -22,9 +22,9 @@ import type { Plan, PlannedTask } from './plan.js'
 import { prepareNext } from './prepare.js'
 import type { Begun } from './recover.js'
 import { counted, type FailedAttempts, retryDelay } from './retry.js'
+import { faultFacts, runError } from './run-error.js'
 import { json, owned } from './run-record.js'
 import { unlessHung } from './unless-hung.js'
-import { withVerdict } from './verdict.js'
 
 /** How a run's tasks ended, before it is written down. */
 export type RunEnd = Omit<RunEndRecord, 'endedAt'>
@@ -357,27 +357,3 @@ const endedBefore = ({ endedAt, verdict }: AttemptFailedRecord): AttemptOutcome 
   verdict,
   startedAt: endedAt,
 })
-
-/** What the run's end says of the step that failed it. */
-function runError(step: StepDescription, { verdict, error }: AttemptOutcome & { ok: false }): ErrorFacts {
-  const { first } = verdict
-  return {
-    code: verdict.code ?? 'E_TASK_FAILED',
-    what: verdict.summary,
-    fix: verdict.fix,
-    step: step.name,
-    node: first?.node,
-    rank: first?.rank,
-    host: first?.host,
-    location: error?.location,
-    verdict,
-  }
-}
-
-/** What is told of something that is no step's failure. */
-export function faultFacts(error: unknown): ErrorFacts {
-  if (GangflowError.is(error)) return withVerdict('infrastructure', error.toJSON())
-  const fix = 'this is a fault of gangflow: please report it'
-  const details = { stack: (error as Error | null)?.stack }
-  return withVerdict('infrastructure', { code: 'E_RUN_FAULT', what: messageOf(error), fix, details })
-}
