@@ -178,18 +178,18 @@ class Contestant {
     this.child.stderr.on('data', (data) => (this.errors = (this.errors + data).slice(-2000)))
     this.child.stdin.on('error', () => {})
     this.lines = createInterface({ input: this.child.stdout })
+    this.ended = once(this.child, 'exit').then(() => {
+      throw new Error(this.errors.trim().split('\n').at(-1) || 'it ended')
+    })
+    this.ended.catch(() => {})
   }
 
   async go(most) {
     if (this.child.exitCode !== null) throw new Error(this.errors.trim().split('\n').at(-1) ?? 'it ended')
     const signal = AbortSignal.timeout(most)
     this.child.stdin.write('go\n')
-    const ended = once(this.child, 'exit', { signal }).then(() => {
-      throw new Error(this.errors.trim().split('\n').at(-1) || 'it ended')
-    })
-    ended.catch(() => {})
     for (;;) {
-      const [line] = await Promise.race([once(this.lines, 'line', { signal }), ended]).catch((error) => {
+      const [line] = await Promise.race([once(this.lines, 'line', { signal }), this.ended]).catch((error) => {
         throw error.name === 'AbortError' ? new Error(`no result within ${most / 1000} s`) : error
       })
       // What a library prints of its own is no figure.

@@ -1,6 +1,5 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { hostname, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { existsSync, rmSync } from 'node:fs'
+import { hostname } from 'node:os'
 import {
   type Allocation,
   agentCommand,
@@ -9,6 +8,7 @@ import {
   discover,
   encodeForAll,
   type GangRequest,
+  makeRunDirectory,
   memberIdOf,
 } from '@gangflow/core/backend'
 import { tooFew } from './relayed-plan.js'
@@ -59,8 +59,8 @@ export async function startSrun(
   signal: AbortSignal,
 ): Promise<Allocation> {
   signal.throwIfAborted()
-  // What it and the agents say is read from there.
-  const spool = mkdtempSync(join(tmpdir(), 'gangflow-srun-'))
+  // What it and the agents say is read from there; after a kill of this process the next run sweeps it away.
+  const spool = makeRunDirectory()
   const child = await keeper.spawn({
     name: 'srun',
     spool,

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { machine, tmpdir, type } from 'node:os'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
+import { machine, type } from 'node:os'
 import {
   type Allocation,
   type BackendNotes,
   type BackendPlace,
   type Bootstrap,
   encodeForAll,
+  makeRunDirectory,
   memberIdOf,
   type NodeRuntime,
   nodeRuntime,
@@ -30,7 +30,7 @@ export async function startRelayed(
   signal.throwIfAborted()
   const runtime = await nodeRuntime(agent)
   const nonce = randomBytes(12).toString('hex')
-  const spool = mkdtempSync(join(tmpdir(), 'gangflow-srun-'))
+  const spool = makeRunDirectory()
   const child = await keeper.spawn({
     name: 'srun',
     spool,

@@ -1,3 +1,4 @@
+export { makeRunDirectory } from './body/run-directory.js'
 export { agentCommand, encodeForAll, type NodeRuntime, nodeRuntime } from './composition/agent-command.js'
 export type { Discovered } from './discovery/contract.js'
 export { discover } from './discovery/discover.js'
