@@ -1,5 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile, spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +6,7 @@ import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { pythonWithTorch } from '../../../scripts/python-env.mjs'
 import { type Cluster, startCluster, until } from '../../slurm/cluster.js'
+import { follow, type Running } from '../../slurm/running.js'
 import { slack } from '../../support/gang.js'
 
 const execute = promisify(execFile)
@@ -46,30 +46,10 @@ function of(pid: string | number, what: 'cmdline' | 'environ'): Buffer {
   }
 }
 
-interface Running {
-  readonly child: ChildProcess
-  readonly ended: Promise<{ readonly code: number | null; readonly text: string }>
-  /** Waits for a text in its output. */
-  says(text: RegExp): Promise<RegExpExecArray>
-}
-
 function gangflow(args: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
   const argv = [cli, 'run', ...args, '--backend', 'slurm', '--datastore', store]
   const child = spawn(process.execPath, argv, { env: { ...cluster.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
-  let text = ''
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (more: string) => (text += more))
-  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, text }))
-  return {
-    child,
-    ended,
-    says: async (wanted) => {
-      await until(`${wanted} in:\n${text}`, () => wanted.test(text) || child.exitCode !== null, 60_000 * slack)
-      const found = wanted.exec(text)
-      if (!found) throw new Error(`it ended without ${wanted}:\n${text}`)
-      return found
-    },
-  }
+  return follow(child)
 }
 
 it('finds out by the first job, says so once, and runs the example of PyTorch as it is', async () => {

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { type Cluster, startCluster, until } from '../../slurm/cluster.js'
+import { follow, type Running } from '../../slurm/running.js'
 import { slack } from '../../support/gang.js'
 import { random } from '../../support/random.js'
 
@@ -47,12 +47,6 @@ const ours = (): string[] =>
     }
   })
 
-interface Running {
-  readonly child: ChildProcess
-  readonly ended: Promise<{ readonly code: number | null; readonly text: string }>
-  says(text: RegExp): Promise<RegExpExecArray>
-}
-
 interface Given {
   readonly env?: Readonly<Record<string, string>>
   /** At a terminal. */
@@ -67,21 +61,7 @@ function gangflow(args: readonly string[], { env = {}, tty = false }: Given = {}
     stdio: [tty ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   })
   started.push(child)
-  let text = ''
-  for (const stream of [child.stdout!, child.stderr!])
-    stream.setEncoding('utf8').on('data', (more: string) => (text += more))
-  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, text }))
-  return {
-    child,
-    ended,
-    says: async (wanted) => {
-      const over = () => wanted.test(text) || child.exitCode !== null || child.signalCode !== null
-      await until(`${wanted} in:\n${text}`, over, 60_000 * slack).catch(() => {})
-      const found = wanted.exec(text)
-      if (!found) throw new Error(`it ended without ${wanted}:\n${text}`)
-      return found
-    },
-  }
+  return follow(child)
 }
 
 let marked = 0

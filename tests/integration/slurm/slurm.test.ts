@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { pythonWithTorch } from '../../../scripts/python-env.mjs'
 import { type Cluster, startCluster, until } from '../../slurm/cluster.js'
+import { follow, type Running } from '../../slurm/running.js'
 import { slack } from '../../support/gang.js'
 
 const execute = promisify(execFile)
@@ -48,30 +49,10 @@ const ofRun = (): string[] =>
     }
   })
 
-interface Running {
-  readonly child: ChildProcess
-  readonly ended: Promise<{ readonly code: number | null; readonly text: string }>
-  /** Waits for a text in its output. */
-  says(text: RegExp): Promise<RegExpExecArray>
-}
-
 function gangflow(...args: readonly string[]): Running {
   const argv = [cli, 'run', ...args, '--backend', 'slurm', '--datastore', store]
   const child = spawn(process.execPath, argv, { env: cluster.env, stdio: ['ignore', 'pipe', 'pipe'] })
-  let text = ''
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (more: string) => (text += more))
-  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, text }))
-  return {
-    child,
-    ended,
-    says: async (wanted) => {
-      await until(`${wanted} in:\n${text}`, () => wanted.test(text) || child.exitCode !== null, 30_000 * slack)
-      const found = wanted.exec(text)
-      if (!found) throw new Error(`it ended without ${wanted}:\n${text}`)
-      return found
-    },
-  }
+  return follow(child)
 }
 
 it('runs tasks as jobs, a foreach as one array and a gang as one job of four nodes', async () => {
