@@ -14,6 +14,10 @@ import { doing, endOf, isEnd, isPassing, mayReturn } from './states.js'
 /** Milliseconds before the first question about a job: many end soon after. */
 const FIRST_MS = 300
 const SLOWEST_MS = 5_000
+/** And for each job that is asked about: an answer about hundreds takes the controller a while, and jobs tell of their ends themselves. */
+const EACH_MS = 5
+/** Questions for which many jobs are no reason to wait, once something was done to them. */
+const HURRY = 10
 /** Milliseconds between two questions about the whole queue, which others have filled. */
 const PLACES_MS = 15_000
 /** Questions in a row after which an answer that may not be the last is taken for it, and accounting is asked about whom nobody knows. */
@@ -39,6 +43,7 @@ export class Watch {
   readonly #everyMs: number
   #timer: NodeJS.Timeout | undefined
   #quiet = 0
+  #hurry = 0
   #asking = false
   #closed = false
   #places: ReadonlyMap<string, number> = new Map()
@@ -66,6 +71,7 @@ export class Watch {
   /** Asks soon: something was done that changes what Slurm says. */
   soon(): void {
     this.#quiet = 0
+    this.#hurry = HURRY
     this.#wake(FIRST_MS)
   }
 
@@ -91,8 +97,9 @@ export class Watch {
     }
     this.#asking = false
     if (this.#jobs.size === 0) return
-    const slower = Math.min(SLOWEST_MS, this.#everyMs * Math.max(1, this.#quiet / 10))
-    this.#wake(failed ? SLOWEST_MS : Math.max(this.#everyMs, slower))
+    const slower = Math.max(this.#everyMs * (this.#quiet / 10), this.#hurry > 0 ? 0 : EACH_MS * this.#jobs.size)
+    this.#hurry -= 1
+    this.#wake(failed ? SLOWEST_MS : Math.max(this.#everyMs, Math.min(SLOWEST_MS, slower)))
   }
 
   /** One question for all; true when something was new. */
@@ -186,8 +193,10 @@ export class Watch {
   /** Where jobs are in the queue; a site may hide those of others, or have no answer. */
   async #askPlaces(waiting: readonly JobRow[]): Promise<void> {
     if (waiting.length === 0) return
-    // Where nothing is new of them, nothing much has moved.
-    const about = JSON.stringify(waiting.map(({ id, reason, start }) => [id, reason, start]))
+    // Where nothing is new of them, nothing much has moved; the elements of an array are one place.
+    const about = JSON.stringify([
+      ...new Set(waiting.map(({ id, reason, start }) => `${id.split('_')[0]} ${reason} ${start}`)),
+    ])
     if (about === this.#placesOf && performance.now() - this.#placesAt < PLACES_MS) return
     this.#placesOf = about
     this.#placesAt = performance.now()

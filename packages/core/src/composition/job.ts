@@ -16,6 +16,7 @@ import { type AttemptOutcome, runAttempt } from '../runtime/attempt.js'
 import { type RunContext, stepsOf } from '../runtime/context.js'
 import type { RunControl } from '../runtime/control.js'
 import type { JobDone, JobRecord } from '../runtime/job-record.js'
+import { keepTask } from '../runtime/keep-task.js'
 import { NextGang } from '../runtime/next-gang.js'
 import { json } from '../runtime/run-record.js'
 import { loadBackend } from './backends.js'
@@ -102,6 +103,8 @@ async function perform([
     say({ type: 'job-ended', ok: true, restarts })
     return 0
   }
+  // Its launcher may not have come to it yet.
+  if ((await datastore.readRecord(keys.task(address))) === undefined) await keepTask(datastore, address, own.task)
   const warnings = new JobWarnings({
     place: join(datastore.scratch('jobs', flow, run), `${job}-${index}`),
     restarts,

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { type Deferred, deferred } from '../body/deferred.js'
 import type { CompiledFlow } from '../compile/contract.js'
 import type { Datastore } from '../datastore/contract.js'
-import { type JobEngine, keys, type TaskRecord } from '../datastore/records.js'
+import { type JobEngine, keys } from '../datastore/records.js'
 import { GangflowError } from '../errors/base.js'
 import type { FlowDescription, StepDescription } from '../flow/description.js'
 import type { GangBackend } from '../gang/contract.js'
@@ -12,6 +12,7 @@ import { followJob, type Handed, type JobAttempt, type JobOutcome } from './foll
 import { JobOutputs } from './job-outputs.js'
 import type { JobRecord, LaunchRecord } from './job-record.js'
 import type { Journal } from './journal.js'
+import { keepTask } from './keep-task.js'
 import type { PlannedTask } from './plan.js'
 import { json } from './run-record.js'
 
@@ -56,6 +57,8 @@ export class Jobs {
   readonly #left: Deferred<never> = deferred()
   /** Handed over by nobody, as far as the engine knew: a command of a killed launcher may still have done it. */
   readonly #voided: JobRequest[] = []
+  /** The records of tasks that were handed over. */
+  #kept: Promise<unknown> = Promise.resolve()
   #relayed = false
 
   constructor(options: JobsOptions) {
@@ -114,6 +117,7 @@ export class Jobs {
   /** What the jobs have told is kept of a run that did not end well: their engine's last words are in it. */
   async close(whole: boolean): Promise<void> {
     this.#outputs.close()
+    await this.#kept
     const { backend, datastore, flow, run } = this.#options
     for (const request of this.#voided) await this.#endLate(request).catch(() => {})
     backend.close()
@@ -159,18 +163,22 @@ export class Jobs {
     const { backend, datastore, flow, run, journal } = this.#options
     // From here on it is decided: whoever owns the run after this launcher sees to it.
     const job = await journal.append({ kind: 'jobs', ...this.#recordOf(tasks) })
-    await Promise.all(tasks.map(({ task }) => this.#keep(task)))
     const [first] = tasks as [Waiting]
     const request = this.#requestOf(job, first, tasks.length, atOnce)
     datastore.scratch('jobs', flow, run)
     const stopped = AbortSignal.any(tasks.map(({ signal }) => signal))
-    const submitted = await backend.submit(backend.plan(request), stopped)
-    const { id } = await this.#name(job, submitted.id)
-    if (id !== submitted.id) {
-      await Promise.all(submitted.tasks.map((task) => task.cancel()))
-      await journal.check()
+    try {
+      const submitted = await backend.submit(backend.plan(request), stopped)
+      const { id } = await this.#name(job, submitted.id)
+      if (id !== submitted.id) {
+        await Promise.all(submitted.tasks.map((task) => task.cancel()))
+        await journal.check()
+      }
+      this.#followAll(tasks, submitted)
+    } finally {
+      // On a busy disk those of an array take seconds: nobody waits for them, as a job that is faster writes its own.
+      await this.#keepAll(tasks.map(({ task }) => task))
     }
-    this.#followAll(tasks, submitted)
   }
 
   /** Goes on with what an owner before this one has decided; hands over what that one could not. */
@@ -178,7 +186,7 @@ export class Jobs {
     const { backend } = this.#options
     const [first] = tasks as [Waiting & { readonly handed: Handed }]
     const { job, record } = first.handed
-    await Promise.all(record.tasks.map(({ task }) => this.#keep(task)))
+    await this.#keepAll(record.tasks.map(({ task }) => task))
     const request = this.#requestOf(job, first, record.tasks.length)
     const stopped = AbortSignal.any(tasks.map(({ signal }) => signal))
     const id = await this.#idOf(job, request, stopped)
@@ -247,11 +255,11 @@ export class Jobs {
     await Promise.all(late.tasks.map((task) => task.cancel()))
   }
 
-  #keep({ reuse: _, ...planned }: PlannedTask): Promise<unknown> {
+  #keepAll(tasks: readonly PlannedTask[]): Promise<unknown> {
     const { datastore, flow, run } = this.#options
-    const spec: TaskRecord = { ...planned, createdAt: Date.now() }
-    const address = { flow, run, step: planned.step, task: planned.task }
-    return datastore.createRecord(keys.task(address), json(spec), { durable: false })
+    const kept = Promise.all(tasks.map((task) => keepTask(datastore, { flow, run }, task)))
+    this.#kept = Promise.allSettled([this.#kept, kept])
+    return kept
   }
 
   #recordOf(tasks: readonly Waiting[]): JobRecord {
