@@ -1,6 +1,7 @@
 // A real Slurm of several nodes on this machine: munged, slurmctld and a slurmd for each node, all in one folder.
 import { execFile } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { hostname, tmpdir, userInfo } from 'node:os'
@@ -113,7 +114,7 @@ export class Cluster {
       for (const pid of processesOf(this.folder)) kill(pid, signal)
       await until('the end of its processes', () => processesOf(this.folder).length === 0, 3_000).catch(() => {})
     }
-    rmSync(this.folder, { recursive: true, force: true })
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 })
   }
 }
 
@@ -197,21 +198,22 @@ export const clusters = (): Cluster[] =>
     .map((path) => new Cluster(path))
     .filter((cluster) => cluster.checkout === checkout)
 
+/** Free ports in a row, of those that a system gives to nobody by itself: none is taken before its daemon starts, or starts again. */
 async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, () => resolve()))
-      return server
-    }),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
+  for (let tries = 20; ; tries -= 1) {
+    const first = 10_000 + randomInt(10_000 - count)
+    const ports = Array.from({ length: count }, (_, index) => first + index)
+    const servers = ports.map(() => createServer())
+    const bound = servers.map((server, index) => once(server.listen(ports[index]), 'listening'))
+    const refused = (await Promise.allSettled(bound)).find((one) => one.status === 'rejected')
+    for (const server of servers) if (server.listening) await new Promise((resolve) => server.close(resolve))
+    if (!refused) return ports
+    if (tries === 0) throw refused.reason
+  }
 }
 
-/** Waits for a condition; throws an Error that names it after `ms` (default 20 s). */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
+/** Waits for a condition; throws an Error that names it after `ms` (default 60 s). */
+export async function until(what: string, holds: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
   for (const deadline = performance.now() + ms; !(await holds()); ) {
     if (performance.now() > deadline) throw new Error(`waited ${ms / 1000} s for ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 50))

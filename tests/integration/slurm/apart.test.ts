@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { pythonWithTorch } from '../../../scripts/python-env.mjs'
 import { type Cluster, startCluster, until } from '../../slurm/cluster.js'
+import { contents } from '../../slurm/contents.js'
 import { follow, type Running } from '../../slurm/running.js'
 import { slack } from '../../support/gang.js'
 
@@ -25,7 +26,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await cluster?.down()
-  rmSync(store, { recursive: true, force: true })
+  rmSync(store, { recursive: true, force: true, maxRetries: 10 })
 })
 
 /** Whatever happened: nothing is left in the queue, nor of the agents and bodies. */
@@ -157,11 +158,3 @@ const telling = (path: string): string => `
   }
   require('node:module').syncBuiltinESMExports()
 `
-
-/** All files below a folder, one after the other. */
-const contents = (folder: string): Buffer =>
-  Buffer.concat(
-    readdirSync(folder, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => readFileSync(join(entry.parentPath, entry.name))),
-  )

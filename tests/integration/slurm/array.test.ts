@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await cluster?.down()
-  rmSync(store, { recursive: true, force: true })
+  rmSync(store, { recursive: true, force: true, maxRetries: 10 })
 })
 
 /** A run whose elements do what these words say, and the folder in which they leave their files. */

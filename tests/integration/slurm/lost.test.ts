@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await cluster?.down()
-  rmSync(store, { recursive: true, force: true })
+  rmSync(store, { recursive: true, force: true, maxRetries: 10 })
 })
 
 interface Held {

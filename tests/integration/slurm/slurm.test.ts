@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { pythonWithTorch } from '../../../scripts/python-env.mjs'
 import { type Cluster, startCluster, until } from '../../slurm/cluster.js'
+import { contents } from '../../slurm/contents.js'
 import { follow, type Running } from '../../slurm/running.js'
 import { slack } from '../../support/gang.js'
 
@@ -26,7 +27,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await cluster?.down()
-  rmSync(store, { recursive: true, force: true })
+  rmSync(store, { recursive: true, force: true, maxRetries: 10 })
 })
 
 /** Whatever happened: nothing is left in the queue, and on the nodes no process that the run started. */
@@ -214,14 +215,6 @@ const telling = (path: string): string => `
   }
   require('node:module').syncBuiltinESMExports()
 `
-
-/** All files below a folder, one after the other. */
-const contents = (folder: string): Buffer =>
-  Buffer.concat(
-    readdirSync(folder, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => readFileSync(join(entry.parentPath, entry.name))),
-  )
 
 /** Of every process of this machine that can be read. */
 const processes = (what: 'cmdline' | 'environ'): Buffer =>
