@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { startHosts, type TestHost, type TestHosts } from '../hosts/index.js'
+import type { Ran } from '../hosts/run.js'
 import { slack, sleep } from '../support/gang.js'
 
 let hosts: TestHosts
@@ -16,8 +17,8 @@ afterEach(async () => {
 })
 afterAll(() => hosts?.down())
 
-/** The greeting of a host's sshd within `ms`, asked for from this machine. */
-async function greets(host: TestHost, ms = 1_000): Promise<boolean> {
+/** The greeting of a host's sshd within `ms`, asked for from this machine; where none is awaited a short time is enough. */
+async function greets(host: TestHost, ms = 1_000 * slack): Promise<boolean> {
   const socket = connect({ host: host.address, port: 22 })
   socket.on('error', () => {})
   const greeted = await Promise.race([once(socket, 'data').then(() => true), sleep(ms).then(() => false)])
@@ -25,10 +26,23 @@ async function greets(host: TestHost, ms = 1_000): Promise<boolean> {
   return greeted
 }
 
-/** Whether a host's sshd greets another host within a second. */
-async function hears(from: TestHost, to: TestHost): Promise<boolean> {
+/** Whether a host's sshd greets another host within so many seconds. */
+async function hears(from: TestHost, to: TestHost, seconds = slack): Promise<boolean> {
   const script = `exec 3<>/dev/tcp/${to.address}/22 && read -r line <&3`
-  return (await from.exec(['timeout', '1', 'bash', '-c', script])).code === 0
+  return (await from.exec(['timeout', String(seconds), 'bash', '-c', script])).code === 0
+}
+
+/** Runs one command and then another over one connection: the second once `go` is called. Resolves when the first has run. */
+async function inTwo(
+  host: TestHost,
+  first: string,
+  second: string,
+): Promise<{ ended: Promise<Ran>; go(): Promise<unknown> }> {
+  const waits = 'touch /tmp/waits; while [ -e /tmp/waits ]; do sleep 0.05; done'
+  const ended = hosts.ssh(host.name, `${first}; ${waits}; ${second}`)
+  const there = async () => (await host.exec(['test', '-e', '/tmp/waits'])).code
+  await expect.poll(there, { timeout: 10_000 * slack }).toBe(0)
+  return { ended, go: () => host.must(['rm', '/tmp/waits']) }
 }
 
 /** Round trips of single bytes to a port of the host that echoes, in milliseconds. */
@@ -41,13 +55,13 @@ if(++n===${count})process.exit();t=performance.now();s.write('x')})`
 
 describe('faults of a cable', () => {
   it('pulls it and puts it back, and a connection in use goes on', async () => {
-    const held = hosts.ssh('host1', 'echo a; sleep 1; echo b')
-    await sleep(500)
+    const { ended, go } = await inTwo(one, 'echo a', 'echo b')
     await one.cable('down')
     expect(await greets(one, 300)).toBe(false)
     expect(await greets(two)).toBe(true)
+    await go()
     await one.cable('up')
-    expect((await held).stdout).toBe('a\nb\n')
+    expect((await ended).stdout).toBe('a\nb\n')
     expect(await hears(two, one)).toBe(true)
   })
 
@@ -114,7 +128,11 @@ describe('faults of a cable', () => {
     const [, , three, four] = hosts.hosts as TestHost[] as [TestHost, TestHost, TestHost, TestHost]
     await hosts.partition(['host1', 'host2'], ['host3', 'host4'])
     expect(await Promise.all([hears(one, two), hears(three, four)])).toEqual([true, true])
-    expect(await Promise.all([hears(one, three), hears(four, two), hears(three, one)])).toEqual([false, false, false])
+    expect(await Promise.all([hears(one, three, 1), hears(four, two, 1), hears(three, one, 1)])).toEqual([
+      false,
+      false,
+      false,
+    ])
     expect(await Promise.all([greets(one), greets(three)])).toEqual([true, true])
     await hosts.partition(['launcher'], ['host4'])
     expect(await Promise.all([greets(four, 300), hears(three, four)])).toEqual([false, true])
@@ -147,10 +165,10 @@ describe('faults of a host', () => {
     const [there, here] = [await clocks('host1'), await clocks('host2')]
     expect((there[0] - here[0]) / 3_600_000).toBeCloseTo(1, 1)
     expect(Math.abs(there[1] - here[1])).toBeLessThan(30_000 * slack)
-    const running = hosts.ssh('host1', 'date +%s; sleep 3; date +%s')
-    await sleep(1_000)
+    const { ended, go } = await inTwo(one, 'date +%s', 'sleep 1; date +%s')
     await one.shiftClock(-3600)
-    const [before, after] = (await running).stdout.trim().split('\n').map(Number) as [number, number]
+    await go()
+    const [before, after] = (await ended).stdout.trim().split('\n').map(Number) as [number, number]
     expect((before - after) / 7200).toBeCloseTo(1, 1)
     await one.shiftClock(0)
     expect(Math.abs((await clocks('host1'))[0] - Date.now())).toBeLessThan(30_000 * slack)
