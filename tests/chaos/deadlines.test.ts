@@ -17,18 +17,19 @@ const slow = defineStepDecorator({
 
 describe('a phase that takes too long', () => {
   it.each([
-    ['setup', 'set-up', 'E_GANG_SETUP_TIMEOUT'],
-    ['teardown', 'teardown', 'E_GANG_TEARDOWN_TIMEOUT'],
-  ] as const)('%s: the verdict names it, its limit and who is waited for', async (phase, name, code) => {
+    // The start of the bodies is a part of it.
+    ['setup', 'set-up', 'E_GANG_SETUP_TIMEOUT', 5],
+    ['teardown', 'teardown', 'E_GANG_TEARDOWN_TIMEOUT', 2],
+  ] as const)('%s: the verdict names it, its limit and who is waited for', async (phase, name, code, seconds) => {
     const { gang, outcome } = await runFlowGang(gangFlow('', slow(phase), '@slow()'), {
       size: 2,
-      timeouts: { [phase]: 2_000 },
+      timeouts: { [phase]: seconds * 1000 },
     })
     const verdict = verdictOf(outcome, gang)
     expect(verdict).toMatchObject({ cause: 'timeout', code, first: { node: 1 } })
     expect(verdict.summary).toMatch(
       new RegExp(
-        `^the ${name} of step 'multi' did not end within its timeout of 2 s; waited for: node 1 \\(m1 on here; heard of [\\d.]+ s ago; last line: "turning the key"\\)`,
+        `^the ${name} of step 'multi' did not end within its timeout of ${seconds} s; waited for: node 1 \\(m1 on here; heard of [\\d.]+ s ago; last line: "turning the key"\\)`,
       ),
     )
     expect(processesOf(gang.run)).toEqual([])
@@ -51,12 +52,13 @@ describe('the watchdog for progress', () => {
     )
     expect(verdict.summary).toMatch(/meanwhile node 0 \(m0 on here; [^)]*waits in barrier\("second"\) for node 1;/)
     // Half of that time before it was said aloud.
-    const note = gang.lines.find(({ event }) => event?.type === 'line' && event.process === 'gangflow')?.event
-    expect(note).toMatchObject({
-      text: expect.stringMatching(
-        /^node [02] has waited in barrier\("second"\) for \d s; behind: node 1 \(m1 on here;/,
-      ),
-    })
+    const notes = gang.lines.flatMap(({ event }) =>
+      event?.type === 'line' && event.process === 'gangflow' ? [event.text] : [],
+    )
+    // On a busy machine there may be one of the first barrier before it.
+    expect(notes).toContainEqual(
+      expect.stringMatching(/^node [02] has waited in barrier\("second"\) for \d s; behind: node 1 \(m1 on here;/),
+    )
     expect(verdict.summary).toMatch(/waited for: node 1 \(m1 on here; [^)]*last line: "thinking"\)/)
   })
 

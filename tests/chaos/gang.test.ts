@@ -314,7 +314,7 @@ describe('SIGTERM', () => {
 
 describe('a member that dies before its step has begun', () => {
   it('ends the gang all the same', async () => {
-    const gang = await startGang(gangFlow(`console.log('never on all')`))
+    const gang = await startGang(gangFlow(`await sleep(20_000)`))
     await until(() => gang.states(0).includes('joined'), 'the first has joined')
     const agents = processesOf('agent.cjs').filter(({ pid }) => parentOf(pid) === gang.lines[0]!.keeper)
     process.kill(agents.at(-1)!.pid, 'SIGKILL')
@@ -404,7 +404,8 @@ describe('the ends of a gang that were asked for', () => {
   it('a timeout of the step names the node', async () => {
     const { gang, outcome } = await runFlowGang(gangFlow(`if (p.nodeIndex === 1) await sleep(20_000)`), {
       size: 2,
-      timeoutMs: 3_000,
+      // Of both bodies, the start included.
+      timeoutMs: 5_000,
     })
     expect(verdictOf(outcome, gang)).toMatchObject({ cause: 'timeout', first: { kind: 'body', node: 1 } })
   })
@@ -428,12 +429,14 @@ describe('collectives that cannot succeed', () => {
 
   it('name whom they waited for', async () => {
     const { gang, outcome } = await runFlowGang(
-      gangFlow(`if (p.nodeIndex === 1) await sleep(20_000); await p.barrier('epoch', { timeout: '1s' })`),
+      gangFlow(
+        `await p.barrier(); if (p.nodeIndex === 1) await sleep(20_000); await p.barrier('epoch', { timeout: '2s' })`,
+      ),
       { size: 3 },
     )
     const verdict = verdictOf(outcome, gang)
     expect(verdict).toMatchObject({ cause: 'timeout', code: 'E_GANG_COLLECTIVE_TIMEOUT' })
-    expect(verdict.summary).toMatch(/barrier\("epoch"\) waited 1000 ms for node 1; nodes 0 and 2 had called it/)
+    expect(verdict.summary).toMatch(/barrier\("epoch"\) waited 2000 ms for node 1; nodes 0 and 2 had called it/)
   })
 })
 

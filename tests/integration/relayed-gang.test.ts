@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { artifactSource } from '../../packages/core/src/datastore/artifacts/source.js'
 import { logProcesses, readLog } from '../../packages/core/src/datastore/logs/read.js'
 import { openDatastore } from '../../packages/core/src/datastore/open.js'
-import { keys } from '../../packages/core/src/datastore/records.js'
+import { keys, type LogChunkRecord } from '../../packages/core/src/datastore/records.js'
 import {
   cleanUp,
   doneOf,
@@ -144,8 +144,11 @@ describe('a gang whose hosts do not have the datastore', () => {
       const address = addressOf(gang.run)
       const body = Number((await gang.line(/^2 body pid (\d+)/))[1])
       // Seconds after it was said it is stored, while all of them run.
-      const stored = () => store.readRecordSync(keys.logChunk(address, 1, 2, 'body', 0)) !== undefined
-      await until(stored, 'a chunk of the log', 20_000 * slack)
+      const stored = (chunk = 0): number => {
+        const record = store.readRecordSync(keys.logChunk(address, 1, 2, 'body', chunk)) as LogChunkRecord | undefined
+        return record === undefined ? 0 : record.lines + stored(chunk + 1)
+      }
+      await until(() => stored() === 501, 'the chunks of its log', 20_000 * slack)
       process.kill(parentOf(parentOf(body)), 'SIGKILL')
       const verdict = verdictOf(await gang.outcome, gang)
       await gang.ended
