@@ -9,7 +9,8 @@ import { leaveAnyway } from './cli/leave.js'
 // The text of --help and --version is made at build, so that asking costs little more than starting Node.
 const words = process.argv.slice(2)
 const quick = quickAnswer(words)
-if (quick !== undefined) process.stdout.write(quick)
+// Whoever reads it may have gone.
+if (quick !== undefined) process.stdout.on('error', () => process.exit(141)).write(quick)
 else {
   const label = ['run', 'resume', 'check', 'show'].includes(words[0]!) ? `cli-${words[0]}` : 'cli'
   const { main } = loadCompiled(__dirname, 'cli-main', compiledFolder(), label) as typeof import('./cli/main.js')

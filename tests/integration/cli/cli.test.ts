@@ -9,7 +9,7 @@ const flow = new URL('./digits.flow.ts', import.meta.url).pathname
 const broken = new URL('./broken.flow.ts', import.meta.url).pathname
 const folder = mkdtempSync(join(tmpdir(), 'gangflow-cli-'))
 const store = join(folder, 'store')
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
 
 interface Ended {
   readonly code: number | null
@@ -164,9 +164,13 @@ describe('gangflow', () => {
     const listed = ends(`${words} runs --tag unread --json | cat`)
     expect(JSON.parse(listed.stdout)).toMatchObject([{ status: 'cancelled' }])
     expect(left()).toEqual([])
-    const looked = ends(`${words} runs --tag unread | true`)
-    expect(looked.stderr).toBe('')
-    expect(looked.status).toBe(141)
+    // Not before their reader has gone.
+    const gone = "trap '' PIPE; while echo; do :; done 2>/dev/null"
+    for (const asked of ['runs --tag unread', 'help']) {
+      const looked = ends(`set -o pipefail; { ${gone}; "${process.execPath}" "${bin}" ${asked}; } | true`)
+      expect(looked.stderr).toBe('')
+      expect(looked.status).toBe(141)
+    }
   })
 
   it('draws a live view on a terminal and leaves it clean', async () => {
