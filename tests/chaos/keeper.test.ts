@@ -27,7 +27,7 @@ beforeAll(async () => {
     target: 'node20',
   })
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
 afterEach(() => {
   for (const child of owners.splice(0)) child.kill('SIGKILL')
 })

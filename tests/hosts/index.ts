@@ -83,7 +83,7 @@ export class TestHosts {
       if (performance.now() > deadline)
         throw new Error(`${this.state.id} is still there 30 s after its end: process ${init.pid}, link ${machine.link}`)
     }
-    rmSync(folder, { recursive: true, force: true })
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

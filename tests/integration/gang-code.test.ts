@@ -9,7 +9,7 @@ afterAll(cleanUp)
 
 function hostFolder(): string {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'gangflow-host-')))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
   return folder
 }
 

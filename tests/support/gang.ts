@@ -55,10 +55,10 @@ function builtLauncher(): Promise<string> {
   return launcher
 }
 
-/** Ends and removes what this file's gangs left, also after a failed test. */
+/** Ends and removes what this file's gangs left, also after a failed test: what ends with a launcher may write for a moment yet. */
 export function cleanUp(): void {
   for (const child of children.splice(0)) child.kill('SIGKILL')
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
   launcher = undefined
 }
 

@@ -47,7 +47,10 @@ export function makeProject(): { file: string; remove(): void } {
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
   copyFileSync(new URL('./flow.ts', import.meta.url).pathname, join(folder, 'flow.ts'))
   copyFileSync(escaper, join(folder, 'escape.py'))
-  return { file: join(folder, 'flow.ts'), remove: () => rmSync(folder, { recursive: true, force: true }) }
+  return {
+    file: join(folder, 'flow.ts'),
+    remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }),
+  }
 }
 
 /** One run of the flow by the command, to which something is done. */

@@ -67,7 +67,7 @@ export async function stage(fixture: string, env: Record<string, string> = {}): 
   afterAll(async () => {
     await host.close()
     await keeper.close({ graceMs: 100 })
-    rmSync(folder, { recursive: true, force: true })
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
   })
   const run = `r${runs}`
   const flow = compiled.description.name

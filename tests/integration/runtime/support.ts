@@ -12,7 +12,7 @@ export const flow = (name: string): string => new URL(`flows/${name}.ts`, import
 /** A directory that goes with the test. */
 export function temporary(): string {
   const path = mkdtempSync(join(tmpdir(), 'gangflow-run-'))
-  onTestFinished(() => rmSync(path, { recursive: true, force: true }))
+  onTestFinished(() => rmSync(path, { recursive: true, force: true, maxRetries: 10 }))
   return path
 }
 

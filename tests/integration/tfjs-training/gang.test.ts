@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 
 const folders: string[] = []
 afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
 })
 
 async function perform(file: string, parameters: Record<string, string>) {

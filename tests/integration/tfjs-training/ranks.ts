@@ -73,7 +73,7 @@ export class Ranks {
         await once(child, 'exit')
       }),
     )
-    rmSync(this.directory, { recursive: true, force: true })
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 10 })
   }
 }
 

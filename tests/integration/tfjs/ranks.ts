@@ -81,6 +81,6 @@ export class Ranks {
 
   end(): void {
     for (const child of this.children) child.kill('SIGKILL')
-    rmSync(this.directory, { recursive: true, force: true })
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 10 })
   }
 }

@@ -15,7 +15,7 @@ export function temporary(): string {
 }
 
 export function removeTemporary(): void {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
 }
 
 export interface Train {
