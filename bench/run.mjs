@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { benchCollectives } from './collectives/run.mjs'
 import * as dask from './engines/dask.mjs'
 import * as deepspeed from './engines/deepspeed.mjs'
+import { engineNodes } from './engines/run.mjs'
 import { benchKernels } from './kernels/run.mjs'
 import { hasCertificates, interleave, ratioOf } from './lib/measure.mjs'
 import { metaflowEnv, metaflowPython } from './lib/metaflow.mjs'
@@ -23,7 +24,9 @@ import { benchSlurm } from './slurm/run.mjs'
 const usage = `npm run bench [-- ROW …] [--rounds N] [--json FILE] [--verbose]
 
 Rows: help single chain foreach gang (these five where none is named), relay (1 GB: needs 6 GB in TMPDIR), ssh, shell, copy (four test hosts: root; copy needs 6 GB of memory), torch (needs a Python with torch),
-      dask deepspeed (a cluster of two beside \`dask\` typed by hand, two ranks beside \`deepspeed\`: a minute a round),
+      dask [NODES] (scheduler and workers until all are there, their end, and the end of a run that lost a worker, beside \`dask\` typed by hand),
+      deepspeed [NODES] (ranks until their first line and until they have met, and the end of a run that lost one, by both launchers,
+                         beside \`deepspeed\` typed by hand; these and dask: 4 nodes, all on this machine, two minutes a round),
       mpi mpich (current.mpi beside mpirun typed by hand over OpenSSH on four test hosts: root, 6 GB of memory; GANGFLOW_BENCH_MB for less),
       rendezvous [SIZE …] (10 to 2,000 members of few processes; GANGFLOW_PYTHON with torch: beside its TCPStore),
       kernels [PART OF A NAME …] (TensorFlow.js on wasm with the plugin's kernels, beside tfjs-node and cpu; a minute),
@@ -129,7 +132,9 @@ const store = mkdtempSync(join(tmpdir(), 'gangflow-bench-'))
 // Also when it is stopped, or there is no Python for a row.
 process.on('exit', () => rmSync(store, { recursive: true, force: true }))
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130))
-const wanted = new Set(positionals.length > 0 ? positionals : ['help', 'single', 'chain', 'foreach', 'gang'])
+const isEngine = positionals.includes('dask') || positionals.includes('deepspeed')
+const { nodes, rows: named } = isEngine ? engineNodes(positionals) : { rows: positionals }
+const wanted = new Set(named.length > 0 ? named : ['help', 'single', 'chain', 'foreach', 'gang'])
 const python = [...wanted].some(
   (row) => !['help', 'torch', 'dask', 'deepspeed', 'relay', 'ssh', 'copy', 'shell', 'mpi', 'mpich'].includes(row),
 )
@@ -253,8 +258,10 @@ for (const [name, { byHand: base, figures: told, contestants }] of Object.entrie
   deepspeed: { ...deepspeed, contestants: deepspeed.deepspeedContestants },
 })) {
   const lines = Object.entries(told).map(([figure, what]) => `  ${figure}: ${what}`)
-  const title = [`${name} on this machine; ratios are medians of each round's`, ...lines].join('\n')
-  rows[name] = { title, base, of: wanted.has(name) ? await contestants(store) : [], isSlow: true, rounds: 3 }
+  const title = [`${name} on ${nodes} nodes, all on this machine; ratios are medians of each round's`, ...lines].join(
+    '\n',
+  )
+  rows[name] = { title, base, of: wanted.has(name) ? await contestants({ store, nodes }) : [], isSlow: true, rounds: 3 }
 }
 
 /** A gang alone: a run less the same steps without it. */

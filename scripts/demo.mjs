@@ -86,10 +86,20 @@ const named = first !== undefined && !first.startsWith('-')
 const name = named ? first : 'tfjs'
 const options = named ? others : process.argv.slice(2)
 const demo = demos[name]
-if (!demo) {
-  say(`there is no demo '${name}'; there are:`)
-  for (const [known, { about }] of Object.entries(demos)) console.error(`  npm run demo -- ${known}    ${about}`)
-  process.exit(2)
+const isHelp = !named && /^(?:--help|-h)$/.test(first ?? '')
+if (!demo || isHelp) {
+  const tell = isHelp ? console.log : console.error
+  tell(
+    isHelp
+      ? 'npm run demo -- [NAME] [OPTION…]    prepares what an example needs and runs it'
+      : `demo: there is no demo '${name}'; there are:`,
+  )
+  for (const [known, { about }] of Object.entries(demos)) tell(`  npm run demo -- ${known.padEnd(10)} ${about}`)
+  if (isHelp)
+    tell(
+      "The first one where none is named; options go to `gangflow run` ('npm run demo -- dask --help' lists the flow's).",
+    )
+  process.exit(isHelp ? 0 : 2)
 }
 
 const setup = spawnSync(process.execPath, ['scripts/setup.mjs', '--to-run'], { cwd: root, stdio: 'inherit' })

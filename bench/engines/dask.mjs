@@ -1,4 +1,4 @@
-// The row `dask`: a scheduler and two workers on this machine, by `dask scheduler` and `dask worker` typed by hand (without
+// The row `dask`: a scheduler and workers on this machine, by `dask scheduler` and `dask worker` typed by hand (without
 // TLS), and by `@dask`.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -12,21 +12,22 @@ import { freePorts, runFlow, since } from './run.mjs'
 export const byHand = 'dask by hand'
 /** What is read off each run. */
 export const figures = {
-  'to two workers':
-    'from the first command typed by hand, or from the beginning of @dask, until the scheduler counts two workers',
-  'command to two workers': 'from the same, or from the start of `gangflow run`, until then',
+  'to all workers':
+    'from the first command typed by hand, or from the beginning of @dask, until the scheduler counts all workers',
+  'command to all workers': 'from the same, or from the start of `gangflow run`, until then',
   'to their end':
     'from TERM to all by hand (KILL after half a minute), or from the end of the step, until nothing of it lives',
   'kill to the end':
     "from kill -9 of a worker whose task the client waits for until the run has ended; Dask's own client hears nothing of it, and waits for ever",
 }
 
-export async function daskContestants(store) {
+export async function daskContestants(place) {
+  const { nodes } = place
   const python = await engineEnvironment('dask')
 
   async function typed() {
     const folder = mkdtempSync(join(tmpdir(), 'bench-dask-'))
-    const [port, http, first, second] = await freePorts(4)
+    const [port, http, ...own] = await freePorts(2 + nodes)
     const children = []
     const begin = (...words) => {
       const child = spawn(python, ['-m', 'dask', ...words], { env: baseEnv, stdio: 'ignore' })
@@ -47,11 +48,11 @@ export async function daskContestants(store) {
       const plain = ['--no-dashboard', '--dashboard-address']
       begin('scheduler', '--host', '127.0.0.1', '--port', String(port), ...plain, `127.0.0.1:${http}`)
       // One terminal each: nobody waits for the scheduler before typing the next.
-      for (const own of [first, second]) {
-        const place = ['--host', '127.0.0.1', '--local-directory', folder, '--nthreads', '1', '--no-nanny']
-        begin('worker', `tcp://127.0.0.1:${port}`, ...place, ...plain, `127.0.0.1:${own}`)
+      for (const each of own) {
+        const where = ['--host', '127.0.0.1', '--local-directory', folder, '--nthreads', '1', '--no-nanny']
+        begin('worker', `tcp://127.0.0.1:${port}`, ...where, ...plain, `127.0.0.1:${each}`)
       }
-      await until((count) => count === 2)
+      await until((count) => count === nodes)
       const up = since(begun)
       const ending = process.hrtime.bigint()
       for (const { child } of children) child.kill('SIGTERM')
@@ -61,7 +62,7 @@ export async function daskContestants(store) {
       }, 30_000)
       await Promise.all(children.map(({ ended }) => ended))
       clearTimeout(patience)
-      return { 'to two workers': up, 'command to two workers': up, 'to their end': since(ending) }
+      return { 'to all workers': up, 'command to all workers': up, 'to their end': since(ending) }
     } finally {
       for (const { child } of children) child.kill('SIGKILL')
       rmSync(folder, { recursive: true, force: true })
@@ -69,12 +70,12 @@ export async function daskContestants(store) {
   }
 
   async function gangflow() {
-    const well = await runFlow('dask', store, { GANGFLOW_PYTHON: python })
-    const lost = await runFlow('dask', store, { GANGFLOW_PYTHON: python, BENCH_FAULT: 'kill' })
+    const well = await runFlow('dask', place, { GANGFLOW_PYTHON: python })
+    const lost = await runFlow('dask', place, { GANGFLOW_PYTHON: python, BENCH_FAULT: 'kill' })
     const [, took, at] = /ready after ([\d.]+) ms at (\d+)/.exec(well.output)
     return {
-      'to two workers': Number(took),
-      'command to two workers': well.from(at),
+      'to all workers': Number(took),
+      'command to all workers': well.from(at),
       'to their end': well.to(/left at (\d+)/.exec(well.output)[1]),
       'kill to the end': lost.to(/killed at (\d+)/.exec(lost.output)[1]),
     }

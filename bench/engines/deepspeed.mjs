@@ -1,4 +1,5 @@
-// The row `deepspeed`: two ranks on this machine, by `deepspeed` typed by hand, and by `current.deepspeed.run` with each launcher.
+// The row `deepspeed`: ranks on this machine, by `deepspeed` typed by hand (as of one host: it would have others by ssh), and by
+// `current.deepspeed.run` with each launcher on as many members.
 import { spawn } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { engineEnvironment } from '../../scripts/engine-env.mjs'
@@ -9,22 +10,23 @@ export const byHand = 'deepspeed by hand'
 /** What is read off each run. */
 export const figures = {
   'call to first lines':
-    "from the call of current.deepspeed.run (or the command typed by hand) until the script's first line has run in both ranks",
+    "from the first member's call of current.deepspeed.run (or the command typed by hand) until the script's first line has run in all ranks",
   'command to first lines': 'from the start of `gangflow run` (or the same command) until then',
-  'call to barrier': 'from the call (or the command) until both have met in DeepSpeed',
+  'call to barrier': 'from the call (or the command) until all have met in DeepSpeed',
   'command to the end': 'of the whole command',
   'kill to the end': 'from kill -9 of a rank until the command has ended',
 }
 const script = join(import.meta.dirname, 'ranks.py')
 
-export async function deepspeedContestants(store) {
+export async function deepspeedContestants(place) {
+  const { nodes } = place
   const python = await engineEnvironment('deepspeed')
   // The one of the tests: what is compiled there need not be compiled here.
   const env = { GANGFLOW_PYTHON: python, TORCH_EXTENSIONS_DIR: join(dirname(dirname(python)), 'extensions') }
 
   async function typed(fault = '') {
     const [port] = await freePorts(1)
-    const argv = ['-m', 'deepspeed.launcher.runner', '--num_gpus', '2', '--master_port', String(port), script]
+    const argv = ['-m', 'deepspeed.launcher.runner', '--num_gpus', String(nodes), '--master_port', String(port), script]
     const begun = process.hrtime.bigint()
     const path = `${dirname(python)}:${process.env.PATH}`
     const child = spawn(python, argv, {
@@ -56,9 +58,10 @@ export async function deepspeedContestants(store) {
     return read(well, await typed('kill'), begun)
   }
   const measure = (launcher) => async () => {
-    const well = await runFlow('deepspeed', store, { ...env, BENCH_LAUNCHER: launcher })
-    const lost = await runFlow('deepspeed', store, { ...env, BENCH_LAUNCHER: launcher, BENCH_FAULT: 'kill' })
-    return read(well, lost, BigInt(/called at (\d+)/.exec(well.output)[1]))
+    const well = await runFlow('deepspeed', place, { ...env, BENCH_LAUNCHER: launcher })
+    const lost = await runFlow('deepspeed', place, { ...env, BENCH_LAUNCHER: launcher, BENCH_FAULT: 'kill' })
+    const calls = [...well.output.matchAll(/called at (\d+)/g)].map(([, at]) => BigInt(at))
+    return read(well, lost, calls.sort((a, b) => (a < b ? -1 : 1))[0])
   }
 
   return [

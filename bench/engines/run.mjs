@@ -11,10 +11,19 @@ const cli = new URL('../../packages/core/dist/cli.cjs', import.meta.url).pathnam
 /** Milliseconds from then to now. */
 export const since = (then) => Number(process.hrtime.bigint() - then) / 1e6
 
+/** Of the words behind `bench --`, how many nodes the rows of engines have; rows are what else there is. */
+export function engineNodes(words, fallback = 4) {
+  const numbers = words.filter((word) => /^[\d.-]+$/.test(word))
+  const nodes = Number(numbers[0] ?? fallback)
+  if (numbers.length > 1 || !(Number.isInteger(nodes) && nodes >= 2))
+    throw new Error(`NODES ${numbers.join(' ')}: give one whole number, from 2`)
+  return { nodes, rows: words.filter((word) => !numbers.includes(word)) }
+}
+
 /** Runs a flow to its end, which with BENCH_FAULT must be a failure; `from` and `to`: milliseconds between its ends and a moment. */
-export async function runFlow(name, store, env) {
+export async function runFlow(name, { store, nodes }, env) {
   const begun = process.hrtime.bigint()
-  const argv = [cli, 'run', join(flows, `${name}.ts`), '--datastore', store]
+  const argv = [cli, 'run', join(flows, `${name}.ts`), '--datastore', store, '--nodes', String(nodes)]
   const child = spawn(process.execPath, argv, { env: { ...baseEnv, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data))

@@ -1,16 +1,18 @@
-import { current, FlowSpec, type Inputs, step } from '@gangflow/core'
+import { current, FlowSpec, type Inputs, parameter, step } from '@gangflow/core'
 import { dask } from '@gangflow/plugin-dask'
 
 const hang = `import time
 from distributed import Client
 with Client() as client:
     client.submit(time.sleep, 3600, workers=['node1'], allow_other_workers=False).result()`
-const kill = 'kill -9 $(pgrep -f -- "-m dask worker $1 .*--name node1")'
+const kill = 'kill -9 $(pgrep -f -- "-m dask worker $1 .*--name node1 ")'
 
-/** Two Dask workers, timed on the machine's monotonic clock; with BENCH_FAULT one is killed while a client waits for it. */
+/** Dask workers, timed on the machine's monotonic clock; with BENCH_FAULT one is killed while a client waits for it. */
 export default class Dask extends FlowSpec {
+  readonly nodes = parameter.number({ default: 2 })
+
   @step start() {
-    this.next(this.work, { numParallel: 2 })
+    this.next(this.work, { numParallel: this.nodes })
   }
   @dask({ threads: 1 })
   @step

@@ -1,12 +1,14 @@
-import { current, FlowSpec, type Inputs, step } from '@gangflow/core'
+import { current, FlowSpec, type Inputs, parameter, step } from '@gangflow/core'
 import { type DeepSpeedLauncher, deepspeed } from '@gangflow/plugin-deepspeed'
 
-/** Two ranks on one member by the launcher that the bench asks for, timed on the machine's monotonic clock. */
+/** A rank on each member by the launcher that the bench asks for, timed on the machine's monotonic clock. */
 export default class DeepSpeed extends FlowSpec {
+  readonly nodes = parameter.number({ default: 2 })
+
   @step start() {
-    this.next(this.train, { numParallel: 1 })
+    this.next(this.train, { numParallel: this.nodes })
   }
-  @deepspeed({ nprocPerNode: 2 })
+  @deepspeed()
   @step
   async train() {
     console.log(`called at ${process.hrtime.bigint()}`)
