@@ -9,5 +9,6 @@ export const codes = {
   E_TORCH_AWAIT: 'a step ended while its current.torch.run was still running',
   E_TORCH_PORT: 'the port of the ranks’ store is in use',
   E_TORCH_RANK: 'a rank failed',
+  E_TORCH_STOPPED: 'a rank was stopped by a signal, and nobody continued it',
   E_TORCH_TIMEOUT: 'the ranks ran longer than `timeout`',
 } as const

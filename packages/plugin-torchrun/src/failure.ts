@@ -16,6 +16,8 @@ export interface Failed {
   readonly exitCode: number | null
   readonly signal: string | null
   readonly error?: PythonError
+  /** Its process, such as `4711 (python)`, where it has not ended: a signal has stopped it. */
+  readonly stopped?: string
   readonly lastLines: readonly string[]
 }
 
@@ -92,6 +94,13 @@ export function explain(failed: Failed, place: Place, port: string): GangflowErr
     rank: failed.rank,
     details: { exitCode: failed.exitCode, signal: failed.signal, traceback: failed.error?.traceback },
   }
+  if (failed.stopped !== undefined)
+    return new GangflowError({
+      ...facts,
+      code: 'E_TORCH_STOPPED',
+      what: `${who} is stopped by a signal, and nobody lets it go on: its process ${failed.stopped}`,
+      fix: 'find out who sent it SIGSTOP; the other ranks would wait for it',
+    })
   if (/No module named '?torch(?:['.\s]|$)/m.test(text)) {
     const dot = /No module named '?torch\.(?!distributed\b)/.test(text)
     if (!dot)

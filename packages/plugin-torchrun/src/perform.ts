@@ -8,6 +8,7 @@ import { meet } from './meet.js'
 import type { TorchRankResult, TorchResult, TorchRunOptions } from './options.js'
 import { planTorch, type TorchPlan } from './plan.js'
 import { outputDirectory, type Prepared, planInput, prepare, type Session } from './session.js'
+import { stoppedRank } from './stopped.js'
 import { errorsLeft, firstFailure, type Running, startAll } from './watch.js'
 
 /** Longest that a timer can wait: nobody's training is limited but by its own `timeout`. */
@@ -89,6 +90,7 @@ async function performRound(
     const mayRedraw = prepared.called.masterPort === undefined && at.round === 0
     const first = await Promise.race([
       firstFailure(running, input.temp, prepared.settings.torchrunArgs),
+      stoppedRank(plan, over.signal),
       aborted(gang.signal),
       ...(mayRedraw && !gang.isControl
         ? [redrawn(gang, portKey(family.name, at.number, at.round + 1), over.signal)]
