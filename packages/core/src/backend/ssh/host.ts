@@ -16,9 +16,12 @@ import { ConnectionFailed, type HostPlaces, HostSession } from './session.js'
 import { type SshWay, sshArgv } from './ssh-argv.js'
 import { sweep } from './sweep.js'
 
-/** Milliseconds before the second attempt to log in; doubled for each further one, with a random part. */
+/** Milliseconds before the second attempt to log in; doubled for each further one up to the longest, with a random part. */
 const FIRST_PAUSE = 250
+const LONGEST_PAUSE = 4_000
 const ATTEMPTS = 6
+/** Where sshd takes only so many at once: the others' logins may be slow ones. */
+const ATTEMPTS_WHERE_BUSY = 10
 /** Milliseconds that a host's keeper has for its end, besides the grace of what it ends. */
 const CLOSE_MS = 4_000
 
@@ -68,9 +71,10 @@ export async function openHost(order: HostOrder, signal: AbortSignal): Promise<O
       return await openOnce(order, signal)
     } catch (error) {
       if (!(error instanceof ConnectionFailed)) throw error
-      if (!error.failure.again || attempt === ATTEMPTS) throw error.failure.error
+      const attempts = error.failure.error.code === 'E_SSH_BUSY' ? ATTEMPTS_WHERE_BUSY : ATTEMPTS
+      if (!error.failure.again || attempt >= attempts) throw error.failure.error
       order.note?.(`${error.failure.error.what}; trying again`)
-      const pause = FIRST_PAUSE * 2 ** (attempt - 1) * (0.5 + Math.random())
+      const pause = Math.min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE) * (0.5 + Math.random())
       await new Promise<void>((resolve) => setTimeout(resolve, pause))
       if (signal.aborted) throw error.failure.error
     }
