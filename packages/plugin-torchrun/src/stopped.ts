@@ -11,7 +11,11 @@ const LOOKS = 5
  * Settles with the first rank of this member (or launcher of ranks) that a signal has stopped and nobody continues: its
  * peers would wait for it for as long as their process group lets them. Where /proc does not say, and after `over`, never.
  */
-export async function stoppedRank({ launcher }: Pick<TorchPlan, 'launcher'>, over: AbortSignal): Promise<Failed> {
+export async function stoppedRank(
+  { launcher }: Pick<TorchPlan, 'launcher'>,
+  over: AbortSignal,
+  parent: number = process.ppid,
+): Promise<Failed> {
   const looks = new Map<number, number>()
   for (let last = performance.now(); !over.aborted; ) {
     await sleep(LOOK_MS, undefined, { signal: over }).catch(() => {})
@@ -20,8 +24,8 @@ export async function stoppedRank({ launcher }: Pick<TorchPlan, 'launcher'>, ove
     // Who has itself stood still, as all of a suspended job do, begins anew.
     const isLate = now - last > 2 * LOOK_MS
     last = now
-    // Direct ranks are started as this process was; those of a launcher are its children.
-    const ours = childrenOf(process.ppid)
+    // Direct ranks are started by whom this process was started by; those of a launcher are its children.
+    const ours = childrenOf(parent)
     const all = launcher === 'direct' ? ours : [...ours, ...ours.flatMap(childrenOf)]
     const stopped = all.filter(isStopped)
     for (const pid of looks.keys()) if (isLate || !stopped.includes(pid)) looks.delete(pid)
