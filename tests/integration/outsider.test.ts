@@ -61,7 +61,7 @@ beforeAll(async () => {
   for (const name of readdirSync(fixtures)) copyFileSync(join(fixtures, name), join(project, name))
   const installed = await command(project, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', ...tarballs)
   expect(installed, installed.stderr).toMatchObject({ code: 0 })
-}, 300_000)
+}, 600_000)
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 

@@ -6,7 +6,7 @@ import type { BodyOutcome } from '../../../packages/core/src/body/contract.js'
 import { artifactsOf, slack, sleep, stage } from './harness.js'
 
 const troubles = await stage('troubles.ts')
-const impatient = await stage('diamond.ts', { GANGFLOW_DATASTORE_TIMEOUT: '1' })
+const impatient = await stage('diamond.ts', { GANGFLOW_DATASTORE_TIMEOUT: '2' })
 const file = troubles.compiled.file
 const source = readFileSync(file, 'utf8').split('\n')
 const lineOf = (text: string) => source.findIndex((line) => line.includes(text)) + 1
@@ -217,7 +217,7 @@ describe('a step that reads an artifact from a disk that hangs', () => {
       ok: false,
       cause: 'infrastructure',
       code: 'E_DATASTORE_TIMEOUT',
-      summary: expect.stringMatching(/^step 'left': the datastore dir:.* has not answered for 1 s: reading blob /),
+      summary: expect.stringMatching(/^step 'left': the datastore dir:.* has not answered for 2 s: reading blob /),
       casualty: { kind: 'body', signal: 'SIGKILL' },
     })
   })

@@ -10,7 +10,7 @@ import type { Candidate, Target } from '../../../packages/core/src/ssh/contract.
 import { clientKey, hostKey } from '../../../packages/core/src/ssh/keys.js'
 import { openMesh } from '../../../packages/core/src/ssh/mesh.js'
 import { sshAudit } from '../../../scripts/python-env.mjs'
-import { sleep, until } from '../../support/gang.js'
+import { slack, sleep, until } from '../../support/gang.js'
 import { seeded } from '../../support/malformed.js'
 import { deriveOf, type TestMember, testMember } from '../../support/mesh.js'
 
@@ -25,7 +25,7 @@ afterAll(async () => {
   await member.close()
   rmSync(folder, { recursive: true, force: true })
 })
-const limit = (ms = 20_000) => ({ signal: AbortSignal.timeout(ms) })
+const limit = (ms = 20_000 * slack) => ({ signal: AbortSignal.timeout(ms) })
 
 /** The member lives: a stranger to it, of its own gang, runs a command there. */
 async function lives(): Promise<void> {
@@ -255,7 +255,7 @@ describe('the embedded server', () => {
       member.mesh.onControl((stream, from) => stream.end(from))
       const heard = await Promise.all(
         meshes.map(async (mesh) => {
-          const stream = await mesh.open(member.target, limit(60_000))
+          const stream = await mesh.open(member.target, limit(60_000 * slack))
           return String(await new Promise((resolve) => stream.once('data', resolve)))
         }),
       )
@@ -264,7 +264,7 @@ describe('the embedded server', () => {
       clearInterval(flood)
       await Promise.all(meshes.map((mesh) => mesh.close()))
     }
-  })
+  }, 300_000)
 
   const open = () =>
     new Promise<Socket>((resolve) => {

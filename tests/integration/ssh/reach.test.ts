@@ -107,7 +107,7 @@ describe('a host over SSH', () => {
     })
     expect(await left('host2')).toContain('sleep 1234')
     host.keeper.pid > 0 && process.kill(host.keeper.pid, 'SIGKILL')
-    await until(async () => (await left('host2')) === '', 'the host to be clean', 10_000)
+    await until(async () => (await left('host2')) === '', 'the host to be clean', 10_000 * slack)
   })
 
   it('carries the rendezvous of the launcher to a socket of the user alone', async () => {
