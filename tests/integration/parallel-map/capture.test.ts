@@ -46,6 +46,16 @@ describe('a function is sent with what it uses', () => {
     await same((x) => [config.nested.deep[x], config.when.getTime(), 'abbb'.replace(config.pattern, '')])
   })
 
+  it('what is all in what it was made from', async () => {
+    const [url, query] = [new URL('https://a.b/c?d=1'), new URLSearchParams('a=1&a=2')]
+    const [encoder, decoder] = [new TextEncoder(), new TextDecoder('utf-16le', { fatal: true })]
+    const euro = new Intl.NumberFormat('de', { style: 'currency', currency: 'EUR' })
+    const day = new Intl.DateTimeFormat('en', { dateStyle: 'full', timeZone: 'UTC' })
+    const words = new Intl.Segmenter('en', { granularity: 'word' })
+    await same((x) => [url.host, query.getAll('a'), encoder.encode('é').length, decoder.encoding, decoder.fatal, x])
+    await same((x) => [euro.format(x * 1000), day.format(x), [...words.segment('one two')].length])
+  })
+
   it('functions of every form', async () => {
     function declared(x: number): number {
       return x <= 0 ? 0 : x + declared(x - 1)
@@ -250,6 +260,8 @@ describe('what cannot be sent is refused before anything starts', () => {
   const waiting = Promise.resolve(1)
   const settings = { net: { server } }
   const iterator = [1][Symbol.iterator]()
+  const headers = new Headers()
+  const { signal } = new AbortController()
   const bound = function (this: { k: number }, x: number): number {
     return this.k + x
   }.bind({ k: 1 })
@@ -285,6 +297,8 @@ describe('what cannot be sent is refused before anything starts', () => {
     ['one inside', () => settings.net.server, 'E_MAP_CAPTURE', /send settings\.net\.server to a worker/],
     ['a promise', () => waiting, 'E_MAP_CAPTURE', /send waiting to a worker: it is a Promise/],
     ['an iterator', () => iterator.next(), 'E_MAP_CAPTURE', /send iterator to a worker/],
+    ['what Node hides', () => headers.get('a'), 'E_MAP_CAPTURE', /send headers .*inside cannot be seen \(Headers\)/],
+    ['a signal', () => signal.aborted, 'E_MAP_CAPTURE', /send signal .*give the map itself the `signal`/s],
     ['a bound function', bound, 'E_MAP_CAPTURE', /bound function/],
     ['a bound one used', (x) => bound(x), 'E_MAP_CAPTURE', /send bound to a worker: it is a bound function/],
     [

@@ -80,6 +80,9 @@ describe('an item that fails', () => {
     }
     await expect(pool.map([1, () => 2], (item) => item)).rejects.toMatchObject({ code: 'E_MAP_SEND', index: 1 })
     await expect(pool.map([1, new Point()], (item) => item)).rejects.toMatchObject({ code: 'E_MAP_SEND', index: 1 })
+    // What cloning makes `{}` of.
+    await expect(pool.map([new URL('https://a.b')], String)).rejects.toMatchObject({ code: 'E_MAP_SEND', index: 0 })
+    await expect(pool.map([1], () => new URL('https://a.b'))).rejects.toMatchObject({ code: 'E_MAP_RESULT', index: 0 })
     await expect(pool.map([1, 2], (item) => (item === 2 ? () => 1 : 1))).rejects.toMatchObject({
       code: 'E_MAP_RESULT',
       index: 1,

@@ -67,6 +67,8 @@ export type Node =
   | { readonly k: 'builtin'; readonly module: string | undefined; readonly path: readonly string[] }
   /** An export of a package: the file is loaded in the worker. `path` is empty for the module itself. */
   | { readonly k: 'module'; readonly file: string; readonly commonJs: boolean; readonly path: readonly string[] }
+  /** What a constructor on the global object makes of what is given to it. */
+  | { readonly k: 'made'; readonly path: readonly string[]; readonly given: readonly unknown[] }
   /** A `require` of the file. */
   | { readonly k: 'require'; readonly file: string }
   /** One of this package's own functions, which the worker has. */

@@ -7,6 +7,8 @@ const plain = new Set<unknown>(
     ...[ArrayBuffer, SharedArrayBuffer, Buffer, Blob, ...Object.values(viewTypes), ...errors],
   ].map((type) => type.prototype),
 )
+/** Of those that extend one, cloning keeps what they extend. */
+const ownKinds = new Set(['Array', 'Map', 'Set', 'Date', 'RegExp', 'Error'].map((kind) => `[object ${kind}]`))
 const mostLooked = 1000
 const largestView = 2 ** 32
 
@@ -19,6 +21,19 @@ export function unsendable(value: unknown): string | undefined {
   return look(value, '', { left: mostLooked, seen: undefined })
 }
 
+/** Whether cloning would leave nothing but its fields. */
+function isEmptied(value: object): boolean {
+  const tag = Object.prototype.toString.call(value)
+  if (tag === '[object Object]') return true
+  if (ownKinds.has(tag) || ArrayBuffer.isView(value)) return false
+  try {
+    return Object.getPrototypeOf(structuredClone(value)) === Object.prototype
+  } catch {
+    // What cannot be cloned at all says so itself.
+    return false
+  }
+}
+
 interface Looked {
   left: number
   seen: Set<object> | undefined
@@ -27,7 +42,7 @@ interface Looked {
 function look(value: object, path: string, looked: Looked): string | undefined {
   if (looked.left-- <= 0) return undefined
   const proto = Object.getPrototypeOf(value)
-  if (proto !== null && !plain.has(proto) && Object.prototype.toString.call(value) === '[object Object]')
+  if (proto !== null && !plain.has(proto) && isEmptied(value))
     return `${path === '' ? 'it' : path.slice(1)} is an instance of ${proto.constructor?.name || 'a class'}, which would arrive without its methods`
   if (ArrayBuffer.isView(value)) {
     if (value.buffer.byteLength > largestView && value.byteLength > 0)

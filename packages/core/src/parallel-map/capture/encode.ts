@@ -10,6 +10,7 @@ import type { FreeName } from './free-names.js'
 import { isAdded, isRequire, refuseElsewhere, refuseNative } from './functions.js'
 import type { Inspection, Sight } from './inspect.js'
 import { judgeObject } from './judge.js'
+import { madeAnew } from './made-anew.js'
 import { ownName } from './own.js'
 import type { Packages } from './packages.js'
 import { isPlainTree } from './plain-tree.js'
@@ -205,6 +206,8 @@ export class Encoder {
     const parts = partsOf(value)
     if (parts) return encodeView(value, parts, path, this.isolation, this.#name())
     if (isModuleNamespaceObject(value)) return this.#namespace(value, path)
+    const made = madeAnew(value)
+    if (made) return made
     const kind = judgeObject(value, path, this.#name())
     if (kind === 'data') return { k: 'data', value }
     if (kind === 'shared' && this.isolation === 'process') refuseSharing(path, this.#name())

@@ -40,14 +40,23 @@ export function judgeObject(
     const type: unknown = Object.hasOwn(at, 'constructor') ? at.constructor : undefined
     const native =
       typeof type === 'function' && /\{\s*\[native code\]\s*\}$/.test(Function.prototype.toString.call(type))
-    if (native || (type !== undefined && builtinPlace(type)))
-      refuse(name, path, `it is a live handle (${typeOf(value)})`, open)
+    if (native || (type !== undefined && builtinPlace(type))) refuseNodes(value, path, name)
     const hidden = typeof type === 'function' && privateIn(Function.prototype.toString.call(type))
     if (hidden)
       refuse(name, path, `it is an instance of ${typeOf(value)}, whose private ${hidden} cannot be seen`, open)
   }
-  if (hasHandle(value)) refuse(name, path, `it is a live handle (${typeOf(value)})`, open)
+  if (hasHandle(value)) refuseNodes(value, path, name)
   return 'object'
+}
+
+/** What the language or Node made, or what extends that. */
+function refuseNodes(value: object, path: string, name: string): never {
+  const type = typeOf(value)
+  if (value instanceof AbortSignal || value instanceof AbortController)
+    refuse(name, path, `it is an ${type}, which is heard in this thread only`, 'give the map itself the `signal`')
+  const isLive = hasHandle(value) || typeof (value as { on?: unknown }).on === 'function'
+  if (isLive) refuse(name, path, `it is a live handle (${type})`, "open it inside the function or in the pool's `init`")
+  refuse(name, path, `its inside cannot be seen (${type})`, "make it inside the function or in the pool's `init`")
 }
 
 function typeOf(value: object): string {

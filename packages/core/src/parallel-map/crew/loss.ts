@@ -82,12 +82,22 @@ function errorFor(index: number, item: unknown, held: boolean, gone: Gone, sente
       what: held
         ? `was in work when its worker ${gone.how}; the worker was replaced`
         : `went with its worker, which ${gone.how}: its buffers had been moved there`,
-      fix: /SIGKILL/.test(gone.how)
-        ? 'the system kills so where memory runs out: give fewer `workers`, smaller items, or a `maxMemory` that it can have'
-        : "run it with `serial: true` to see it here; what native code breaks needs `isolation: 'process'`",
+      fix: fixFor(gone.how),
       index,
       item,
     },
     { cause: gone.cause },
   )
+}
+
+function fixFor(how: string): string {
+  if (/SIGKILL/.test(how))
+    return 'the system kills so where memory runs out: give fewer `workers`, smaller items, or a `maxMemory` that it can have'
+  if (/ran out of memory/.test(how)) return 'raise `heap`, or make the items smaller'
+  // Threads have no signals of their own: this was a process.
+  if (/ended by SIG(?:ABRT|TRAP|ILL)/.test(how))
+    return 'V8 ends a process so where its heap is full: raise `heap`, or make the items smaller; else run that item with `serial: true`'
+  if (/ended by SIG/.test(how))
+    return "run that item with `serial: true` under a debugger; `onError: 'collect'` keeps the others"
+  return "run it with `serial: true` to see it here; what native code breaks needs `isolation: 'process'`"
 }

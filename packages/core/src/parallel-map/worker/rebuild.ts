@@ -6,7 +6,16 @@ import { seal, sealTree } from './seal.js'
 /** What this package's own functions are in a worker, by name. */
 export type OwnFunctions = (name: string) => Promise<unknown>
 
-const leaves: ReadonlySet<Node['k']> = new Set(['data', 'view', 'builtin', 'module', 'own', 'symbol', 'require'])
+const leaves: ReadonlySet<Node['k']> = new Set([
+  'data',
+  'view',
+  'made',
+  'builtin',
+  'module',
+  'own',
+  'symbol',
+  'require',
+])
 
 /** The function of a program, made anew here with all that it captured. */
 export async function rebuild(program: Program, own: OwnFunctions): Promise<unknown> {
@@ -74,6 +83,8 @@ class Rebuilding {
         return this.loaded.get(node)
       case 'builtin':
         return walk(node.module === undefined ? globalThis : process.getBuiltinModule(node.module), node.path)
+      case 'made':
+        return Reflect.construct(walk(globalThis, node.path) as new () => unknown, node.given)
       case 'require':
         return createRequire(node.file)
       case 'symbol':
