@@ -30,6 +30,25 @@ for role in SCHEDULER WORKER CLIENT; do
 done
 exec "$@"`
 
+/**
+ * `python -m dask` whose page /json/identity.json says what is read of it. Dask's own says all that it has, which is no JSON
+ * while tasks end: the workers' last figures have tuples for keys, and the page is an error (500) then.
+ */
+const withPage = `import runpy, sys
+try:
+    from distributed.http.scheduler.json import IdentityJSON
+    def get(page):
+        page.write({"workers": {one.address: {
+            "name": one.name, "last_seen": one.last_seen, "status": one.status.name,
+            "memory_limit": one.memory_limit, "metrics": {"memory": one.metrics.get("memory", 0)},
+        } for one in page.server.workers.values()}})
+    IdentityJSON.get = get
+except ImportError:
+    if "distributed" not in sys.modules:
+        raise
+sys.argv = sys.argv[2:]
+runpy.run_module("dask", run_name="__main__", alter_sys=True)`
+
 /** The cluster of one start: the scheduler on the control, a worker on every member. Pure. */
 export function planDask(place: EnginePlace, options: DaskOptions, { key, cert }: Certificate): DaskPlan {
   const { entries } = place.roster
@@ -46,6 +65,7 @@ export function planDask(place: EnginePlace, options: DaskOptions, { key, cert }
       folder(node),
       part,
       ...memberPython(options.python),
+      ...(part === 'scheduler' ? ['-c', withPage] : []),
       '-m',
       'dask',
       part,
