@@ -75,3 +75,8 @@ export const said = ({ stderr, stdout }: CommandEnd): string =>
     .map((line) => line.replace(/^(sbatch|squeue|scancel|srun|scontrol): (error: )?/, '').trim())
     .filter((line) => line !== '')
     .join('; ')
+
+/** The controller did not answer: whether it was done is not known. */
+export const unanswered = ({ code, stderr }: CommandEnd): boolean =>
+  code === null ||
+  (code !== 0 && /Unable to contact|Socket timed out|Zero Bytes|connection failure|standby mode/i.test(stderr))

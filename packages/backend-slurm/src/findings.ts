@@ -123,6 +123,10 @@ export const idleNodes = (text: string, wanted: string | undefined): number =>
     )
     .reduce((sum, row) => sum + Number(row[3]), 0)
 
+/** Of `sinfo -h -N -o %t`: whether there are nodes that take no jobs now, but may again. */
+export const someAway = (text: string): boolean =>
+  text.split('\n').some((line) => /^\w/.test(line) && !/^(idle|mix|alloc|comp|plnd|futr)\w*[~#%+-]*$/.test(line.trim()))
+
 export interface SeenFrom extends EngineOrder {
   readonly node: string
   readonly version: string

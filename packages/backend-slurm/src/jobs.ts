@@ -1,25 +1,21 @@
-import { GangflowError } from '@gangflow/core'
 import type { JobBackend, JobRequest, JobTask, SubmittedJob } from '@gangflow/core/backend'
-import { said, slurmCommand } from './command.js'
+import { slurmCommand, unanswered } from './command.js'
 import { largestArray, parseConfig } from './findings.js'
 import type { SlurmSettings } from './options.js'
-import { parseComments, parseSubmitted } from './parse.js'
 import { commentOf, nameOf, planJob, type SlurmPlan } from './plan.js'
+import { AGAIN_MS, idOf, Submission } from './submit.js'
 import { Watch } from './watch.js'
 
 /** Milliseconds in which wishes for an end are gathered into one scancel. */
 const GATHER_MS = 10
 
-/** What may pass: a request that cannot be met now, but may be later. */
-const passing = /not available \(down|Unable to contact|Socket timed out|Resource temporarily/i
-
 /** Jobs on a Slurm cluster: submitted by sbatch, watched by squeue, ended by scancel. */
 export class SlurmJobs implements JobBackend<SlurmPlan> {
   readonly #settings: SlurmSettings
   readonly #watch: Watch
-  /** Requests that Slurm is known to be able to meet. */
-  readonly #tested = new Set<string>()
+  readonly #submission = new Submission()
   #largest: Promise<number> | undefined
+  #closed = false
   #cancelling: { ids: string[]; done: Promise<void> } | undefined
 
   constructor(settings: SlurmSettings) {
@@ -39,13 +35,8 @@ export class SlurmJobs implements JobBackend<SlurmPlan> {
     return this.#largest
   }
 
-  async submit(plan: SlurmPlan, signal: AbortSignal): Promise<SubmittedJob> {
-    signal.throwIfAborted()
-    await this.#test(plan)
-    signal.throwIfAborted()
-    const answer = await slurmCommand(plan.argv, plan.script)
-    const id = answer.code === 0 ? parseSubmitted(answer.stdout) : undefined
-    if (id === undefined) throw refused(said(answer))
+  async submit(plan: SlurmPlan, signal: AbortSignal, note: (text: string) => void = () => {}): Promise<SubmittedJob> {
+    const id = await this.#submission.submit(plan, signal, note)
     return await this.adopt(id, plan, [...Array(plan.count).keys()])
   }
 
@@ -58,14 +49,12 @@ export class SlurmJobs implements JobBackend<SlurmPlan> {
     }
   }
 
-  async find(request: JobRequest): Promise<string | undefined> {
-    const name = `--name=${nameOf(request)}`
-    const answer = await slurmCommand(['squeue', '-h', '-t', 'all', name, '-O', 'ArrayJobID:|,Comment:|'])
-    if (answer.code !== 0) throw refused(said(answer))
-    return parseComments(answer.stdout).get(commentOf(request))
+  find(request: JobRequest): Promise<string | undefined> {
+    return idOf(nameOf(request), commentOf(request))
   }
 
   close(): void {
+    this.#closed = true
     this.#watch.close()
   }
 
@@ -83,15 +72,6 @@ export class SlurmJobs implements JobBackend<SlurmPlan> {
     }
   }
 
-  /** Whether the request can ever be met is asked once for each kind of it: else it would wait in the queue for ever. */
-  async #test(plan: SlurmPlan): Promise<void> {
-    const kind = plan.script.replace(/^#SBATCH --(output|array|comment|job-name)=.*\n/gm, '').replace(/^exec .*/m, '')
-    if (this.#tested.has(kind)) return
-    const answer = await slurmCommand([...plan.argv, '--test-only'], plan.script)
-    if (answer.code !== 0 && !passing.test(answer.stderr)) throw refused(said(answer))
-    this.#tested.add(kind)
-  }
-
   #cancel(id: string): Promise<void> {
     const ids = this.#cancelling?.ids ?? []
     ids.push(id)
@@ -100,7 +80,7 @@ export class SlurmJobs implements JobBackend<SlurmPlan> {
       done: new Promise((resolve) => {
         setTimeout(() => {
           this.#cancelling = undefined
-          void slurmCommand(['scancel', ...ids])
+          void this.#end(ids)
             .catch(() => {})
             .then(() => {
               this.#watch.soon()
@@ -111,18 +91,12 @@ export class SlurmJobs implements JobBackend<SlurmPlan> {
     }
     return this.#cancelling.done
   }
-}
 
-/** Why Slurm did not take a job. */
-export const refused = (why: string): GangflowError =>
-  /configuration source|Unable to contact|SLURM_CONF/.test(why)
-    ? new GangflowError({
-        code: 'E_SLURM_COMMAND',
-        what: `Slurm does not answer here: ${why}`,
-        fix: "run gangflow on a machine of the cluster, such as its login node, or set SLURM_CONF to the cluster's slurm.conf",
-      })
-    : new GangflowError({
-        code: 'E_SLURM_REFUSED',
-        what: `Slurm does not take the job: ${why}`,
-        fix: '`sinfo` shows what the cluster has; `gangflow run … --dry-run` shows what is asked for',
-      })
+  /** A wish that the controller does not hear is made again. */
+  async #end(ids: readonly string[]): Promise<void> {
+    for (let answer = await slurmCommand(['scancel', ...ids]); unanswered(answer) && !this.#closed; ) {
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
+      answer = await slurmCommand(['scancel', ...ids])
+    }
+  }
+}

@@ -149,3 +149,7 @@ const inScript = (word: string): string =>
 /** A word of the script: bare where it can be. */
 const shell = (text: string): string =>
   /^[\w@%+=:,./<>-]+$/.test(text) && !/[<>]/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+
+/** What an option of a script says, as `inScript` has written it. */
+export const optionIn = (script: string, name: string): string =>
+  new RegExp(`^#SBATCH --${name}="?(.*?)"?$`, 'm').exec(script)?.[1] ?? ''

@@ -1,9 +1,9 @@
 import { GangflowError } from '@gangflow/core'
 import type { BackendNotes, EngineEnds, JobEnd, KeptProcess } from '@gangflow/core/backend'
 import { said } from './command.js'
-import { refused } from './jobs.js'
 import { parseQueued, parseShellCode } from './parse.js'
 import { SrunStep } from './srun-step.js'
+import { refused } from './submit.js'
 import { rowOf, type Watch } from './watch.js'
 
 /** Milliseconds for a question about the job, and in which Slurm says how one ended that it is ending. */

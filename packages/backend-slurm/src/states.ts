@@ -97,7 +97,7 @@ function special({ state, exitCode = 0, signal = 0, nodes = '', reason = '' }: P
         ? { fix: `its last lines say by whom; where it held more memory than it may, ${moreMemory}` }
         : {}),
     }
-  if (/^(JobHoldMaxRequeue|launch_failed|JobLaunchFailure)/i.test(reason))
+  if (/^(JobHoldMaxRequeue|launch[ _]failed|JobLaunchFailure)/i.test(reason))
     return { cause: 'infrastructure', summary: `failed: ${reason}` }
   return exitCode > 0 ? { cause: 'infrastructure', summary: `failed with exit code ${exitCode}` } : undefined
 }
@@ -125,12 +125,16 @@ const reasons: readonly (readonly [RegExp, string])[] = [
   [/^JobHeldUser/, 'its job is held by its user: `scontrol release` lets it go on'],
   [/^JobHeldAdmin/, 'its job is held by an administrator'],
   [
-    /^(launch_failed|JobLaunchFailure|JobHoldMaxRequeue|job_requeued_in_held_state)/,
+    /^(launch[ _]failed|JobLaunchFailure|JobHoldMaxRequeue|job[ _]requeued[ _]in[ _]held[ _]state)/,
     'its job is held after failures: `scontrol release` lets it go on',
   ],
   [/^JobArrayTaskLimit/, 'its job waits for others of its array'],
-  [/^(ReqNodeNotAvail|NodeDown|Nodes_required)/, 'its job waits for nodes that are down or reserved'],
+  [/^(ReqNodeNotAvail|NodeDown|Nodes[ _]required)/, 'its job waits for nodes that are down or reserved'],
 ]
+
+/** Whether a job that waits for this waits in vain. */
+export const cannotStart = (reason: string): boolean =>
+  reasons.find(([pattern]) => pattern.test(reason))?.[1].startsWith('its job cannot start') ?? false
 
 /** What a job does that has not ended, a clause for people; `ahead`: jobs before it, as far as the site lets see them. */
 export function doing(row: JobRow, ahead?: number): string {

@@ -7,6 +7,7 @@ import {
   judgeVersion,
   largestArray,
   parseConfig,
+  someAway,
 } from '../src/findings.js'
 
 const partitions =
@@ -22,6 +23,8 @@ it('partitions: who serves, who does not, and a name that is none', () => {
   expect(judgePartitions(partitions, 'main,nope')).toEqual([nope])
   expect(judgePartitions('a|up|infinite|1|idle', undefined)[0]).toMatchObject({ status: 'fail' })
   expect(idleNodes(partitions, undefined)).toBe(3)
+  const nodes = ['idle\nmix\nalloc\nidle~\n', 'idle\ndrain\n', 'idle*\n', 'mix\nresv\n', '']
+  expect(nodes.map(someAway)).toEqual([false, true, true, true, false])
 })
 
 it('a site: what it warns of, what it accounts, how large its arrays are', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type JobRow, parseAccounting, parsePlaces, parseQueue, parseSubmitted, parseTaskExit } from '../src/parse.js'
 import { warningOf } from '../src/put-back.js'
-import { doing, endOf, isEnd } from '../src/states.js'
+import { cannotStart, doing, endOf, isEnd } from '../src/states.js'
 import { recorded } from './recorded.js'
 
 const row = (state: string, more: Partial<JobRow> = {}): JobRow => ({
@@ -45,6 +45,9 @@ it('a job that waits is told with its place and the time that Slurm expects', ()
   )
   const away = 'ReqNodeNotAvail, UnavailableNodes:lab[0-3]'
   expect(doing(row('PENDING', { reason: away }))).toBe(`its job waits for nodes that are down or reserved (${away})`)
+  const drained = 'Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions'
+  expect(doing(row('PENDING', { reason: drained }))).toContain('waits for nodes that are down')
+  expect(['PartitionNodeLimit', drained, away, 'Resources'].map(cannotStart)).toEqual([true, false, false, false])
   expect(doing(row('PENDING', { reason: 'PartitionTimeLimit' }))).toContain('cannot start: it asks for more time')
   expect(doing(row('PENDING', { reason: 'Priority' }), 3)).toBe(
     'its job waits for others of higher priority (Priority), 3 before it',

@@ -9,8 +9,8 @@ export interface JobBackend<Plan = unknown> {
   plan(request: JobRequest): Plan
   /** How many tasks it takes in one go, at most. Default: a thousand. */
   largest?(): Promise<number>
-  /** Hands a plan's tasks over in one go. Rejects when the engine does not take them. */
-  submit(plan: Plan, signal: AbortSignal): Promise<SubmittedJob>
+  /** Hands a plan's tasks over in one go. Rejects when the engine does not take them. `note` is told what it waits for, a clause. */
+  submit(plan: Plan, signal: AbortSignal, note?: (text: string) => void): Promise<SubmittedJob>
   /** Takes up tasks of a job that another launcher submitted, by the id that it was given; its tasks in the order of `indices`. */
   adopt(id: string, plan: Plan, indices: readonly number[]): Promise<SubmittedJob>
   /** The id of the job of an equal request, where the engine has one: its launcher may have died before it was told. Rejects when the engine does not answer. */

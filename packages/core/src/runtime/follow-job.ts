@@ -165,7 +165,8 @@ async function within(
   if (!holds()) await late()
 }
 
-const noteOf = (text: string): { readonly type: string } => ({ type: 'note', text }) as { readonly type: string }
+/** An event of a run without its time and task. */
+export const noteOf = (text: string): { readonly type: string } => ({ type: 'note', text }) as { readonly type: string }
 
 const aboutLast = (last: (JobLast & { readonly error?: ErrorFacts }) | undefined) => ({
   accounted: last !== undefined,

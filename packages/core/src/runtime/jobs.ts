@@ -8,7 +8,7 @@ import { GangflowError } from '../errors/base.js'
 import type { FlowDescription, StepDescription } from '../flow/description.js'
 import type { GangBackend } from '../gang/contract.js'
 import type { JobBackend, JobRequest, SubmittedJob } from '../gang/job-contract.js'
-import { followJob, type Handed, type JobAttempt, type JobOutcome } from './follow-job.js'
+import { followJob, type Handed, type JobAttempt, type JobOutcome, noteOf } from './follow-job.js'
 import { JobOutputs } from './job-outputs.js'
 import type { JobRecord, LaunchRecord } from './job-record.js'
 import type { Journal } from './journal.js'
@@ -107,10 +107,8 @@ export class Jobs {
     if (this.#relayed) return true
     relayed.check?.(compiled.description)
     this.#relayed = true
-    emit({
-      type: 'note',
-      text: `${host ?? 'its node'} does not see the datastore ${datastore.location.replace(/^dir:/, '')}: tasks and gangs run relayed through this launcher from here on, and end with it`,
-    } as { readonly type: string })
+    const text = `${host ?? 'its node'} does not see the datastore ${datastore.location.replace(/^dir:/, '')}: tasks and gangs run relayed through this launcher from here on, and end with it`
+    emit(noteOf(text))
     return true
   }
 
@@ -168,7 +166,7 @@ export class Jobs {
     datastore.scratch('jobs', flow, run)
     const stopped = AbortSignal.any(tasks.map(({ signal }) => signal))
     try {
-      const submitted = await backend.submit(backend.plan(request), stopped)
+      const submitted = await backend.submit(backend.plan(request), stopped, (text) => first.emit(noteOf(text)))
       const { id } = await this.#name(job, submitted.id)
       if (id !== submitted.id) {
         await Promise.all(submitted.tasks.map((task) => task.cancel()))
