@@ -22,6 +22,9 @@ export interface WarningOptions {
   stop(reason: StopReason): void
 }
 
+/** The file of a start's warning, which is there as soon as that has begun its task. */
+export const warningFile = (place: string, start: number): string => `${place}-${start}.warning`
+
 /**
  * The last warning of a job: its engine's signal becomes a line in a file that all its processes know by their environment.
  * A task whose job goes back into the queue is stopped shortly before its end, or once it says that all is saved.
@@ -34,7 +37,7 @@ export class JobWarnings {
   /** Before anything that is to know of it is started. */
   constructor(options: WarningOptions) {
     this.#options = options
-    this.#file = `${options.place}-${options.restarts}.warning`
+    this.#file = warningFile(options.place, options.restarts)
     writeFileSync(this.#file, '')
     process.env[PREEMPT_FILE] = this.#file
   }

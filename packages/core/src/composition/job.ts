@@ -19,9 +19,11 @@ import type { JobDone, JobRecord } from '../runtime/job-record.js'
 import { keepTask } from '../runtime/keep-task.js'
 import { NextGang } from '../runtime/next-gang.js'
 import { json } from '../runtime/run-record.js'
+import { launcherVerdict } from '../runtime/verdict.js'
 import { loadBackend } from './backends.js'
 import { builtInBackends } from './built-in.js'
 import { machineCapacity } from './capacity.js'
+import { JobStarts } from './job-starts.js'
 import { JobWarnings } from './job-warning.js'
 import { whenNeeded } from './when-needed.js'
 
@@ -103,10 +105,21 @@ async function perform([
     say({ type: 'job-ended', ok: true, restarts })
     return 0
   }
+  const place = join(datastore.scratch('jobs', flow, run), `${job}-${index}`)
+  const starts = new JobStarts(place, restarts)
+  const lost = starts.refusal(step.name)
+  if (lost) {
+    const verdict = launcherVerdict('infrastructure', lost)
+    await datastore.putRecord(keys.attemptFailed(address), json({ attempt: own.attempt, endedAt: Date.now(), verdict }))
+    say({ type: 'job-ended', ok: false, restarts, error: lost })
+    return 1
+  }
+  stop.signal.addEventListener('abort', () => starts.told())
+  if (stop.signal.aborted) starts.told()
   // Its launcher may not have come to it yet.
   if ((await datastore.readRecord(keys.task(address))) === undefined) await keepTask(datastore, address, own.task)
   const warnings = new JobWarnings({
-    place: join(datastore.scratch('jobs', flow, run), `${job}-${index}`),
+    place,
     restarts,
     step,
     note: (text) => say({ type: 'note', text }),

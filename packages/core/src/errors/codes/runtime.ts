@@ -15,6 +15,7 @@ export const runtimeCodes = {
   E_RESUME_DONE: 'a run of which nothing is left to do',
   E_PARAMETER_FILE: "a parameter's file cannot be read",
   E_JOB_ENDED: "an engine's job ended without an account of its task",
+  E_JOB_NODES: "an engine's job lost its node again and again",
   E_JOB_STOPPED: "an engine's job was told to end",
   E_JOB_SPEC: 'a job that does not find what it is to do',
   E_TEST_GANG: 'runFlow() met a step that needs processes of its own',
