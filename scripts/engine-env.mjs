@@ -64,7 +64,7 @@ export async function engineEnvironment(name, { log = (line) => console.error(li
   return python
 }
 
-const engineNames = Object.keys(packages)
+export const engineNames = Object.keys(packages)
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
