@@ -1,9 +1,18 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
 
-// Unit suites import the sources; integration and chaos suites run what was built into dist/, two files at a time (they
-// mostly wait), after them. In CI a test that starts real processes on a shared machine may be tried twice; the report marks it as retried.
+// Unit suites import the sources; integration and chaos suites run what was built into dist/, after them. Two files at a
+// time (Vitest's own choice is one on two cores), save unit suites that measure times, memory or what a cut has lost.
+// In CI a test that starts real processes on a shared machine may be tried twice; the report marks it as retried.
 const shared = { esbuild: { target: 'node20' } } as const
 const retry = process.env['CI'] ? 1 : 0
+const unit = { testTimeout: 120_000, hookTimeout: 120_000, retry } as const
+const measuring = [
+  'datastore/relay',
+  'gang/{owner,signs,vigil}',
+  'process/{flood,oom,spawn,stop}',
+  'body/lines',
+  'ssh/line',
+].map((file) => `packages/core/test/${file}.test.ts`)
 
 export default defineConfig({
   ...shared,
@@ -11,13 +20,17 @@ export default defineConfig({
     projects: [
       {
         ...shared,
+        test: { ...unit, name: 'measuring', include: measuring, maxWorkers: 1, sequence: { groupOrder: 0 } },
+      },
+      {
+        ...shared,
         test: {
+          ...unit,
           name: 'unit',
           include: ['packages/*/test/**/*.test.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          retry,
-          sequence: { groupOrder: 0 },
+          exclude: [...configDefaults.exclude, ...measuring],
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -29,7 +42,7 @@ export default defineConfig({
           hookTimeout: 120_000,
           maxWorkers: 2,
           retry,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],
