@@ -30,7 +30,9 @@ int main(int argc, char **argv) {
     for (const char *c = value ? value : "nothing"; *c; c++) sprintf(hex + strlen(hex), "%02x", (unsigned char)*c);
     printf("rank %d of node %s in %s has %s\n", rank, getenv("GANGFLOW_NODE"), getcwd(cwd, sizeof cwd), hex);
   } else if (strcmp(mode, "flood") == 0) {
-    for (int i = 0; i < culprit; i++) printf("rank %02d line %08d %s\n", rank, i, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    char xs[977] = "";
+    memset(xs, 'x', 976);
+    for (int i = 0; i < culprit; i++) printf("rank %02d line %08d %s\n", rank, i, xs);
   } else if (rank == culprit) {
     fprintf(stderr, "rank %d is about to %s\n", rank, mode);
     if (strcmp(mode, "abort") == 0) MPI_Abort(MPI_COMM_WORLD, 7);
