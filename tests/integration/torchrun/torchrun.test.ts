@@ -46,7 +46,7 @@ describe('current.torch.run', () => {
       last = text
     }
     expect(bytes).toBeGreaterThan(49_000_000)
-    expect(last).toMatch(/^line 009999 x{86}$/)
+    expect(last).toMatch(/^line 000999 x{986}$/)
   })
 
   it('names the rank that raised an exception, with its traceback', async () => {

@@ -30,7 +30,7 @@ elif verb == "flood":
         print(f"out {rank} {index}")
         print(f"err {rank} {index}", file=sys.stderr)
 elif verb == "big":
-    block = "".join(f"line {index:06d} {'x' * 86}\n" for index in range(10_000))
+    block = "".join(f"line {index:06d} {'x' * 986}\n" for index in range(1_000))
     for _ in range(50):
         sys.stdout.write(block)
 elif verb == "chatter":
