@@ -5,6 +5,9 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs'
 const run = (command, args, env) =>
   spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'], env }).status === 0
 
+/** Whether Debian's lists were fetched already: every fetch takes seconds. */
+let fetched = false
+
 /**
  * Installs packages without starting any daemon that comes with them; true when they are there, false where this is not
  * root on a Debian.
@@ -17,10 +20,8 @@ export function installPackages(packages) {
   if (own) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
   try {
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    return (
-      run('apt-get', ['update', '-q'], env) &&
-      run('apt-get', ['install', '-qy', '--no-install-recommends', ...packages], env)
-    )
+    fetched ||= run('apt-get', ['update', '-q'], env)
+    return fetched && run('apt-get', ['install', '-qy', '--no-install-recommends', ...packages], env)
   } finally {
     if (own) rmSync(policy)
   }
