@@ -1,18 +1,14 @@
 import { configDefaults, defineConfig } from 'vitest/config'
 
 // Unit suites import the sources; integration and chaos suites run what was built into dist/, after them. Two files at a
-// time (Vitest's own choice is one on two cores), save unit suites that measure times, memory or what a cut has lost.
+// time (Vitest's own choice is one on two cores), save the unit suites of rooms that measure times, memory or traffic.
 // In CI a test that starts real processes on a shared machine may be tried twice; the report marks it as retried.
 const shared = { esbuild: { target: 'node20' } } as const
 const retry = process.env['CI'] ? 1 : 0
 const unit = { testTimeout: 120_000, hookTimeout: 120_000, retry } as const
-const measuring = [
-  'datastore/relay',
-  'gang/{owner,signs,vigil}',
-  'process/{flood,oom,spawn,stop}',
-  'body/lines',
-  'ssh/line',
-].map((file) => `packages/core/test/${file}.test.ts`)
+const measuring = ['{body,gang,process,ssh}/**/*', 'datastore/relay'].map(
+  (file) => `packages/core/test/${file}.test.ts`,
+)
 
 export default defineConfig({
   ...shared,
