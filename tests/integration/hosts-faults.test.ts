@@ -32,6 +32,9 @@ async function hears(from: TestHost, to: TestHost, seconds = slack): Promise<boo
   return (await from.exec(['timeout', String(seconds), 'bash', '-c', script])).code === 0
 }
 
+/** After a fault the kernel may hold a neighbour for unreachable for a moment yet. */
+const soon = <T>(look: () => Promise<T>) => expect.poll(look, { timeout: 10_000 * slack })
+
 /** Runs one command and then another over one connection: the second once `go` is called. Resolves when the first has run. */
 async function inTwo(
   host: TestHost,
@@ -62,7 +65,7 @@ describe('faults of a cable', () => {
     await go()
     await one.cable('up')
     expect((await ended).stdout).toBe('a\nb\n')
-    expect(await hears(two, one)).toBe(true)
+    await soon(() => hears(two, one)).toBe(true)
   })
 
   it('drops one way alone', async () => {
@@ -80,7 +83,7 @@ describe('faults of a cable', () => {
     expect(await greets(one, 300)).toBe(false)
     expect(await seen('rx')).toBeGreaterThan(received)
     await one.heal()
-    expect(await greets(one)).toBe(true)
+    await soon(() => greets(one)).toBe(true)
   })
 
   it('delays both ways, loses frames, and carries whole connections meanwhile', async () => {
@@ -137,7 +140,7 @@ describe('faults of a cable', () => {
     await hosts.partition(['launcher'], ['host4'])
     expect(await Promise.all([greets(four, 300), hears(three, four)])).toEqual([false, true])
     await hosts.heal()
-    expect(await Promise.all([hears(one, three), greets(four)])).toEqual([true, true])
+    await soon(() => Promise.all([hears(one, three), greets(four)])).toEqual([true, true])
   })
 })
 
