@@ -30,6 +30,14 @@ export function explain(gang: Pick<GangContext, 'step' | 'roster'>, failure: Eng
       fix: 'install Python there, or name an interpreter: `python` of @ray, python= in the hosts file, GANGFLOW_PYTHON',
     })
   if (kind === 'silent') {
+    const gone = /gangflow: (\S+) is not running/.exec(text)?.[1]
+    if (gone)
+      return new GangflowError({
+        ...facts,
+        code: 'E_RAY_NODE',
+        what: `Ray's ${gone} on ${where(node)} is not running any more; 'ray start' had not begun to watch it, so that nothing says how it ended`,
+        fix: "find out who ended it: the kernel when memory ran out ('dmesg | tail'), or a person; its log may say more",
+      })
     const stopped = /gangflow: (\S+) is stopped/.exec(text)?.[1]
     return new GangflowError({
       ...facts,

@@ -1,4 +1,4 @@
-import type { EnginePlace, EnginePlan } from '@gangflow/core/plugin'
+import type { EngineFailure, EnginePlace, EnginePlan } from '@gangflow/core/plugin'
 import { memberPython } from '@gangflow/core/plugin'
 import type { Wanted } from './gcs.js'
 import type { RayOptions } from './options.js'
@@ -141,7 +141,8 @@ const joined = (host: string, port: number): string => `${host.includes(':') ? `
 
 /**
  * What a node's logs say of the end of a process or of its silence, in lines of `gangflow: what`, then the log: who
- * ended (`ray start` writes that down), who is stopped, what a raylet that gave up said.
+ * ended (`ray start` writes that down, once it has started all), who is stopped or not there, what a raylet that gave up
+ * said. `$1` is the node's folder, the rest who is to be there.
  */
 const logScript = `cd "$1/session_latest/logs" 2>/dev/null || exit 0
 [ -s ray_process_exit.log ] && tail -n 12 ray_process_exit.log
@@ -149,7 +150,12 @@ for p in /proc/[0-9]*; do
   read -r name 2>/dev/null < $p/comm || continue
   case $name in raylet | gcs_server) ;; *) continue ;; esac
   tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q -- "$1/" || continue
+  running="$running $name"
   case $(sed -n 's/^State:[[:space:]]*//p' $p/status) in T*) echo "gangflow: $name is stopped, pid \${p#/proc/}" ;; esac
+done
+shift
+[ -s ray_process_exit.log ] || for name; do
+  case "$running " in *" $name "*) ;; *) echo "gangflow: $name is not running" ;; esac
 done
 [ -s ray_process_exit.log ] || for f in gcs_server.err raylet.err dashboard_agent.err runtime_env_agent.err; do
   # Without the stacks of what crashed, and what echoes them.
@@ -158,6 +164,8 @@ done
 grep -hE 'Check failed|is dead because|Health check failed|Failed to connect to GCS' raylet.out gcs_server.out 2>/dev/null | tail -n 4
 :`
 
-export function logsOf(plan: Pick<RayPlan, 'id'>, node: number): { argv: string[] } {
-  return { argv: ['/bin/sh', '-c', logScript, 'sh', `/tmp/gf-ray-${plan.id}-${node}`] }
+export function logsOf(plan: Pick<RayPlan, 'id'>, node: number, kind: EngineFailure['kind']): { argv: string[] } {
+  // Of one that was there, and does not answer, it counts who is gone.
+  const runs = kind === 'silent' ? [...(node === 0 ? ['gcs_server'] : []), 'raylet'] : []
+  return { argv: ['/bin/sh', '-c', logScript, 'sh', `/tmp/gf-ray-${plan.id}-${node}`, ...runs] }
 }

@@ -51,7 +51,7 @@ export async function openSession(gang: GangContext, options: RayOptions): Promi
           return plan
         },
         present: (plan, signal) => gcsOf(plan).present((plan as RayPlan).wanted, signal),
-        logs: (plan, node) => logsOf(plan as RayPlan, node),
+        logs: (plan, node, kind) => logsOf(plan as RayPlan, node, kind),
         explain: (failure) => explain(gang, failure),
         mayRetry(failure) {
           slow = gaveUp(failure)

@@ -40,6 +40,11 @@ it.each([
     'E_RAY_SILENT',
     'Ray on node 1 (h1) has not answered for 4 s: its raylet is stopped (SIGSTOP)',
   ],
+  [
+    failure(['gangflow: gcs_server is not running'], { kind: 'silent', node: 0 }),
+    'E_RAY_NODE',
+    "Ray's gcs_server on node 0 (h0) is not running any more; 'ray start' had not begun to watch it, so that nothing says how it ended",
+  ],
 ])('%#: names what ended, where, as Ray itself wrote it down', (of, code, what) => {
   expect(explain(gang, of)).toMatchObject({ code, what, step: 'train' })
 })

@@ -127,7 +127,7 @@ async function failed(
     if (gang.signal.aborted && cause === first) return stopped(gang, context.running, context.temp, place)
   }
   const error = explain(cause, place, String(context.port))
-  await gang.fail(casualtyOf(cause, place, error))
+  await gang.fail(casualtyOf(cause, place, error), cause.stopped === undefined ? undefined : 'infrastructure')
   throw error
 }
 

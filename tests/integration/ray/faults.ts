@@ -7,9 +7,10 @@ import { current } from '@gangflow/core'
  * `ray start` itself, `body` the process that runs this. An empty name: to none.
  */
 export async function hangAndSignal(name: string, signal: string, node: number): Promise<void> {
-  const driver = current.ray.run({ entrypoint: 'hang.py' })
+  const begun = `hangs-${current.parallel.attempt}`
+  const driver = current.ray.run({ entrypoint: 'hang.py', args: [begun] })
   driver.catch(() => {})
-  for (let turn = 0; !existsSync('hangs'); turn++) {
+  for (let turn = 0; !existsSync(begun); turn++) {
     if (turn > 3000) throw new Error('the driver has not begun')
     await Promise.race([sleep(100), driver])
   }
@@ -19,7 +20,7 @@ export async function hangAndSignal(name: string, signal: string, node: number):
   is=$(cat $p/comm 2>/dev/null)
   case $is in sh | '') continue ;; esac
   tr '\\0' ' ' 2>/dev/null < $p/cmdline | grep -q 'ray.scripts.scripts start' && is=start
-  [ $is = ${name} ] || continue
+  [ "$is" = ${name} ] || continue
   tr '\\0' '\\n' 2>/dev/null < $p/environ | grep -qx "GANGFLOW_RUN=$GANGFLOW_RUN" || continue
   tr '\\0' '\\n' < $p/environ | grep -qx "GANGFLOW_NODE=${node}" && kill -${signal} \${p#/proc/} && echo sent
 done`

@@ -1,4 +1,5 @@
-"""Waits for an actor on the last node for ever; says by a file that it has begun."""
+"""Waits for an actor on the last node for ever; says by a file, which its argument names, that it has begun."""
+import sys
 import time
 
 import ray
@@ -18,5 +19,5 @@ class Waiting:
 
 actor = Waiting.remote()
 ray.get(actor.begun.remote())
-open("hangs", "w").close()
+open(sys.argv[1], "w").close()
 ray.get(actor.wait.remote())

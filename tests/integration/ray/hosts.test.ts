@@ -39,7 +39,7 @@ it(
   async () => {
     const { code, out } = await startRay(project, python, ['fault.ts', '--kill', 'raylet', '--signal', 'STOP'], hosts)
       .ended
-    expect(code, out).toBe(1)
+    expect(code, out).toBe(3)
     expect(out).toMatch(/Ray on node 1 \(host2\) has not answered for \d+(?:\.\d)? s: its raylet is stopped/)
     expect(Number(/not answered for (\d+(?:\.\d)?) s/.exec(out)![1])).toBeLessThan(10 * slack)
     await clean()

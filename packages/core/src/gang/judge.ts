@@ -31,7 +31,9 @@ export function judge(failures: readonly Placed[], uncertaintyMs = UNCERTAINTY_M
     .sort((a, b) => order[a.weight] - order[b.weight] || a.at - b.at || (a.node ?? -1) - (b.node ?? -1))
   if (!first) return undefined
   const echoes = failures.filter((failure) => !isSame(failure, first)).sort((a, b) => a.at - b.at)
-  return { first, echoes }
+  // The stop brings bare accounts of ends that a plugin has told more of.
+  const told = first.casualty.error ? first : candidates.find((one) => one.casualty.error && isSame(one, first))
+  return { first: told ? { ...told, at: first.at } : first, echoes }
 }
 
 /** Two accounts of one process: what its agent saw of its end, and what a plugin said of it. */

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Roster } from '../current/roster.js'
 import type { Duration } from '../errors/duration.js'
-import type { Casualty, Verdict } from '../errors/verdict.js'
+import type { Casualty, Cause, Verdict } from '../errors/verdict.js'
 import type { GangNeeds, Resources } from '../flow/description.js'
 import type { ArtifactCodec, Json } from '../flow/values.js'
 
@@ -210,8 +210,8 @@ export interface GangContext extends Parallel {
   atEnd(undo: Undo, options?: { readonly nodes?: Nodes }): Promise<void>
   /** Records what a plugin performs (D6), under the task. */
   record(name: string, request: Json): Promise<void>
-  /** Ends the gang with this account as first cause, unless an earlier one is known. */
-  fail(casualty: Casualty): Promise<void>
+  /** Ends the gang with this account as first cause, unless an earlier one is known. `cause`: default as its signal tells, `user` where it has none. */
+  fail(casualty: Casualty, cause?: Cause): Promise<void>
   /** Collects the files of a directory on this member as an artifact of this node. */
   collect(artifact: string, directory: string): Promise<void>
   /** For whoever watches the run (event `progress`); a text in `line` is shown in the live view as this member's last line. */

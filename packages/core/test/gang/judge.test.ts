@@ -40,6 +40,17 @@ describe('judge', () => {
     expect(echoes.map((echo) => echo.node)).toEqual([1])
   })
 
+  it('takes of two accounts of one process the one that says more, wherever both are the first', () => {
+    const casualty = { kind: 'process', node: 2, process: 'rank2', pid: 77, signal: 'SIGKILL' } as const
+    const told = { ...casualty, error: { message: 'rank 2 lost its loader' } }
+    const both = [failure(2, 100, 'own', { casualty }), failure(2, 101, 'own', { casualty: told })]
+    for (const accounts of [both, [...both].reverse()]) {
+      const { first, echoes } = judge(accounts)!
+      expect(first).toMatchObject({ casualty: told, at: 100 })
+      expect(echoes).toEqual([])
+    }
+  })
+
   it('is the same for every order of arrival', () => {
     const all = [failure(0, 100, 'echo'), failure(1, 120, 'exit'), failure(2, 150, 'own'), failure(3, 110, 'own')]
     const orders = [all, [...all].reverse(), [all[2]!, all[0]!, all[3]!, all[1]!]]

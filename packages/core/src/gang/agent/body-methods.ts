@@ -1,5 +1,5 @@
 import { type Methods, WithPayload } from '../../body/peer.js'
-import type { Casualty } from '../../errors/verdict.js'
+import type { Casualty, Cause } from '../../errors/verdict.js'
 import type { Json } from '../../flow/values.js'
 import type { Undo } from '../../plugin/contract.js'
 import type { Channels } from './channels.js'
@@ -27,7 +27,7 @@ export interface BodyMethodsOptions {
   readonly timeoutMs: number
   /** 32 bytes for a plugin's label; the secret itself stays in the agent. */
   key(label: string): Uint8Array
-  fail(casualty: Casualty): void
+  fail(casualty: Casualty, cause?: Cause): void
   /** Tells whoever watches the run, as the body's `progress` does. */
   progress(data: Json): void
   /** The body called its `seq`-th collective. */
@@ -114,8 +114,10 @@ export function bodyMethods(options: BodyMethodsOptions): Methods {
       checkUndo(undo)
       await Promise.all(nodes.map(async (target) => (await peers.to(target)).call('undo', undo as unknown as Json)))
     },
-    'gang.fail': (params) =>
-      options.fail({ ...(params as unknown as Casualty), node: (params as { node?: number }).node ?? node }),
+    'gang.fail': (params) => {
+      const { casualty, cause } = params as unknown as { casualty: Casualty; cause?: Cause }
+      options.fail({ ...casualty, node: casualty.node ?? node }, cause)
+    },
   }
 }
 

@@ -1,5 +1,5 @@
 import type { BodyOutcome } from '../../body/contract.js'
-import type { Casualty } from '../../errors/verdict.js'
+import type { Casualty, Cause } from '../../errors/verdict.js'
 import type { ProcessExit } from '../../process/contract.js'
 import type { Failure } from '../protocol.js'
 import { failureOfBody, failureOfKill, failureOfPlugin } from './failures.js'
@@ -49,11 +49,12 @@ export class Reports {
   }
 
   /** A plugin names what failed: completed by what this agent saw of that process. */
-  blame(casualty: Casualty): void {
+  blame(casualty: Casualty, cause?: Cause): void {
     const { casualty: known, exit } = this.state.formed!.commands.complete(casualty)
     // What is stopped, or fails because of that, is no culprit; an exception of its own from before may be.
     const late = exit?.solicited === true || (exit?.at ?? performance.now()) >= this.state.stoppedAt
     if (late && !casualty.error) return
-    this.fail(failureOfPlugin(known, exit, this.state.place), exit ? performance.now() - exit.at : 0)
+    const failure = failureOfPlugin(known, exit, this.state.place)
+    this.fail(cause === undefined ? failure : { ...failure, cause }, exit ? performance.now() - exit.at : 0)
   }
 }

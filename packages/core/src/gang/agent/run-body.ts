@@ -76,7 +76,7 @@ function methodsOf(
     shell: parts.shell,
     timeoutMs: timeouts.collective,
     key: (label) => deriveKey(secret, address, `plugin/${formation.epoch}/${label}`),
-    fail: (casualty) => reports.blame(casualty),
+    fail: (casualty, cause) => reports.blame(casualty, cause),
     progress: (data) => parts.data.tell('progress', data),
     ...(whereabouts ? { at: (at: At) => (whereabouts.at = at) } : {}),
     called: (seq) => {

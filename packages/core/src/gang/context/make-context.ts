@@ -96,10 +96,11 @@ export function makeContext(request: ContextRequest): GangContext {
     async record(name, plan) {
       await datastore.putRecord(keys.plan(address, link.node, name), plan)
     },
-    async fail(casualty) {
-      if (!link.gang) await call(link, 'gang.fail', casualty as unknown as Json)
+    async fail(casualty, cause) {
+      const told = { casualty, ...(cause === undefined ? {} : { cause }) } as unknown as Json
+      if (!link.gang) await call(link, 'gang.fail', told)
       // Also while the gang is being stopped: a cause may be known only then.
-      else await link.peer.callFrame('gang.fail', casualty as unknown as Json)
+      else await link.peer.callFrame('gang.fail', told)
     },
     async collect(artifact, directory) {
       request.addArtifact(artifact, await collectDirectory(datastore, artifact, directory))

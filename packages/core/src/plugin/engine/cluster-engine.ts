@@ -3,7 +3,7 @@ import { GangflowError } from '../../errors/base.js'
 import { milliseconds } from '../../errors/duration.js'
 import type { Command, CommandResult, GangContext } from '../contract.js'
 import type { Engine, EngineCluster, EngineFailure, EngineOptions } from './contract.js'
-import { casualtyOf, errorOf, tell } from './failure.js'
+import { casualtyOf, causeOf, errorOf, tell } from './failure.js'
 import { Failed, type Start, start } from './start.js'
 import { watch } from './watch.js'
 
@@ -34,7 +34,7 @@ export async function clusterEngine(
     const failure = over.signal.aborted ? undefined : await tell(gang, engine, started.plan, what)
     if (failure === undefined || over.signal.aborted) return new Promise<never>(() => {})
     const error = errorOf(gang, engine, failure)
-    await gang.fail(casualtyOf(gang, failure, error)).catch(() => {})
+    await gang.fail(casualtyOf(gang, failure, error), causeOf(failure)).catch(() => {})
     throw error
   })
   failed.catch(() => {})
@@ -73,7 +73,7 @@ async function startAtAll(
       const own = errorOf(gang, engine, failure)
       const isLast = turn >= options.starts || performance.now() > options.deadline
       if (isLast || engine.mayRetry?.(failure) === false) {
-        await gang.fail(casualtyOf(gang, failure, own)).catch(() => {})
+        await gang.fail(casualtyOf(gang, failure, own), causeOf(failure)).catch(() => {})
         throw own
       }
       console.error(retried(own, failure))

@@ -45,8 +45,8 @@ export interface Engine {
    * and wait for no single node for longer than a second.
    */
   present(plan: EnginePlan, signal: AbortSignal): Promise<readonly number[]>
-  /** Run on a node whose process ended, or that is silent: what it prints is quoted in the verdict. */
-  logs?(plan: EnginePlan, node: number): Command
+  /** Run on a node whose process ended, or that is silent or late: what it prints is quoted in the verdict. */
+  logs?(plan: EnginePlan, node: number, kind: EngineFailure['kind']): Command
   /** The error for people; `details.signal` of it is the verdict's, where a process below the one that ended had it. Default: `E_ENGINE_START`, `E_ENGINE_ENDED`, `E_ENGINE_SILENT` with what is known. */
   explain?(failure: EngineFailure): GangflowError | undefined
   /** Whether a failed start may be tried once more. Default: yes. */

@@ -1,5 +1,5 @@
 import { GangflowError } from '../../errors/base.js'
-import type { Casualty } from '../../errors/verdict.js'
+import type { Casualty, Cause } from '../../errors/verdict.js'
 import type { CommandResult, GangContext } from '../contract.js'
 import type { Engine, EngineFailure, EnginePlan } from './contract.js'
 
@@ -19,7 +19,7 @@ export async function tell(
   seen: Seen,
 ): Promise<EngineFailure | undefined> {
   const about = { ...seen, host: gang.roster.entries[seen.node]?.host ?? '', quote: lines(seen.exit) }
-  const logs = engine.logs?.(plan, seen.node)
+  const logs = engine.logs?.(plan, seen.node, seen.kind)
   if (gang.signal.aborted) return undefined
   if (!logs) return about
   try {
@@ -78,6 +78,10 @@ export function casualtyOf(gang: GangContext, failure: EngineFailure, error: Gan
     lastLines: quote,
   }
 }
+
+/** Whose business it is where no end of a process tells: who does not answer was stopped, is gone, or has no time. */
+export const causeOf = ({ kind }: EngineFailure): Cause | undefined =>
+  kind === 'silent' ? 'infrastructure' : undefined
 
 /** The end of a process's output, as a verdict shows it. */
 function lines(result: CommandResult | undefined): string[] {
