@@ -55,7 +55,8 @@ interface Given {
 
 function gangflow(args: readonly string[], { env = {}, tty = false }: Given = {}): Running {
   const argv = [process.execPath, cli, ...args, '--datastore', store]
-  const words = tty ? ['script', '-qefc', argv.map((word) => `'${word}'`).join(' '), '/dev/null'] : argv
+  // Without a shell between that Ctrl-C would end too.
+  const words = tty ? ['script', '-qefc', `exec ${argv.map((word) => `'${word}'`).join(' ')}`, '/dev/null'] : argv
   const child = spawn(words[0]!, words.slice(1), {
     env: { ...cluster.env, ...env, ...(tty ? { TERM: 'dumb' } : {}) },
     stdio: [tty ? 'pipe' : 'ignore', 'pipe', 'pipe'],
