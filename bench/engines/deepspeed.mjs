@@ -1,6 +1,7 @@
 // The row `deepspeed`: ranks on this machine, by `deepspeed` typed by hand (as of one host: it would have others by ssh), and by
 // `current.deepspeed.run` with each launcher on as many members.
 import { spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { engineEnvironment } from '../../scripts/engine-env.mjs'
 import { baseEnv } from '../lib/measure.mjs'
@@ -35,6 +36,9 @@ export async function deepspeedContestants(place) {
     let output = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data))
     const code = await new Promise((resolve) => child.on('close', resolve))
+    // DeepSpeed leaves them, 69 MB a rank.
+    for (let rank = 0; rank < nodes; rank++)
+      rmSync(`/dev/shm/deepspeed_allreduce_buffer_${process.getuid()}_127.0.0.1_${port}_${rank}`, { force: true })
     if ((code === 0) !== (fault === '')) throw new Error(`deepspeed ended with ${code}:\n${output.slice(-4000)}`)
     return { output, from: (at) => Number(BigInt(at) - begun) / 1e6, to: (at) => since(BigInt(at)), all: since(begun) }
   }

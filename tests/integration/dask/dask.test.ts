@@ -43,7 +43,12 @@ it(
     const [run] = await new Client(project.store).runs('OnDask')
     const { said } = run!.artifacts['out'] as { said: string }
     const told = JSON.parse(said.trim().split('\n').at(-1)!) as Record<string, number>
-    expect(told).toMatchObject({ nodes: [0, 1], n: (600_000 * 60 * 59) / 2, count: 60 * 600_000 })
+    expect(told).toMatchObject({
+      page: ['node0', 'node1'],
+      nodes: [0, 1],
+      n: (600_000 * 60 * 59) / 2,
+      count: 60 * 600_000,
+    })
     expect(told['over']).toBeGreaterThan(1)
     expect(told['mean']).toBeCloseTo(0.5, 2)
     expect(processesOf(project.folder)).toEqual([])
