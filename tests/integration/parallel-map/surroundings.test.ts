@@ -32,10 +32,11 @@ describe('on a terminal', () => {
     const shown = execFileSync('script', ['-qec', inside, '/dev/null'], { encoding: 'utf8', stdio: 'pipe' })
     const [drawn, rest] = shown.split('after it') as [string, string]
     const bars = drawn.split('\r\x1b[K').slice(1)
-    expect(bars.length).toBeGreaterThan(2)
+    expect(bars.length).toBeGreaterThan(1)
     for (const bar of bars) expect(bar.trimEnd().length).toBeLessThan(70)
-    expect(bars[0]).toMatch(/^waits \d+% ━*─+ \d+\/30 {2}[\d.]+\/s {2}0:00 {2}left 0:0\d/)
-    expect(bars.at(-1)).toMatch(/^waits 100% ━+ 30\/30 {2}[\d.]+\/s {2}0:0\d {2}1 failed\r?\n$/)
+    // What is left shows once something is done.
+    expect(bars[0]).toMatch(/^waits \d+% ━*─+ \d+\/30 {2}[\d.]+\/s {2}\d+:\d\d(?: {2}left \d+:\d\d)?/)
+    expect(bars.at(-1)).toMatch(/^waits 100% ━+ 30\/30 {2}[\d.]+\/s {2}\d+:\d\d {2}1 failed\r?\n$/)
     expect(bars.slice(0, -1).some((bar) => bar.includes('\n'))).toBe(false)
     expect(rest.trim()).toBe('')
   })

@@ -61,7 +61,8 @@ function siteOf(text: string, file: string, row: number, column: number): NodeJS
     isPromiseAll: () => false,
     toString: () => text,
   }
-  return answers as unknown as NodeJS.CallSite
+  // Hooks (source-map-support, ts-node) copy what a call site's prototype has.
+  return Object.create(answers) as NodeJS.CallSite
 }
 
 /** Under `--enable-source-maps`. */
