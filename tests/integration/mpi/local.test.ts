@@ -26,7 +26,7 @@ const cases = {
   killed: {
     ...behave('wait 5'),
     before: forget(0),
-    meanwhile: { node: 0, command: killProgram('^(mpirun|mpiexec|prterun|orterun)', 'with rank 5') },
+    meanwhile: { node: 0, command: killProgram('^(mpirun|mpiexec|prterun|orterun)', 'with rank 5', true) },
   },
   foreign: { call: { program: '../OTHER/behave hello', timeout: 15_000 * slack } },
   short: { call: { program: 'true' } },
@@ -92,9 +92,9 @@ describe.each(implementations)('%s on a local gang, as whoever runs the tests', 
     expect(kept).toEqual({ characters: floodLines * (length + 976), xs: floodLines * 976 })
   })
 
-  it('runs what is no MPI program, and leaves nothing', () => {
+  it('runs what is no MPI program, and leaves nothing', async () => {
     expect(of('short')).toMatchObject({ np: 8 })
-    expect(leftHere()).toEqual([])
+    expect(await leftHere()).toEqual([])
   })
 })
 
@@ -140,5 +140,5 @@ it.each(implementations)('runs one @mpi step of %s after the other, and again af
   const [run] = await new Client(project.files.store).runs('Twice')
   const said = { attempt: 1, np: 2, nodes: [0, 1] }
   expect(run!.artifacts['all']).toEqual([said, said])
-  expect(leftHere()).toEqual([])
+  expect(await leftHere()).toEqual([])
 })

@@ -6,7 +6,7 @@ import { Client } from '../../../packages/core/src/index.js'
 import { mpiEnvironment } from '../../../scripts/mpi-env.mjs'
 import type { TestHost, TestHosts } from '../../hosts/index.js'
 import { must } from '../../hosts/run.js'
-import { slack } from '../../support/gang.js'
+import { slack, sleep } from '../../support/gang.js'
 import { type Running, SshProject } from '../../support/ssh-project.js'
 import type { Case } from './flow.js'
 
@@ -137,17 +137,30 @@ export const killRank = `${waiting}for p in $(pgrep -x behave); do
   if tr '\\0' '\\n' < /proc/$p/environ | grep -qxE '(OMPI_COMM_WORLD_RANK|PMI_RANK)=5'; then kill -9 $p; fi
 done`
 
-/** Shell that kills programs of a launcher, by their names: those that a command line of theirs or their parent's shows. */
-export const killProgram = (pattern: string, where: 'with rank 5' | 'elsewhere') => `${
+/**
+ * Shell that kills programs of a launcher, by their names: those that a command line of theirs or their parent's shows.
+ * `own`: of this run alone, where other tests may run theirs on the same machine.
+ */
+export const killProgram = (pattern: string, where: 'with rank 5' | 'elsewhere', own = false) => `${
   where === 'elsewhere' ? 'sleep 1\n' : waiting
 }for p in $(pgrep '${pattern}'); do
+  ${own ? `grep -qzx "GANGFLOW_RUN=$GANGFLOW_RUN" /proc/$p/environ || continue` : ':'}
   if cat /proc/$p/cmdline /proc/$(ps -o ppid= $p | tr -d ' ')/cmdline | tr '\\0' ' ' | grep -q /tmp/gf-mpi-; then kill -9 $p; fi
 done`
 
-/** What calls have left on this machine. */
-export const leftHere = (): string[] =>
-  ['/tmp', '/dev/shm'].flatMap((folder) =>
-    readdirSync(folder)
-      .filter((name) => name.startsWith('gf-mpi-'))
-      .map((name) => `${folder}/${name}`),
-  )
+/** What calls have left on this machine: of what lies there now, what stays. Other tests may just have theirs there. */
+export async function leftHere(): Promise<string[]> {
+  const there = (): string[] =>
+    ['/tmp', '/dev/shm'].flatMap((folder) =>
+      readdirSync(folder)
+        .filter((name) => name.startsWith('gf-mpi-'))
+        .map((name) => `${folder}/${name}`),
+    )
+  let left = there()
+  for (const deadline = performance.now() + 15_000 * slack; left.length > 0 && performance.now() < deadline; ) {
+    await sleep(100)
+    const now = there()
+    left = left.filter((path) => now.includes(path))
+  }
+  return left
+}
