@@ -6,9 +6,11 @@ import { configDefaults, defineConfig } from 'vitest/config'
 const shared = { esbuild: { target: 'node20' } } as const
 const retry = process.env['CI'] ? 1 : 0
 const unit = { testTimeout: 120_000, hookTimeout: 120_000, retry } as const
-const measuring = ['{body,gang,process,ssh}/**/*', 'datastore/relay'].map(
-  (file) => `packages/core/test/${file}.test.ts`,
-)
+const measuring = [
+  'core/test/{body,gang,process,ssh}/**/*',
+  'core/test/datastore/relay',
+  'plugin-torchrun/test/**/*',
+].map((file) => `packages/${file}.test.ts`)
 
 export default defineConfig({
   ...shared,
