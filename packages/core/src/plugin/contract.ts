@@ -104,6 +104,8 @@ export interface Command {
   readonly rank?: number
   /** Milliseconds between TERM and KILL; default the gang's `stopGrace`. */
   readonly stopGraceMs?: number
+  /** True: a service of the step's own processes, with nothing to save at its end: `stopGraceMs` is all it has, however long a cancelled step may take. */
+  readonly service?: boolean
   /** False: its output is not shown live. Default true. */
   readonly show?: boolean
 }

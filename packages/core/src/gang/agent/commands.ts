@@ -20,6 +20,7 @@ export interface WireCommand {
   readonly stdin?: string
   readonly rank?: number
   readonly stopGraceMs?: number
+  readonly service?: boolean
   readonly show?: boolean
 }
 
@@ -196,7 +197,8 @@ export class Commands {
 
   async #end(running: Running, graceMs: number | undefined): Promise<void> {
     running.asked = true
-    await running.process.stop({ graceMs: graceMs ?? running.command.stopGraceMs ?? this.#options.stopGraceMs })
+    const { service, stopGraceMs: own = this.#options.stopGraceMs } = running.command
+    await running.process.stop({ graceMs: service ? Math.min(graceMs ?? own, own) : (graceMs ?? own) })
     await running.ended
   }
 

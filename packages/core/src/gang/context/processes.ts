@@ -119,7 +119,7 @@ const isArgv = (command: Command | readonly string[]): command is readonly strin
 
 /** A command as JSON; refuses what cannot be started before any member is asked. */
 function wire(command: Command): Json {
-  const { argv, name, env, cwd, stdin, rank, stopGraceMs, show } = command
+  const { argv, name, env, cwd, stdin, rank, stopGraceMs, service, show } = command
   if (
     !Array.isArray(argv) ||
     argv.length === 0 ||
@@ -140,6 +140,7 @@ function wire(command: Command): Json {
     ...(stdin ? { stdin: Buffer.from(stdin).toString('base64') } : {}),
     ...(rank === undefined ? {} : { rank }),
     ...(stopGraceMs === undefined ? {} : { stopGraceMs }),
+    ...(service === undefined ? {} : { service }),
     ...(show === undefined ? {} : { show }),
   }
 }

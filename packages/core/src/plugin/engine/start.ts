@@ -85,7 +85,12 @@ export async function start(
     tellEnd = resolve
   })
   const begin = async (node: number, name: string, command: Command) => {
-    const process = await gang.start([node], { stopGraceMs: STOP_MS, ...marked(command, partOf(name)), name })
+    const process = await gang.start([node], {
+      stopGraceMs: STOP_MS,
+      service: true,
+      ...marked(command, partOf(name)),
+      name,
+    })
     processes.push(process)
     void process.ended.then(([exit]: readonly CommandResult[]) => {
       const afterMs = performance.now() - options.began
