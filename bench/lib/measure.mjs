@@ -1,5 +1,6 @@
 // Interleaved rounds of whole processes: A B C, A B C, …, so that a drifting machine hits all alike.
 import { spawn } from 'node:child_process'
+import { setImmediate } from 'node:timers/promises'
 
 /**
  * What every contestant gets. Without NODE_EXTRA_CA_CERTS: Node 20 reads all certificates at each start where it is
@@ -44,12 +45,15 @@ async function figuresOf(contestant) {
  *   `per` divides (tasks in one run).
  * @returns {Promise<{ name: string, figure: string, times: number[], median: number }[]>} milliseconds, a row a figure
  */
-export async function interleave(contestants, { rounds = 5, warmup = 1, say = () => {} } = {}) {
+export async function interleave(contestants, { rounds = 5, warmup = 1, say = () => {}, signal } = {}) {
   const rows = new Map()
   for (let round = -warmup; round < rounds; round++) {
     for (const contestant of contestants) {
       const { name } = contestant
       if (contestant.rounds !== undefined && (round >= contestant.rounds || round < 0)) continue
+      // Where one blocks, signals are heard between two of them.
+      await setImmediate()
+      signal?.throwIfAborted()
       const figures = Object.entries(await figuresOf(contestant))
       const told = figures.map(([figure, ms]) => `${figures.length > 1 ? `${figure} ` : ''}${ms.toFixed(1)} ms`)
       say(`  ${round < 0 ? 'warm-up' : `round ${round + 1}`} ${name}: ${told.join(', ')}`)

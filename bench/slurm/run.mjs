@@ -22,10 +22,13 @@ export async function benchSlurm(words, { rounds = 3, say = () => {} } = {}) {
   const env = { ...baseEnv, ...cluster.env, NODE_EXTRA_CA_CERTS: '' }
   const place = { folder, env, items }
   const results = {}
+  const stop = new AbortController()
+  const leave = () => stop.abort()
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, leave)
   try {
     for (const [name, { title, base, of }] of Object.entries({ latency: latency(place), foreach: foreach(place) })) {
       if (parts.length > 0 && !parts.includes(name)) continue
-      const measured = await interleave(await of(), { rounds, say })
+      const measured = await interleave(await of(), { rounds, say, signal: stop.signal })
       results[name] = { base, measured }
       console.log(`\n${title}`)
       for (const figure of new Set(measured.map((one) => one.figure))) {
@@ -40,8 +43,10 @@ export async function benchSlurm(words, { rounds = 3, say = () => {} } = {}) {
     }
     return results
   } finally {
+    for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, leave)
     await cluster.down()
     rmSync(folder, { recursive: true, force: true })
+    if (stop.signal.aborted) process.exit(130)
   }
 }
 
