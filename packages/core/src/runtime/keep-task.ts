@@ -3,7 +3,7 @@ import { keys, type TaskRecord } from '../datastore/records.js'
 import type { PlannedTask } from './plan.js'
 import { json } from './run-record.js'
 
-/** Creates the record of a task that was handed over, if it is absent. On disk with the next thing that is to be. */
+/** Creates the record of a task that is decided on, if it is absent; false where it is there. On disk with the next thing that is to be. */
 export function keepTask(
   datastore: Datastore,
   { flow, run }: { readonly flow: string; readonly run: string },

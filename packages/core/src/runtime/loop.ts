@@ -1,11 +1,5 @@
 import type { StopReason } from '../body/contract.js'
-import {
-  type AttemptFailedRecord,
-  type DoneRecord,
-  keys,
-  type RunEndRecord,
-  type TaskRecord,
-} from '../datastore/records.js'
+import { type AttemptFailedRecord, type DoneRecord, keys, type RunEndRecord } from '../datastore/records.js'
 import type { ErrorFacts, GangflowError } from '../errors/base.js'
 import type { Resources, StepDescription } from '../flow/description.js'
 import { keeperLost } from '../process/errors.js'
@@ -18,6 +12,7 @@ import { FAILURE_GRACE_MS } from './control.js'
 import type { Handed } from './follow-job.js'
 import { JobsLeft } from './jobs.js'
 import { isTakenOver } from './journal.js'
+import { keepTask } from './keep-task.js'
 import type { Plan, PlannedTask } from './plan.js'
 import { prepareNext } from './prepare.js'
 import type { Begun } from './recover.js'
@@ -267,14 +262,10 @@ export class RunLoop {
   }
 
   private record(task: PlannedTask): Promise<unknown> {
-    const { reuse: _, ...planned } = task
-    const spec: TaskRecord = { ...planned, createdAt: Date.now() }
     const { flow, run } = this.context.record
-    return this.context.datastore
-      .createRecord(keys.task({ flow, run, step: task.step, task: task.task }), json(spec), { durable: false })
-      .then((created) => {
-        if (!created) throw owned(flow, run)
-      })
+    return keepTask(this.context.datastore, { flow, run }, task).then((created) => {
+      if (!created) throw owned(flow, run)
+    })
   }
 
   private done(task: PlannedTask, attempt: number, done: DoneRecord): void {
