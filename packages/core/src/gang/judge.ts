@@ -36,10 +36,12 @@ export function judge(failures: readonly Placed[], uncertaintyMs = UNCERTAINTY_M
   return { first: told ? { ...told, at: first.at } : first, echoes }
 }
 
-/** Two accounts of one process: what its agent saw of its end, and what a plugin said of it. */
+/** Two accounts of one process: what its agent saw of its end, and what a plugin, which may not know its pid, said of it. */
 function isSame(one: Placed, other: Placed): boolean {
-  const { pid, process } = one.casualty
-  return one === other || (pid !== undefined && pid === other.casualty.pid && process === other.casualty.process)
+  const { pid, process, node } = one.casualty
+  const { casualty } = other
+  const isPid = pid === undefined || casualty.pid === undefined || pid === casualty.pid
+  return one === other || (process !== undefined && process === casualty.process && node === casualty.node && isPid)
 }
 
 const echoText =

@@ -43,12 +43,23 @@ describe('judge', () => {
   it('takes of two accounts of one process the one that says more, wherever both are the first', () => {
     const casualty = { kind: 'process', node: 2, process: 'rank2', pid: 77, signal: 'SIGKILL' } as const
     const told = { ...casualty, error: { message: 'rank 2 lost its loader' } }
+    const elsewhere = { kind: 'process', node: 2, process: 'rank2', error: told.error } as const
+    const far = [failure(2, 100, 'own', { casualty }), failure(0, 150, 'own', { casualty: elsewhere })]
     const both = [failure(2, 100, 'own', { casualty }), failure(2, 101, 'own', { casualty: told })]
-    for (const accounts of [both, [...both].reverse()]) {
+    for (const accounts of [both, [...both].reverse(), far]) {
       const { first, echoes } = judge(accounts)!
-      expect(first).toMatchObject({ casualty: told, at: 100 })
+      expect(first).toMatchObject({ casualty: { process: 'rank2', error: told.error }, at: 100 })
       expect(echoes).toEqual([])
     }
+  })
+
+  it('keeps processes of one name on several nodes, and of several pids, apart', () => {
+    const of = (node: number, pid?: number) =>
+      failure(node, 100 + node, 'own', {
+        casualty: { kind: 'process', node, process: 'train', ...(pid ? { pid } : {}) },
+      })
+    expect(judge([of(0), of(1)])!.echoes).toHaveLength(1)
+    expect(judge([of(1, 7), of(1, 8)])!.echoes).toHaveLength(1)
   })
 
   it('is the same for every order of arrival', () => {
