@@ -48,7 +48,7 @@ export function planRay(place: EnginePlace, { options, token, memory, oneByOne }
     raylet: joined(addresses[node]!, place.port(node, 'raylet')),
   }))
   const tempDir = (node: number) => `/tmp/gf-ray-${place.id}-${node}`
-  const env = { ...rayEnvironment(token), DASHBOARD_METRIC_PORT: String(place.port(0, 'dashboard-metric')) }
+  const env = { ...rayEnvironment(address, token), DASHBOARD_METRIC_PORT: String(place.port(0, 'dashboard-metric')) }
   const start = (node: number, first: readonly string[]) => {
     const { gpus, host } = entries[node]!
     const { CPU, GPU, ...custom } = wanted[node]!.resources
@@ -121,9 +121,10 @@ function before(entries: EnginePlace['roster']['entries'], node: number, oneByOn
   return earlier.slice(0, Math.max(0, earlier.length - atOnce + 1))
 }
 
-/** What the nodes and every driver of a cluster share. */
-export function rayEnvironment(token: string): Record<string, string> {
+/** What the nodes and every driver of a cluster share. Without its address, workers would look for a Ray on the machine. */
+export function rayEnvironment(address: string, token: string): Record<string, string> {
   return {
+    RAY_ADDRESS: address,
     RAY_AUTH_MODE: 'token',
     RAY_AUTH_TOKEN: token,
     RAY_USAGE_STATS_ENABLED: '0',
@@ -132,9 +133,9 @@ export function rayEnvironment(token: string): Record<string, string> {
   }
 }
 
-/** And drivers alone: where it is, and that lines which several workers print alike all come, plain. */
+/** And drivers alone: lines which several workers print alike all come, plain. */
 export function driverEnvironment(plan: Pick<RayPlan, 'address'>, token: string): Record<string, string> {
-  return { ...rayEnvironment(token), RAY_ADDRESS: plan.address, RAY_DEDUP_LOGS: '0', RAY_COLOR_PREFIX: '0' }
+  return { ...rayEnvironment(plan.address, token), RAY_DEDUP_LOGS: '0', RAY_COLOR_PREFIX: '0' }
 }
 
 const joined = (host: string, port: number): string => `${host.includes(':') ? `[${host}]` : host}:${port}`

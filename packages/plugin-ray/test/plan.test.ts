@@ -77,6 +77,8 @@ describe('the plan of a cluster', () => {
     expect(made.dashboardUrl).toMatch(/^http:\/\/10\.0\.0\.1:2\d{4}$/)
     expect(JSON.stringify([made.head.argv, made.workers.map(({ command }) => command.argv)])).not.toContain(token)
     expect(driverEnvironment(made, token)).toMatchObject({ RAY_ADDRESS: made.address, RAY_DEDUP_LOGS: '0' })
+    for (const { env } of [made.head, made.workers[0]!.command])
+      expect(env).toMatchObject({ RAY_ADDRESS: made.address })
     expect(logsOf(made, 1, 'silent').argv.slice(-2)).toEqual(['/tmp/gf-ray-abcdef0123-1', 'raylet'])
   })
 

@@ -124,6 +124,7 @@ describe('Ray on a local gang', () => {
     expect(leftIn('/tmp')).toEqual(before)
     expect(leftIn('/dev/shm')).toEqual([])
     expect(alive(own.pid)).toBe(true)
+    expect(ended.out).not.toContain('multiple active Ray instances')
     const raylets = processesOf(own.folder).filter(({ command }) => command.includes('/raylet/raylet'))
     expect(raylets).toHaveLength(1)
   })
