@@ -2,7 +2,8 @@ import { configDefaults, defineConfig } from 'vitest/config'
 
 // Unit suites import the sources; integration and chaos suites run what was built into dist/, after them. Two files at a
 // time (Vitest's own choice is one on two cores), save the unit suites of rooms that measure times, memory or traffic.
-// In CI a test that starts real processes on a shared machine may be tried twice; the report marks it as retried.
+// In CI a test that starts real processes on a shared machine may be tried twice; the report marks it as retried, and
+// `scripts/test.mjs` tries a file that failed once more, alone.
 const shared = { esbuild: { target: 'node20' } } as const
 const retry = process.env['CI'] ? 1 : 0
 const unit = { testTimeout: 120_000, hookTimeout: 120_000, retry } as const
