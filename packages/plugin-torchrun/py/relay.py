@@ -10,6 +10,9 @@ import sys
 
 import _socket
 
+# Known to `watch.ts`: torchrun has asked first, and nobody else can say how the rank ended.
+UNKNOWN = 253
+
 
 def stdio(directory, name):
     os.chdir(directory)
@@ -43,12 +46,12 @@ def peer_pid(peer):
 
 
 def end_of(pid):
-    """How a process ended that torchrun has not asked about yet; code 0 when nobody can say any more."""
+    """How a process ended that torchrun has not asked about yet."""
     try:
         with open("/proc/%d/stat" % pid) as file:
             status = int(file.read().rsplit(")", 1)[1].split()[49])
     except (OSError, TypeError, IndexError, ValueError):
-        return {"code": 0}
+        return {"code": UNKNOWN}
     return {"signal": status & 127} if status & 127 else {"code": status >> 8}
 
 

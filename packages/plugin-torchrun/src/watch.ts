@@ -3,6 +3,9 @@ import { type Failed, lastLines, readErrorFile, torchrunErrorFile } from './fail
 import type { PlannedProcess, TorchPlan } from './plan.js'
 import { restarts } from './torchrun-arguments.js'
 
+/** How a relay ends that came too late to see how its rank did: what `relay.py` calls so. */
+const UNKNOWN = 253
+
 /** A started process of a call. */
 export interface Running {
   readonly planned: PlannedProcess
@@ -44,8 +47,9 @@ export function firstFailure(
     for (const one of running) {
       void one.ended.then((result) => {
         left -= 1
-        const isBad = result.exitCode !== 0 || result.signal !== null
-        if (isBad && !(isRestarted && one.planned.kind === 'relay')) resolve(failedOf(one, result, temp))
+        const failed = failedOf(one, result, temp)
+        const isBad = failed.exitCode !== 0 || failed.signal !== null
+        if (isBad && !(isRestarted && one.planned.kind === 'relay')) resolve(failed)
         // Ranks that never met their relay (--no-python) are torchrun's alone.
         else if (left === 0 || one.planned.kind === 'torchrun') resolve(undefined)
       })
@@ -65,10 +69,11 @@ export function errorsLeft(running: readonly Running[], temp: string): Failed[] 
 function failedOf({ planned }: Running, result: CommandResult, temp: string): Failed {
   const path = errorFile(planned, temp)
   const error = path === undefined ? undefined : readErrorFile(path)
+  const isUnknown = planned.kind === 'relay' && result.exitCode === UNKNOWN
   return {
     process: planned.name,
     ...(planned.rank === undefined ? {} : { rank: planned.rank }),
-    exitCode: result.exitCode,
+    exitCode: isUnknown ? Number(error !== undefined) : result.exitCode,
     signal: result.signal,
     ...(error ? { error } : {}),
     lastLines: lastLines(result.stderr, result.stdout),

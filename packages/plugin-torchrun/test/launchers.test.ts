@@ -79,27 +79,31 @@ describe('launcher torchrun', () => {
     })
   }, 120_000)
 
-  it('tells of the first failing rank at once, though torchrun waits for the deaf', async () => {
-    const call = {
-      entrypoint: 'behave.py',
-      args: ['0:stubborn', '1:then-raise'],
-      launcher: 'torchrun',
-      python,
-    } as const
-    await calling({ size: 1, options: { nprocPerNode: 2 } }, call, ({ gang }) => {
-      expect(gang.failures).toEqual([
-        expect.objectContaining({
-          rank: 1,
-          process: 'rank1',
-          exitCode: 1,
-          error: {
-            code: 'E_TORCH_RANK',
-            message: 'ValueError: bad batch',
-            stack: expect.stringMatching(/behave\.py", line \d+, in deep/),
-          },
-        }),
-      ])
-      expect(gang.failures[0]!.lastLines!.at(-1)).toBe('ValueError: bad batch')
-    })
-  }, 120_000)
+  it.each(['raise', 'overtake'])(
+    'tells of the first failing rank at once (%s), though torchrun waits for the deaf',
+    async (verb) => {
+      const call = {
+        entrypoint: 'behave.py',
+        args: ['0:stubborn', `1:then-${verb}`],
+        launcher: 'torchrun',
+        python,
+      } as const
+      await calling({ size: 1, options: { nprocPerNode: 2 } }, call, ({ gang }) => {
+        expect(gang.failures).toEqual([
+          expect.objectContaining({
+            rank: 1,
+            process: 'rank1',
+            exitCode: 1,
+            error: {
+              code: 'E_TORCH_RANK',
+              message: 'ValueError: bad batch',
+              stack: expect.stringMatching(/behave\.py", line \d+, in deep/),
+            },
+          }),
+        ])
+        expect(gang.failures[0]!.lastLines!.at(-1)).toBe('ValueError: bad batch')
+      })
+    },
+    120_000,
+  )
 })
