@@ -24,7 +24,7 @@ export async function deliver(
   way.note?.(`is sent ${layer.name.replace(/-.*/, '')} (${Math.ceil(layer.bytes / 1e6)} MB), once`)
   const folder = await session.receive(signal)
   await fill(way, folder, layer, signal)
-  await session.keep(layer.name, signal)
+  await session.keep(layer.name, present, signal)
   if (!(await session.check(present, signal)))
     throw undelivered(way.plan.host, facts.runtime, `${layer.name} is not whole after it was sent`)
 }

@@ -105,9 +105,9 @@ export class HostSession {
     return (await this.#until(['into'], signal)).get('into') ?? ''
   }
 
-  /** Gives what was received its name. */
-  async keep(layer: string, signal: AbortSignal): Promise<void> {
-    this.#say(`keep ${layer}`)
+  /** Gives what was received its name, unless a command of one line finds that another run has brought it meanwhile. */
+  async keep(layer: string, present: string, signal: AbortSignal): Promise<void> {
+    this.#say(`keep ${layer} ${present}`)
     await this.#until(['kept'], signal)
   }
 

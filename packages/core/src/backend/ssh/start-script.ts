@@ -31,8 +31,9 @@ clean() {
 /**
  * The script that `sh -s` runs on a host (POSIX sh, coreutils or busybox). It tells what the host has, then obeys
  * lines from the launcher: `check COMMAND` says whether a layer of the runtime is there, `receive` makes a folder that
- * another connection fills, `keep LAYER` gives that its name, and `start KEEPER MARK LEASE GRACE MEMBER…` makes the
- * directories and becomes the parent of the host's keeper, which speaks on the same two pipes.
+ * another connection fills, `keep LAYER COMMAND` gives that its name unless COMMAND finds a whole one there, and `start
+ * KEEPER MARK LEASE GRACE MEMBER…` makes the directories and becomes the parent of the host's keeper, which speaks on
+ * the same two pipes.
  * Read whole before it runs, since what follows on stdin is no script any more.
  */
 export function startScript({ nonce, workdir, node, socket }: ScriptFacts): string {
@@ -85,9 +86,11 @@ while read -r verb rest; do
     continue ;;
   keep)
     mkdir "$new/compiled" && [ -f "$new/.complete" ] || { say fault "what was sent to $new is not whole"; exit 73; }
-    rm -rf "$runtime/$rest"
-    mv "$new" "$runtime/$rest" 2>/dev/null
-    rm -rf "$new" "$runtime/$rest"/.new-*
+    layer=$runtime/\${rest%% *}
+    # A whole one is another run's, which may be at work in it: it stays, and what was sent goes.
+    [ ! -e "$layer" ] || (eval "\${rest#* }") || rm -rf "$layer"
+    mv "$new" "$layer" 2>/dev/null
+    rm -rf "$new" "$layer"/.new-*
     new=
     find "$runtime" -mindepth 1 -maxdepth 1 -mtime +${KEPT_DAYS} -exec rm -rf {} + 2>/dev/null
     say kept

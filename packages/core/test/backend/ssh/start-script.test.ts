@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -9,6 +9,8 @@ import { sshFailure } from '../../../src/backend/ssh/failures.js'
 import { HostSession } from '../../../src/backend/ssh/session.js'
 import { sshArgv } from '../../../src/backend/ssh/ssh-argv.js'
 import { startScript } from '../../../src/backend/ssh/start-script.js'
+import type { RuntimeLayer } from '../../../src/compile/host-runtime/contract.js'
+import { completeMark, presentCommand } from '../../../src/compile/host-runtime/present.js'
 
 let folder: string
 beforeEach(() => {
@@ -80,6 +82,36 @@ describe('the script on a host', () => {
 })
 
 describe('a session', () => {
+  it('leaves the layer that another run has brought meanwhile as it is, and replaces one that is not whole', async () => {
+    const signal = AbortSignal.timeout(30_000)
+    const layer = { name: 'core-1', bytes: 3, files: [{ path: 'agent', size: 3 }] } as RuntimeLayer
+    const runtime = join(folder, 'runtime')
+    const present = presentCommand(runtime, layer)
+    const begun = async () => {
+      const session = new HostSession('a', ['/bin/sh', '-s'], { workdir: folder })
+      await session.facts(signal)
+      expect(await session.check(present, signal)).toBe(false)
+      const into = await session.receive(signal)
+      for (const name of ['agent', completeMark]) writeFileSync(join(into, name), 'one')
+      return session
+    }
+    const sessions = [await begun(), await begun()]
+    const agents: number[] = []
+    for (const session of sessions) {
+      await session.keep(layer.name, present, signal)
+      expect(await session.check(present, signal)).toBe(true)
+      agents.push(statSync(join(runtime, layer.name, 'agent')).ino)
+    }
+    expect(agents[1]).toBe(agents[0])
+    expect(readdirSync(runtime)).toEqual([layer.name])
+
+    writeFileSync(join(runtime, layer.name, 'agent'), '')
+    const third = await begun()
+    await third.keep(layer.name, present, signal)
+    expect(await third.check(present, signal)).toBe(true)
+    for (const session of [...sessions, third]) session.close()
+  })
+
   it('that is closed before its script was read leaves no socket', async () => {
     const socket = join(folder, 'gf.sock')
     writeFileSync(socket, '')
