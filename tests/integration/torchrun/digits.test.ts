@@ -35,12 +35,17 @@ describe('examples/torch-digits', () => {
 
 describe('launcher prefork on a real gang', () => {
   it('has a log and an exit code for each rank, and blames the rank, not the parent', async () => {
+    const pids = new Map<string, number>()
     const { verdict, run, left } = await train({
-      args: ['2:raise', '*:deaf'],
+      args: ['2:raise-when-asked', '*:deaf'],
       launcher: 'prefork',
       members: 2,
       nproc: 2,
       env: { GANGFLOW_PYTHON: python },
+      onLine({ text }) {
+        const [, rank, pid] = /^rank (\d) has pid (\d+)$/.exec(text) ?? []
+        if (rank && pids.set(rank, Number(pid)).size === 4) process.kill(pids.get('2')!, 'SIGUSR1')
+      },
     })
     expect(verdict).toMatchObject({
       code: 'E_TORCH_RANK',

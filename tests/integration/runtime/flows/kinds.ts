@@ -1,4 +1,5 @@
-import { appendFileSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { FlowSpec, parallel, parameter, retry, step, timeout } from '@gangflow/core'
 
 /** Ends its attempts as the parameter says, one kind after the other, then well: `user,preempted`. */
@@ -58,9 +59,16 @@ export default class Kinds extends FlowSpec {
     if (kind !== undefined && kind !== '') await new Promise((resolve) => setTimeout(resolve, 600_000))
   }
 
-  /** How many have written there before. */
+  /** How many have been there before: each, of two members at once too, leaves a folder of its own. */
   private turn(): number {
-    appendFileSync(this.diary, '.')
-    return statSync(this.diary).size - 1
+    mkdirSync(this.diary, { recursive: true })
+    for (let turn = readdirSync(this.diary).length; ; turn++) {
+      try {
+        mkdirSync(join(this.diary, String(turn)))
+        return turn
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      }
+    }
   }
 }

@@ -14,8 +14,12 @@ def deep(text):
 rank = os.environ["RANK"]
 plans = dict(argument.split(":", 1) for argument in sys.argv[1:] if ":" in argument)
 verb = plans.get(rank, plans.get("*", "wait"))
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 print(f"rank {rank} has pid {os.getpid()}", flush=True)
 if verb == "raise":
+    deep("bad batch")
+elif verb == "raise-when-asked":
+    signal.sigwait([signal.SIGUSR1])
     deep("bad batch")
 elif verb.startswith("exit"):
     print("leaving", file=sys.stderr)
