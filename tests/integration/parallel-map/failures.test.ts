@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { ItemError, parallelMap, WorkerPool } from '@gangflow/core/parallel'
 import { afterAll, describe, expect, it } from 'vitest'
 import { slack } from './support.js'
@@ -93,6 +94,38 @@ describe('an item that fails', () => {
     })
     const outcomes = await pool.map([1, () => 2, 3], (item) => item, { onError: 'collect' })
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+  })
+
+  it('is named where cloning would keep only what its class extends', async () => {
+    class Counts extends Map<string, number> {
+      total = 1
+    }
+    class Row extends Array<number> {}
+    const sent = pool.map([new Counts([['a', 1]])], () => 1)
+    await expect(sent).rejects.toMatchObject({ code: 'E_MAP_SEND', message: expect.stringContaining('of Counts') })
+    await expect(pool.map([1], () => Row.of(1, 2))).rejects.toMatchObject({ code: 'E_MAP_RESULT', index: 0 })
+    // Arrays of another realm are arrays.
+    expect(await pool.map([runInNewContext('[1, 2]') as number[]], (row) => row.length)).toEqual([2])
+  })
+
+  it('may be something that throws when it is read', async () => {
+    // A URL wants itself as `this`; Node's own way to show it fails too.
+    const odd = [
+      new Proxy(new URL('https://a.b'), {}),
+      {
+        get x() {
+          throw new Error('no x')
+        },
+      },
+    ]
+    for (const item of odd)
+      await expect(pool.map([1, item], (one) => one)).rejects.toMatchObject({ code: 'E_MAP_SEND', index: 1 })
+    const [proxy] = odd as [URL]
+    await expect(pool.map([1], () => proxy.href)).rejects.toMatchObject({
+      code: 'E_MAP_CAPTURE',
+      message: expect.stringContaining('proxy.href'),
+    })
+    expect(await pool.map([1], (item) => item)).toEqual([1])
   })
 })
 

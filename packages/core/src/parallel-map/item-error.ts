@@ -38,16 +38,24 @@ export class ItemError extends GangflowError {
   }
 }
 
-/** A value as one line of at most 80 signs; large data is not walked. */
+/** A value as one line of at most 80 signs; large data is not walked. Never throws, whatever the value does when it is read. */
 export function shorten(value: unknown): string {
-  const text = inspect(value, {
-    depth: 1,
-    maxArrayLength: 4,
-    maxStringLength: 60,
-    breakLength: Number.POSITIVE_INFINITY,
-  })
-  const line = text.replace(/\s*\n\s*/g, ' ')
+  const line = textOf(value).replace(/\s*\n\s*/g, ' ')
   return line.length > 80 ? `${line.slice(0, 77)}...` : line
+}
+
+function textOf(value: unknown): string {
+  const shown = { depth: 1, maxArrayLength: 4, maxStringLength: 60, breakLength: Number.POSITIVE_INFINITY }
+  try {
+    return inspect(value, shown)
+  } catch {
+    // Its own way to be shown fails (a Proxy of a URL); without that it is shown, or it is nothing that can be.
+    try {
+      return inspect(value, { ...shown, customInspect: false })
+    } catch {
+      return 'a value that cannot be shown'
+    }
+  }
 }
 
 /** What a worker said of an item, as an error. `writes` are the captured names that the function's text writes to. */

@@ -7,8 +7,8 @@ const plain = new Set<unknown>(
     ...[ArrayBuffer, SharedArrayBuffer, Buffer, Blob, ...Object.values(viewTypes), ...errors],
   ].map((type) => type.prototype),
 )
-/** Of those that extend one, cloning keeps what they extend. */
-const ownKinds = new Set(['Array', 'Map', 'Set', 'Date', 'RegExp', 'Error'].map((kind) => `[object ${kind}]`))
+/** Of those that extend one, cloning keeps what they extend, and nothing of the class. */
+const kept = new Set(['Array', 'Map', 'Set', 'Date', 'RegExp'].map((kind) => `[object ${kind}]`))
 const mostLooked = 1000
 const largestView = 2 ** 32
 
@@ -21,11 +21,13 @@ export function unsendable(value: unknown): string | undefined {
   return look(value, '', { left: mostLooked, seen: undefined })
 }
 
-/** Whether cloning would leave nothing but its fields. */
-function isEmptied(value: object): boolean {
+/** Whether cloning would leave nothing but its fields, or of one that extends an Array or its like nothing but that. */
+function isEmptied(value: object, proto: object): boolean {
   const tag = Object.prototype.toString.call(value)
   if (tag === '[object Object]') return true
-  if (ownKinds.has(tag) || ArrayBuffer.isView(value)) return false
+  // Another realm (node:vm) has types of its own; an error that a function gives is kept as an error.
+  if (kept.has(tag)) return !isNative(proto.constructor)
+  if (tag === '[object Error]' || ArrayBuffer.isView(value)) return false
   try {
     return Object.getPrototypeOf(structuredClone(value)) === Object.prototype
   } catch {
@@ -33,6 +35,9 @@ function isEmptied(value: object): boolean {
     return false
   }
 }
+
+const isNative = (type: unknown): boolean =>
+  typeof type === 'function' && /\{\s*\[native code\]\s*\}$/.test(Function.prototype.toString.call(type))
 
 interface Looked {
   left: number
@@ -42,7 +47,7 @@ interface Looked {
 function look(value: object, path: string, looked: Looked): string | undefined {
   if (looked.left-- <= 0) return undefined
   const proto = Object.getPrototypeOf(value)
-  if (proto !== null && !plain.has(proto) && isEmptied(value))
+  if (proto !== null && !plain.has(proto) && isEmptied(value, proto))
     return `${path === '' ? 'it' : path.slice(1)} is an instance of ${proto.constructor?.name || 'a class'}, which would arrive without its methods`
   if (ArrayBuffer.isView(value)) {
     if (value.buffer.byteLength > largestView && value.byteLength > 0)

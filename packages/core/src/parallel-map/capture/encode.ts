@@ -14,7 +14,7 @@ import { madeAnew } from './made-anew.js'
 import { ownName } from './own.js'
 import type { Packages } from './packages.js'
 import { isPlainTree } from './plain-tree.js'
-import { refuse } from './refuse.js'
+import { readMember, refuse } from './refuse.js'
 import { checkWrites } from './writes.js'
 
 /** Turns a function and all that it leads to into nodes. */
@@ -185,12 +185,9 @@ export class Encoder {
     const props: Property[] = []
     const number = this.#nodes.push({ k: 'data', value: undefined }) - 1
     for (const key of members) {
+      const inner = `${path}.${key}`
       if (key in value)
-        props.push({
-          key,
-          value: this.#value((value as Record<string, unknown>)[key], `${path}.${key}`),
-          enumerable: true,
-        })
+        props.push({ key, value: this.#value(readMember(value, key, inner, this.#name()), inner), enumerable: true })
     }
     this.#nodes[number] = { k: 'object', proto: undefined, props, frozen: true }
     return { n: number }

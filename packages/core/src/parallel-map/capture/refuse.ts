@@ -9,3 +9,13 @@ export function refuse(name: string, path: string, why: string, fix: string): ne
     details: { function: name, path },
   })
 }
+
+/** A member, refused by `path` where reading it throws: a Proxy need not give what it stands for (a URL wants itself as `this`). */
+export function readMember(value: object, key: string, path: string, name: string): unknown {
+  try {
+    return (value as Record<string, unknown>)[key]
+  } catch (error) {
+    const why = `reading it fails here too (${error instanceof Error ? error.message : String(error)})`
+    return refuse(name, path, why, 'read what you need of it into a variable, before the map')
+  }
+}
