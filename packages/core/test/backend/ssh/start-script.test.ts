@@ -84,7 +84,8 @@ describe('the script on a host', () => {
 describe('a session', () => {
   it('leaves the layer that another run has brought meanwhile as it is, and replaces one that is not whole', async () => {
     const signal = AbortSignal.timeout(30_000)
-    const layer = { name: 'core-1', bytes: 3, files: [{ path: 'agent', size: 3 }] } as RuntimeLayer
+    const file = { path: 'agent', source: '/agent', size: 3, executable: false }
+    const layer: RuntimeLayer = { name: 'core-1', bytes: 3, files: [file] }
     const runtime = join(folder, 'runtime')
     const present = presentCommand(runtime, layer)
     const begun = async () => {
