@@ -2,14 +2,18 @@ import type { AttemptAddress } from '../../datastore/records.js'
 import type { MemberBootstrap } from '../contract.js'
 import type { Formation, Work } from '../protocol.js'
 import { shellEnvironment, shellPlaces } from '../shell/files.js'
+import { isOuterRank } from './outer-rank.js'
 
 /** What every process of a member gets: the agent's own, what the step adds, devices as they were assigned, its shell. */
 export function memberEnvironment(
   { gpus, directory }: Pick<MemberBootstrap, 'gpus' | 'directory'>,
   work: Pick<Work, 'env' | 'needs'> | undefined,
 ): Readonly<Record<string, string>> {
+  // gangflow may itself be a rank of some job (`srun --pty bash` is enough); what its members start is none of that.
   const own = Object.fromEntries(
-    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    Object.entries(process.env).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined && !isOuterRank(entry[0]),
+    ),
   )
   const env: Record<string, string> = {
     ...own,
