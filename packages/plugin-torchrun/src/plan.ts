@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import type { Launcher } from './options.js'
 import { rankEnvironment, sharedEnvironment } from './rank-environment.js'
 import type { Settings } from './settings.js'
-import { torchrunArguments } from './torchrun-arguments.js'
+import { torchrunArguments, torchrunEnvironment } from './torchrun-arguments.js'
 
 /** The part of a roster's entry that a plan reads. */
 export interface PlanNode {
@@ -109,7 +109,7 @@ export function planTorch(input: PlanInput): TorchPlan {
       kind: 'torchrun',
       name: 'torchrun',
       argv: [...argv, ...program.slice(settings.module ? 1 : 0)],
-      env: shared,
+      env: { ...torchrunEnvironment(input), ...shared },
       cwd,
     })
   }

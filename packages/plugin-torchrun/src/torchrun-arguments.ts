@@ -26,6 +26,18 @@ export function torchrunArguments(input: PlanInput, shape: Shape): string[] {
   ].flat()
 }
 
+/** Options that are taken from the environment where no word names them, and what they are without. */
+const named = { STANDALONE: '0', MODULE: '0', NO_PYTHON: '0', RUN_PATH: '0', MAX_RESTARTS: '0', ROLE: 'default' }
+
+/**
+ * torchrun reads each option as `PET_OPTION` too. Where gangflow runs in a job of torchrun's or Kubeflow's, those are that
+ * job's: `PET_STANDALONE` would have each node train by itself. What tunes it, such as `PET_MONITOR_INTERVAL`, stays. Pure.
+ */
+export function torchrunEnvironment({ env }: Pick<PlanInput, 'env'>): Record<string, string> {
+  const options = Object.entries(named).map(([name, without]) => [`PET_${name}`, without] as const)
+  return Object.fromEntries(options.filter(([name]) => env[name] !== undefined))
+}
+
 /** The store of the ranks is then on this address, and not on what the hostname of rank 0's node resolves to. */
 function localAddress({ nodes, node }: PlanInput): string[] {
   const own = nodes[node]?.addresses?.[0]

@@ -104,6 +104,15 @@ describe('planTorch', () => {
     })
   })
 
+  it('leaves torchrun no options of the job that gangflow may itself run in', () => {
+    const env = { PET_STANDALONE: '1', PET_MAX_RESTARTS: '3', PET_MONITOR_INTERVAL: '1', PET_NNODES: '8' }
+    const call = { launcher: 'torchrun', env: { PET_ROLE: 'mine' } } as const
+    const { PYTHONPATH, GANGFLOW_TORCH_RANK, GANGFLOW_OUTPUT_DIR, ...pet } = plan(0, call, {}, { env }).processes.at(
+      -1,
+    )!.env
+    expect(pet).toEqual({ PET_STANDALONE: '0', PET_MAX_RESTARTS: '0', PET_ROLE: 'mine' })
+  })
+
   it('meets by c10d when torchrun is told so', () => {
     const { argv } = plan(0, { torchrunArgs: ['--rdzv-backend=c10d'] }).processes.at(-1)!
     expect(argv.slice(3, -1)).toEqual(
