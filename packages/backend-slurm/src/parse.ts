@@ -17,11 +17,13 @@ export interface JobRow {
   readonly preempted: boolean
   /** Of its limit, or of the grace that it is given, as the controller's clock tells it: milliseconds since 1970. */
   readonly endsAt?: number
+  /** By which it was to be done, by the same clock. */
+  readonly deadline?: number
 }
 
 const fields = [
   ...['ArrayJobID', 'ArrayTaskID', 'JobID', 'State', 'RestartCnt', 'exit_code'],
-  ...['NodeList', 'StartTime', 'EndTime', 'PreemptTime', 'Reason'],
+  ...['NodeList', 'StartTime', 'EndTime', 'PreemptTime', 'Deadline', 'Reason'],
 ] as const
 
 /** What squeue is asked for, alike in all versions: each field with a mark after it; the reason, which may hold any text, is the last. */
@@ -30,11 +32,12 @@ export const queueFormat = fields.map((name) => `${name}:|`).join(',')
 /** squeue's rows of that form; lines that are something else are left out. Pure. */
 export function parseQueue(text: string): JobRow[] {
   return text.split('\n').flatMap((line) => {
-    const [array, index, job, state, restarts, exit, nodes, start, end, preempt, ...reason] = line.split('|')
+    const [array, index, job, state, restarts, exit, nodes, start, end, preempt, deadline, ...reason] = line.split('|')
     if (array === undefined || job === undefined || !/^\d+$/.test(job) || !state) return []
     const known = (value: string | undefined) =>
       value === undefined || /^(N\/A|\(null\)|Unknown|NONE)$/.test(value) ? '' : value
     const endsAt = Date.parse(known(end))
+    const due = Date.parse(known(deadline))
     return [
       {
         id: /^\d+$/.test(index ?? '') ? `${array}_${index}` : job,
@@ -46,6 +49,7 @@ export function parseQueue(text: string): JobRow[] {
         start: known(start),
         preempted: /^\d/.test(preempt ?? ''),
         ...(Number.isNaN(endsAt) ? {} : { endsAt }),
+        ...(Number.isNaN(due) ? {} : { deadline: due }),
       },
     ]
   })

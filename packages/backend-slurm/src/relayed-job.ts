@@ -81,10 +81,7 @@ export class RelayedJob {
         signal.throwIfAborted()
         if (this.#unfit) throw this.#unfit
         if (this.spools.filter(Boolean).length === this.#options.size) return
-        if (this.#over)
-          throw refused(
-            said({ code: 1, stdout: '', stderr: this.step.lines.join('\n') }) || 'srun ended before its tasks began',
-          )
+        if (this.#over) throw await this.#neverBegan()
         if (late) throw this.#late()
         await happened
       }
@@ -101,12 +98,23 @@ export class RelayedJob {
     const asked = rowOf(id).catch(() => undefined)
     const row = await Promise.race([asked, pause(ANSWER_MS)])
     if (!row || row.state === 'RUNNING') return undefined
-    const ended = async () => {
-      this.#options.watch.soon()
-      const end = await Promise.race([this.#ended, pause(WORD_MS)])
-      return end && !own.includes(end.state) ? end : undefined
-    }
-    return { id, ended: ended() }
+    return { id, ended: this.#word(WORD_MS) }
+  }
+
+  /** How Slurm says that the job ended, where its members have not said it. */
+  async #word(ms: number): Promise<JobEnd | undefined> {
+    this.#options.watch.soon()
+    const end = await Promise.race([this.#ended, pause(ms)])
+    return end && !own.includes(end.state) ? end : undefined
+  }
+
+  /** It was not taken, or ended in the queue. */
+  async #neverBegan(): Promise<GangflowError> {
+    const end = this.#id === undefined ? undefined : await this.#word(ANSWER_MS)
+    if (end) return ended(this.#id!, end)
+    return refused(
+      said({ code: 1, stdout: '', stderr: this.step.lines.join('\n') }) || 'srun ended before its tasks began',
+    )
   }
 
   #hear(line: string): boolean {
@@ -143,8 +151,15 @@ export class RelayedJob {
   }
 }
 
-/** The gang's own code. */
+/** The gang's own codes. */
 const LATE = 'E_GANG_PROVISION_TIMEOUT'
+const ENDED = 'E_JOB_ENDED'
+
+function ended(id: string, { cause = 'infrastructure', summary, state, fix }: JobEnd): GangflowError {
+  const facts = { code: ENDED, what: `job ${id} ${summary} (${state})`, ...(fix === undefined ? {} : { fix }) }
+  const about = { version: 1, cause, summary: facts.what, code: ENDED, author: 'launcher' } as const
+  return new GangflowError({ ...facts, verdict: { ...about, echoes: [], stopped: [] } })
+}
 
 /** How jobs end of which Slurm has nothing to say that their members had not said. */
 const own: readonly string[] = ['COMPLETED', 'FAILED', 'UNKNOWN']

@@ -45,6 +45,13 @@ export const mayReturn = (state: string): boolean => ['PREEMPTED', 'NODE_FAIL', 
 export const isPassing = (state: string): boolean =>
   ['COMPLETING', 'STAGE_OUT', 'REQUEUED', 'REQUEUE_FED', 'SIGNALING', 'RESIZING'].includes(state)
 
+/** Milliseconds after its deadline in which Slurm ends a job that waits: its schedulers look every half or whole minute. */
+const LATE_MS = 60_000
+
+/** Whether a job waits past its deadline. Slurm ends none that is held or depends on another, and lets it wait for ever. */
+export const isLate = ({ state, deadline, reason }: JobRow, now: number): boolean =>
+  state === 'PENDING' && (/^Deadline/i.test(reason) || (deadline !== undefined && now > deadline + LATE_MS))
+
 const names: Readonly<Record<number, string>> = {
   1: 'SIGHUP',
   2: 'SIGINT',
@@ -63,6 +70,9 @@ export function endOf(row: Pick<JobRow, 'state'> & Partial<JobRow>): JobEnd {
     state,
     ...meaning,
     ...(state === 'CANCELLED' && /^Dependency/.test(reason) ? { summary: `was cancelled: ${reason}` } : {}),
+    ...(state === 'DEADLINE' && !ran && known(reason)
+      ? { summary: `reached its deadline in the queue: ${reason}` }
+      : {}),
     ...(exitCode === UNSEEN ? { fix: sharedDisk } : {}),
     ...(exitCode === UNSEEN || (state === 'FAILED' && signal === OWN) ? { unseen: true } : {}),
     ...(nodes === '' ? {} : { host: nodes }),
@@ -71,6 +81,8 @@ export function endOf(row: Pick<JobRow, 'state'> & Partial<JobRow>): JobEnd {
     ...(restarts > 0 ? { restarts } : {}),
   }
 }
+
+const known = (reason: string): boolean => !/^(|None|DeadLine)$/i.test(reason)
 
 /** Exit code of the script where it does not see the datastore. */
 const UNSEEN = 66

@@ -1,5 +1,5 @@
 import type { JobEnd } from '@gangflow/core/backend'
-import { said, slurmCommand } from './command.js'
+import { type CommandEnd, said, slurmCommand } from './command.js'
 import {
   accountingFormat,
   type JobRow,
@@ -9,7 +9,7 @@ import {
   queueFormat,
   waitingFormat,
 } from './parse.js'
-import { doing, endOf, isEnd, isPassing, mayReturn } from './states.js'
+import { doing, endOf, isEnd, isLate, isPassing, mayReturn } from './states.js'
 
 /** Milliseconds before the first question about a job: many end soon after. */
 const FIRST_MS = 300
@@ -33,6 +33,8 @@ interface Watched {
   /** Questions in a row to which its answer was an end that may not be one, or none. */
   doubts: number
   restarts: number
+  /** Why it still waits, past its deadline: it is being taken out of the queue. */
+  late?: string | undefined
 }
 
 /** Watches all jobs of a run with one question at a time: their states, and why they wait. */
@@ -46,6 +48,7 @@ export class Watch {
   #hurry = 0
   #asking = false
   #closed = false
+  #questions = new AbortController()
   #places: ReadonlyMap<string, number> = new Map()
   #placesAt = Number.NEGATIVE_INFINITY
   #placesOf = ''
@@ -65,7 +68,7 @@ export class Watch {
   /** Nobody wants to know of it any more. */
   forget(id: string): void {
     this.#jobs.delete(id)
-    if (this.#jobs.size === 0) clearTimeout(this.#timer)
+    if (this.#jobs.size === 0) this.#rest()
   }
 
   /** Asks soon: something was done that changes what Slurm says. */
@@ -77,7 +80,14 @@ export class Watch {
 
   close(): void {
     this.#closed = true
+    this.#rest()
+  }
+
+  /** An answer that nobody wants may be long in coming. */
+  #rest(): void {
     clearTimeout(this.#timer)
+    this.#questions.abort()
+    this.#questions = new AbortController()
   }
 
   #wake(ms: number): void {
@@ -89,11 +99,12 @@ export class Watch {
   async #ask(): Promise<void> {
     this.#asking = true
     let failed = false
+    const { signal } = this.#questions
     try {
       const changed = await this.#look()
       this.#quiet = changed ? 0 : this.#quiet + 1
     } catch {
-      failed = true
+      failed = !signal.aborted
     }
     this.#asking = false
     if (this.#jobs.size === 0) return
@@ -102,10 +113,14 @@ export class Watch {
     this.#wake(failed ? SLOWEST_MS : Math.max(this.#everyMs, Math.min(SLOWEST_MS, slower)))
   }
 
+  #question(argv: readonly string[]): Promise<CommandEnd> {
+    return slurmCommand(argv, '', this.#questions.signal)
+  }
+
   /** One question for all; true when something was new. */
   async #look(): Promise<boolean> {
     const jobs = [...new Set([...this.#jobs.keys()].map((id) => id.split('_')[0]))]
-    const answer = await slurmCommand([
+    const answer = await this.#question([
       'squeue',
       '-h',
       '-r',
@@ -128,6 +143,8 @@ export class Watch {
       if (row) changed = this.#judge(job, row) || changed
       else job.doubts += 1
     }
+    const late = [...this.#jobs.values()].flatMap(({ id, late }) => (late === undefined ? [] : [id]))
+    if (late.length > 0) await this.#question(['scancel', ...late])
     return (await this.#account()) || changed
   }
 
@@ -141,6 +158,8 @@ export class Watch {
     if (row.restarts > job.restarts) this.#tell(job, `its job was put back into the queue (start ${row.restarts + 1})`)
     job.restarts = row.restarts
     if (isPassing(row.state)) return true
+    job.late = isLate(row, Date.now()) ? row.reason : undefined
+    if (job.late !== undefined) return true
     const [array, element] = job.id.split('_') as [string, string?]
     const ahead = inQueue(row) ? this.#places.get(array) : undefined
     if (row.state !== 'PENDING' || element === undefined) return this.#tell(job, doing(row, ahead))
@@ -166,7 +185,7 @@ export class Watch {
     const due = forgotten.filter(({ doubts }) => doubts >= DOUBTS)
     if (due.length === 0) return forgotten.length > 0
     const ids = due.map(({ id }) => id).join(',')
-    const answer = await slurmCommand([
+    const answer = await this.#question([
       'sacct',
       '-X',
       '-P',
@@ -174,6 +193,7 @@ export class Watch {
       `--jobs=${ids}`,
       `--format=${accountingFormat}`,
     ]).catch(() => undefined)
+    if (this.#closed) return false
     const rows = new Map(parseAccounting(answer?.stdout ?? '').map((row) => [row.id, row]))
     const none = answer === undefined || /accounting storage is disabled/i.test(answer.stderr)
     for (const job of due) {
@@ -187,7 +207,8 @@ export class Watch {
 
   #end(job: Watched, row: Parameters<typeof endOf>[0]): void {
     this.#jobs.delete(job.id)
-    job.ended(endOf(row))
+    const late = job.late !== undefined && row.state === 'CANCELLED'
+    job.ended(late ? endOf({ ...row, state: 'DEADLINE', reason: job.late! }) : endOf(row))
   }
 
   /** Where jobs are in the queue; a site may hide those of others, or have no answer. */
@@ -200,7 +221,7 @@ export class Watch {
     if (about === this.#placesOf && performance.now() - this.#placesAt < PLACES_MS) return
     this.#placesOf = about
     this.#placesAt = performance.now()
-    const answer = await slurmCommand(['squeue', '-h', '-t', 'PENDING', '-O', waitingFormat])
+    const answer = await this.#question(['squeue', '-h', '-t', 'PENDING', '-O', waitingFormat])
     this.#places = answer.code === 0 ? parsePlaces(answer.stdout) : new Map()
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type JobRow, parseAccounting, parsePlaces, parseQueue, parseSubmitted, parseTaskExit } from '../src/parse.js'
 import { warningOf } from '../src/put-back.js'
-import { cannotStart, doing, endOf, isEnd } from '../src/states.js'
+import { cannotStart, doing, endOf, isEnd, isLate } from '../src/states.js'
 import { recorded } from './recorded.js'
 
 const row = (state: string, more: Partial<JobRow> = {}): JobRow => ({
@@ -56,6 +56,18 @@ it('a job that waits is told with its place and the time that Slurm expects', ()
   expect(doing(row('SUSPENDED'))).toBe('its job is suspended')
 })
 
+it('a job that waits past its deadline, which Slurm lets it do where it is held, ends as one that has reached it', () => {
+  const due = '2026-11-22T11:51:06'
+  const [waits] = parseQueue(`5|N/A|5|PENDING|0|0||N/A|N/A|N/A|${due}|JobHeldUser|`)
+  const after = (ms: number) => isLate(waits!, Date.parse(due) + ms)
+  // Slurm's own schedulers come first.
+  expect([after(30_000), after(61_000)]).toEqual([false, true])
+  expect(isLate(row('PENDING', { reason: 'DeadLine' }), 0)).toBe(true)
+  expect(isLate({ ...waits!, state: 'RUNNING' }, Date.parse('2027-01-01'))).toBe(false)
+  const { cause, summary } = endOf({ ...waits!, state: 'DEADLINE' })
+  expect({ cause, summary }).toEqual({ cause: 'timeout', summary: 'reached its deadline in the queue: JobHeldUser' })
+})
+
 it('places in the queue: by priority, then by age, in each partition', () => {
   const text = '12|main|100|\n11|main|100|\n14|main|900|\n15|urgent|1|\n12|urgent|5|\nsomething else\n'
   expect([...parsePlaces(text)].sort()).toEqual([
@@ -70,7 +82,7 @@ describe('the end of a job', () => {
   it('is near: preempted, or out of time, which it may have more of', () => {
     const warning = (end: string, preempt: string, asked = {}, state = 'RUNNING') =>
       warningOf(
-        parseQueue(`1|N/A|1|${state}|0|0:0|lab0|2026-11-22T01:00:00|${end}|${preempt}|None|`)[0],
+        parseQueue(`1|N/A|1|${state}|0|0:0|lab0|2026-11-22T01:00:00|${end}|${preempt}|N/A|None|`)[0],
         asked,
         Date.parse('2026-11-22T02:50:20'),
       )

@@ -1,5 +1,6 @@
 import { GangflowError, messageOf } from '../../errors/base.js'
 import { signalWithin } from '../../errors/signal-within.js'
+import type { Cause } from '../../errors/verdict.js'
 import type { Allocation } from '../contract.js'
 import { preludeOf } from '../prelude.js'
 import type { OwnedGang } from './gang.js'
@@ -14,7 +15,8 @@ export async function obtain(gang: OwnedGang, secret: Uint8Array, rendezvous: st
       backend.plan(request),
       { ...preludeOf(gang.attempt), secret, rendezvous },
       backend.queues ? signal : signalWithin(timeouts.provision, signal),
-      (text, host) => gang.emit({ type: 'note', text, ...(host === undefined ? {} : { host }) }),
+      // It may have something to tell of the members' end, too.
+      (text, host) => gang.attempt.emit({ type: 'note', text, ...(host === undefined ? {} : { host }) }),
     )
     return await start
   } catch (error) {
@@ -31,8 +33,7 @@ function refused(gang: OwnedGang, error: unknown): void {
   gang.fail(
     {
       casualty: { kind: 'member', error: { message: messageOf(error), ...(facts ? { code: facts.code } : {}) } },
-      // What the person asked for and cannot have is the person's to correct.
-      cause: late ? 'timeout' : /_(RESOURCES|REFUSED|OPTION)$/.test(facts?.code ?? '') ? 'user' : 'infrastructure',
+      cause: late ? 'timeout' : causeOf(facts),
       weight: 'own',
       code: late ? 'E_GANG_PROVISION_TIMEOUT' : (facts?.code ?? 'E_GANG_START'),
       summary: late
@@ -49,3 +50,7 @@ function refused(gang: OwnedGang, error: unknown): void {
     performance.now(),
   )
 }
+
+/** The engine may know who ended it; what the person asked for and cannot have is the person's to correct. */
+const causeOf = (facts: GangflowError | undefined): Cause =>
+  facts?.verdict?.cause ?? (/_(RESOURCES|REFUSED|OPTION)$/.test(facts?.code ?? '') ? 'user' : 'infrastructure')
