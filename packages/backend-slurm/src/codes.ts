@@ -6,5 +6,6 @@ export const codes = {
   E_SLURM_TOO_FEW_NODES: 'the job that this process is in has fewer nodes than the gang has members',
   E_SLURM_NOT_SHARED: 'the flow needs a datastore that the nodes see',
   E_SLURM_NODE_UNFIT: 'a node lacks what a relayed gang needs',
+  E_SLURM_UNHEARD: 'Slurm has not heard that a job is to end',
   E_SLURM_SPOOLS: "what a node's processes said last could not be brought",
 } as const

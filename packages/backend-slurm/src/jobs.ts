@@ -1,22 +1,19 @@
 import type { JobBackend, JobRequest, JobTask, SubmittedJob } from '@gangflow/core/backend'
-import { slurmCommand, unanswered } from './command.js'
+import { Cancels } from './cancel.js'
+import { slurmCommand } from './command.js'
 import { largestArray, parseConfig } from './findings.js'
 import type { SlurmSettings } from './options.js'
 import { commentOf, nameOf, planJob, type SlurmPlan } from './plan.js'
-import { AGAIN_MS, idOf, Submission } from './submit.js'
+import { idOf, Submission } from './submit.js'
 import { Watch } from './watch.js'
-
-/** Milliseconds in which wishes for an end are gathered into one scancel. */
-const GATHER_MS = 10
 
 /** Jobs on a Slurm cluster: submitted by sbatch, watched by squeue, ended by scancel. */
 export class SlurmJobs implements JobBackend<SlurmPlan> {
   readonly #settings: SlurmSettings
   readonly #watch: Watch
   readonly #submission = new Submission()
+  readonly #cancels = new Cancels()
   #largest: Promise<number> | undefined
-  #closed = false
-  #cancelling: { ids: string[]; done: Promise<void> } | undefined
 
   constructor(settings: SlurmSettings) {
     this.#settings = settings
@@ -54,49 +51,22 @@ export class SlurmJobs implements JobBackend<SlurmPlan> {
   }
 
   close(): void {
-    this.#closed = true
+    this.#cancels.close()
     this.#watch.close()
   }
 
   #task(id: string, output: string): JobTask {
     const listeners: ((text: string) => void)[] = []
-    const ended = this.#watch.add(id, (text) => {
+    const note = (text: string) => {
       for (const listener of listeners) listener(text)
-    })
+    }
+    const ended = this.#watch.add(id, note)
     return {
       id,
       output,
       ended,
       onNote: (listener) => listeners.push(listener),
-      cancel: () => this.#cancel(id),
-    }
-  }
-
-  #cancel(id: string): Promise<void> {
-    const ids = this.#cancelling?.ids ?? []
-    ids.push(id)
-    this.#cancelling ??= {
-      ids,
-      done: new Promise((resolve) => {
-        setTimeout(() => {
-          this.#cancelling = undefined
-          void this.#end(ids)
-            .catch(() => {})
-            .then(() => {
-              this.#watch.soon()
-              resolve()
-            })
-        }, GATHER_MS)
-      }),
-    }
-    return this.#cancelling.done
-  }
-
-  /** A wish that the controller does not hear is made again. */
-  async #end(ids: readonly string[]): Promise<void> {
-    for (let answer = await slurmCommand(['scancel', ...ids]); unanswered(answer) && !this.#closed; ) {
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
-      answer = await slurmCommand(['scancel', ...ids])
+      cancel: (signal) => this.#cancels.cancel({ id, signal, note }).finally(() => this.#watch.soon()),
     }
   }
 }

@@ -12,7 +12,7 @@ import {
   type NodeRuntime,
   nodeRuntime,
 } from '@gangflow/core/backend'
-import { slurmCommand, slurmEnv } from './command.js'
+import { slurmCommand, slurmEnv, unanswered } from './command.js'
 import { fetchSpools } from './fetch-spools.js'
 import { withoutStep } from './gang.js'
 import { RelayedJob } from './relayed-job.js'
@@ -49,18 +49,18 @@ export async function startRelayed(
   const { size } = plan
   const job = new RelayedJob({ child, size, nonce, watch, note })
   const { step } = job
-  // All is to be killed at once: the nodes, which do not hang below this machine's keeper, are told by Slurm.
-  void child.exited.then(async ({ signal: killed, solicited }) => {
-    if (killed !== 'SIGKILL' || !solicited || !plan.ownJob || job.id === undefined) return
-    await slurmCommand(['scancel', '--signal=KILL', job.id]).catch(() => {})
-    await slurmCommand(['scancel', job.id]).catch(() => {})
+  // One that was killed has told nobody that its job is over.
+  const over = child.exited.then(async ({ code, signal: killed, solicited }) => {
+    if (code !== null || !plan.ownJob || job.id === undefined) return
+    // All is to be killed at once: the nodes, which do not hang below this machine's keeper, are told by Slurm.
+    const atOnce = killed === 'SIGKILL' && solicited
+    if (atOnce && !(await told(['scancel', '--signal=KILL', job.id]))) return note(unheard(job.id))
+    if (!(await told(['scancel', job.id]))) note(unheard(job.id))
   })
   const release = async () => {
-    await step.end().finally(() => rmSync(spool, { recursive: true, force: true }))
-    const { code } = await child.exited
     if (job.id !== undefined) watch.forget(job.id)
-    // One that was killed has told nobody that its job is over.
-    if (code === null && plan.ownJob && job.id !== undefined) await slurmCommand(['scancel', job.id]).catch(() => {})
+    await step.end().finally(() => rmSync(spool, { recursive: true, force: true }))
+    await over
   }
   try {
     await job.ready(bootstrap.timeouts.provision, signal)
@@ -82,6 +82,16 @@ export async function startRelayed(
     release,
   }
 }
+
+/** Whether the controller has heard it. */
+const told = (argv: readonly string[]): Promise<boolean> =>
+  slurmCommand(argv).then(
+    (answer) => !unanswered(answer),
+    () => false,
+  )
+
+const unheard = (id: string): string =>
+  `Slurm does not answer, and so has not heard that job ${id} is over: its first node tells it later; should \`squeue --jobs=${id}\` show it even then, \`scancel ${id}\` ends it`
 
 /** The lines that the tasks read before anything else; nothing of them is secret. */
 function toldFirst(

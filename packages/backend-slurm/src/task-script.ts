@@ -2,6 +2,8 @@
 const KEPT_DAYS = 30
 /** Seconds for which the task of a killed agent waits, so that what its processes said last can be brought. */
 const LEFT_S = 60
+/** Seconds before a controller that is away is asked again. */
+const AGAIN_S = 10
 
 /** Ends with 0 where srun still listens. */
 const srunLives = `const [, host, port] = process.argv
@@ -70,7 +72,16 @@ while :; do
   kill -0 "$child" 2>/dev/null || break
 done
 say ended "$code"
-[ "$code" -ne 0 ] || exit 0
+# A controller that is away cannot be told by srun that the job is over, and would keep its nodes for ever: it is waited for.
+deaf() { case $1 in *'nable to contact'* | *'imed out'* | *'ero Bytes'* | *'onnection failure'* | *'standby mode'*) ;; *) return 1 ;; esac; }
+over() {
+  trap '' TERM HUP INT
+  while deaf "$(scancel "$SLURM_JOB_ID" 2>&1)"; do sleep ${AGAIN_S}; done
+}
+if [ "$code" -eq 0 ]; then
+  [ "$own $task" != 'yes 0' ] || ! deaf "$(squeue -h --jobs="$SLURM_JOB_ID" 2>&1)" || over
+  exit 0
+fi
 [ ! -s "$base/undo.jsonl" ] || "$node" "$runtime/$agent" "$runtime/$layer/compiled" undo "$base" >&2
 # Of one that was killed somebody may yet bring what was said last; who has lost the launcher has nobody to bring it to.
 if [ "$code" -gt 128 ] && [ -z "$told" ] && [ -n "$(find "$temp-spool" -type f -size +0 2>/dev/null)" ]; then
@@ -80,6 +91,6 @@ if [ "$code" -gt 128 ] && [ -z "$told" ] && [ -n "$(find "$temp-spool" -type f -
   kill "$child" 2>/dev/null
 fi
 # Where srun was killed, or its machine has gone, nobody else says that the job is over.
-[ "$own" = no ] || "$node" -e '${srunLives}' "$SLURM_SRUN_COMM_HOST" "$SLURM_SRUN_COMM_PORT" || scancel "$SLURM_JOB_ID"
+[ "$own" = no ] || "$node" -e '${srunLives}' "$SLURM_SRUN_COMM_HOST" "$SLURM_SRUN_COMM_PORT" || over
 exit "$code"
 `

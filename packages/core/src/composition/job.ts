@@ -16,6 +16,7 @@ import { type AttemptOutcome, runAttempt } from '../runtime/attempt.js'
 import { type RunContext, stepsOf } from '../runtime/context.js'
 import type { RunControl } from '../runtime/control.js'
 import type { JobDone, JobRecord } from '../runtime/job-record.js'
+import { DecidedEnd } from '../runtime/journal.js'
 import { keepTask } from '../runtime/keep-task.js'
 import { NextGang } from '../runtime/next-gang.js'
 import { json } from '../runtime/run-record.js'
@@ -32,6 +33,9 @@ const GRACE_MS = 25_000
 
 /** And to be ended by an engine that has taken the job back. */
 const BACK_MS = 60_000
+
+/** Milliseconds between two looks whether the run is to end: an engine that is away tells nobody. */
+const DECIDED_MS = 10_000
 
 /** One of so many elements of an array looks for what killed processes have left on its node. */
 const SWEEPING = 16
@@ -87,7 +91,8 @@ async function perform([
     read<RunRecord>(keys.run(flow, run)),
     read<JobRecord>(keys.job(flow, run, job)),
   ])
-  if (!(await counts(datastore, keys.jobEngine(flow, run, job), id))) {
+  const decided = new DecidedEnd(datastore, flow, run, job)
+  if (!(await counts(datastore, keys.jobEngine(flow, run, job), id)) || (await decided.look())) {
     say({ type: 'note', text: 'another job does its task, or nobody wants it any more' })
     return 0
   }
@@ -147,6 +152,11 @@ async function perform([
       restarts,
     }
     void warned.then(() => warnings.heard(context.backend))
+    setInterval(() => {
+      // Of a datastore that does not answer the task itself will tell.
+      const ended = decided.look().catch(() => undefined)
+      void ended.then((reason) => reason && stop.abort(reason))
+    }, DECIDED_MS).unref()
     const outcome = await runAttempt(context, {
       task: own.task,
       step,

@@ -55,8 +55,8 @@ export interface JobTask {
   readonly ended: Promise<JobEnd>
   /** Told of what the engine says of it, as a clause: a place in the queue, a reason. */
   onNote(listener: (text: string) => void): void
-  /** Asks for its end. */
-  cancel(): Promise<void>
+  /** Asks for its end. Rejects where the engine has not heard it in time, or when `signal` aborts: it may then go on. */
+  cancel(signal?: AbortSignal): Promise<void>
 }
 
 /** How the engine says that a job ended. */

@@ -30,7 +30,8 @@ export async function runInJob(
     context.control.emit({ ...event, ...id } as unknown as Timeless<RunEvent>)
   let outcome: JobOutcome
   try {
-    outcome = await jobs.run({ task, step, attempt, signal, emit, keep, ...(handed ? { handed } : {}) })
+    const { kill } = context.control
+    outcome = await jobs.run({ task, step, attempt, signal, kill, emit, keep, ...(handed ? { handed } : {}) })
     const { unseen, host } = outcome.end ?? {}
     if (unseen && !signal.aborted && jobs.relay(host, emit)) {
       // From here on its tasks end with this launcher.
@@ -41,7 +42,10 @@ export async function runInJob(
     }
   } catch (error) {
     if (error instanceof JobsLeft || isTakenOver(error)) throw error
-    if (signal.aborted) return { ok: false, verdict: stopped(signal.reason as StopReason, step.name), startedAt }
+    if (signal.aborted) {
+      const left = GangflowError.is(error) && /_UNHEARD$/.test(error.code) ? { error: error.toJSON() } : {}
+      return { ok: false, verdict: stopped(signal.reason as StopReason, step.name), startedAt, ...left }
+    }
     if (!GangflowError.is(error)) throw error
     return { ok: false, verdict: launcherVerdict(causeOf(error), error), error: error.toJSON(), startedAt }
   }

@@ -31,6 +31,8 @@ export interface JobAttempt {
   readonly handed?: Handed
   /** Aborted when the task is to end. */
   readonly signal: AbortSignal
+  /** Aborted when an engine that does not answer is not waited for any longer. */
+  readonly kill: AbortSignal
   /** What the job tells of the task, an event of a run without its time; or a note about its place in the queue. */
   emit(event: { readonly type: string }): void
   /** Takes the promise that a job whose task is committed has ended. */
@@ -62,9 +64,9 @@ export interface Following {
   readonly left: Promise<never>
 }
 
-/** Follows one task in its job to its committed end. Rejects only as `left` does, or as the datastore does. */
+/** Follows one task in its job to its committed end. Rejects only as `left`, the datastore or the job's `cancel` does. */
 export async function followJob(
-  { task, attempt, signal, emit, handed, keep }: JobAttempt,
+  { task, attempt, signal, kill, emit, handed, keep }: JobAttempt,
   job: JobTask,
   { datastore, flow, run, outputs, left }: Following,
 ): Promise<JobOutcome> {
@@ -97,12 +99,14 @@ export async function followJob(
     // It may just have begun.
     void output.read().catch(() => {})
   })
-  const cancel = () => void job.cancel()
+  const unheard = deferred<never>()
+  unheard.promise.catch(() => {})
+  const cancel = () => void job.cancel(kill).catch((error: unknown) => unheard.reject(error))
   signal.addEventListener('abort', cancel, { once: true })
   if (signal.aborted) cancel()
   let end: JobEnd | undefined
   const wait = async (): Promise<void> => {
-    end = (await Promise.race([job.ended, change.promise, left])) ?? undefined
+    end = (await Promise.race([job.ended, change.promise, left, unheard.promise])) ?? undefined
     await output.read()
   }
   const over = () => end !== undefined || last !== undefined
@@ -127,7 +131,7 @@ export async function followJob(
         // Who leaves the jobs alone does not wait for this one either.
         if (leaving)
           keep(
-            within(LAST_MS, wait, over, () => job.cancel())
+            within(LAST_MS, wait, over, () => job.cancel(kill))
               .catch(() => {})
               .finally(leave),
           )

@@ -169,7 +169,7 @@ export class Jobs {
       const submitted = await backend.submit(backend.plan(request), stopped, (text) => first.emit(noteOf(text)))
       const { id } = await this.#name(job, submitted.id)
       if (id !== submitted.id) {
-        await Promise.all(submitted.tasks.map((task) => task.cancel()))
+        await Promise.allSettled(submitted.tasks.map((task) => task.cancel()))
         await journal.check()
       }
       this.#followAll(tasks, submitted)

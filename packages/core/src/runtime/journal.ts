@@ -2,6 +2,7 @@ import type { StopReason } from '../body/contract.js'
 import type { Datastore } from '../datastore/contract.js'
 import { keys, type OwnerRecord, type RunEndRecord } from '../datastore/records.js'
 import { GangflowError } from '../errors/base.js'
+import { FAILURE_GRACE_MS } from './control.js'
 import type { JobRecord, LaunchRecord } from './job-record.js'
 import { json } from './run-record.js'
 
@@ -79,6 +80,37 @@ export class Journal {
 
   #read(name: string): Promise<unknown> {
     return this.datastore.readRecord(keys.job(this.flow, this.run, name))
+  }
+}
+
+/**
+ * What a job learns of its run's end without its engine, whose own word may not come: from the journal, from the entry by
+ * which the job was handed over on.
+ */
+export class DecidedEnd {
+  #place: number
+  #leads = 0
+
+  constructor(
+    private readonly datastore: Datastore,
+    private readonly flow: string,
+    private readonly run: string,
+    job: string,
+  ) {
+    this.#place = Number(job)
+  }
+
+  /** Why all is to end, once an owner has decided so. */
+  async look(): Promise<StopReason | undefined> {
+    for (; ; this.#place += 1) {
+      const key = keys.job(this.flow, this.run, nameOf(this.#place))
+      const entry = (await this.datastore.readRecord(key)) as unknown as JournalEntry | undefined
+      if (entry === undefined) return undefined
+      if (entry.owner < this.#leads) continue
+      this.#leads = entry.owner
+      if (entry.kind === 'stop') return entry.reason
+      if (entry.kind === 'end') return { cause: 'cancelled', why: 'its run has ended', graceMs: FAILURE_GRACE_MS }
+    }
   }
 }
 

@@ -59,6 +59,7 @@ export class RunLoop {
   private readonly active = new Map<AbortController, TaskId>()
   private readonly delays = new Map<NodeJS.Timeout, Waiting>()
   private readonly logs = new Set<Promise<void>>()
+  private readonly complaints = new Set<string>()
   /** How long the task ran that ended last. */
   private lastMs = 0
   private stopping: StopReason | undefined
@@ -285,8 +286,10 @@ export class RunLoop {
     const { task, step, attempt } = waiting
     const id: TaskId = { step: task.step, task: task.task, attempt }
     const { control } = this.context
-    if (this.stopping && outcome.verdict.cause === 'cancelled')
+    if (this.stopping && outcome.verdict.cause === 'cancelled') {
+      if (outcome.error) this.mayGoOn(id, outcome.error)
       return void control.emit({ type: 'task-cancelled', ...id })
+    }
     // Nothing can be started below a keeper that is gone, or kept in a datastore that hangs: it would only hide the cause.
     const over = this.stopping !== undefined || outcome.verdict.code === 'E_KEEPER_LOST' || outcome.unkept === true
     const failed = counted(waiting.failed, outcome.verdict.cause)
@@ -309,6 +312,14 @@ export class RunLoop {
       { cause: 'cancelled', why, graceMs: FAILURE_GRACE_MS },
       { status: 'failed', failed: id, error: runError(step, outcome) },
     )
+  }
+
+  /** What was to end may go on: that is told with the run's end, or beside another error; once for all tasks of an array. */
+  private mayGoOn(id: TaskId, error: ErrorFacts): void {
+    if (this.complaints.has(error.what)) return
+    this.complaints.add(error.what)
+    if (this.end && !this.end.error) this.end = { ...this.end, error }
+    else this.context.control.emit({ type: 'note', ...id, text: `${error.what}; ${error.fix ?? ''}` })
   }
 
   private again(waiting: Waiting, delay: number): void {

@@ -5,7 +5,7 @@ import { thisOwner } from '../../src/datastore/owner.js'
 import { type AttemptFailedRecord, type DoneRecord, keys } from '../../src/datastore/records.js'
 import type { Json } from '../../src/flow/values.js'
 import type { LaunchRecord } from '../../src/runtime/job-record.js'
-import { Journal, type JournalEntry } from '../../src/runtime/journal.js'
+import { DecidedEnd, Journal, type JournalEntry } from '../../src/runtime/journal.js'
 import { keyOf, Plan, type PlannedTask } from '../../src/runtime/plan.js'
 import { planStanding } from '../../src/runtime/recover.js'
 import { readAttachable, takeUp } from '../../src/runtime/take-up.js'
@@ -125,6 +125,21 @@ describe('the journal of a run', () => {
       expect(succeeded.filter(({ owner }) => owner === 3)).toHaveLength(12)
     }
   })
+})
+
+it("a job finds its run's end by what was decided after it, and nothing in what a former owner wrote late", async () => {
+  const store = temporaryStore()
+  const own = (owner: number) => new Journal(store, 'F', '1', owner)
+  const former = own(1)
+  await former.append({ kind: 'owner', launch })
+  const job = await former.append(jobs('', []) as never)
+  const found = new DecidedEnd(store, 'F', '1', job)
+  expect(await found.look()).toBeUndefined()
+  await own(2).append({ kind: 'owner', launch })
+  await store.createRecord(keys.job('F', '1', '000004'), { kind: 'stop', owner: 1, reason: { why: 'late' } } as never)
+  expect(await found.look()).toBeUndefined()
+  await own(2).append({ kind: 'stop', reason: { cause: 'cancelled', why: 'Ctrl-C', graceMs: 1 }, end: {} } as never)
+  expect(await found.look()).toMatchObject({ why: 'Ctrl-C' })
 })
 
 describe('taking a run up', () => {
