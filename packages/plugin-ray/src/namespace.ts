@@ -3,9 +3,9 @@ import { isAbsolute, resolve } from 'node:path'
 import { GangflowError } from '@gangflow/core'
 import { signalWithin } from '@gangflow/core/plugin'
 import { execDriver, runDriver } from './driver.js'
+import { driverEnvironment } from './environment.js'
 import { submitJob } from './job.js'
 import type { RayExecOptions, RayJobResult, RayNode, RayResult, RayRunOptions, RaySubmitOptions } from './options.js'
-import { driverEnvironment } from './plan.js'
 import type { Session } from './session.js'
 
 /** `current.ray` of a step with `@ray`. */

@@ -1,5 +1,6 @@
 import type { EngineFailure, EnginePlace, EnginePlan } from '@gangflow/core/plugin'
 import { memberPython } from '@gangflow/core/plugin'
+import { inFolder, rayEnvironment } from './environment.js'
 import type { Wanted } from './gcs.js'
 import type { RayOptions } from './options.js'
 
@@ -30,9 +31,6 @@ export interface RayPlan extends EnginePlan {
   readonly tempDir: string
 }
 
-/** Makes the folder that no other user may look into, and becomes the command. */
-const inFolder = ['/bin/sh', '-c', 'mkdir -m 700 -- "$1" && shift && exec "$@"', 'sh']
-
 /** The cluster of one start. Pure. */
 export function planRay(place: EnginePlace, { options, token, memory, oneByOne }: PlanInput): RayPlan {
   const { entries } = place.roster
@@ -59,6 +57,7 @@ export function planRay(place: EnginePlace, { options, token, memory, oneByOne }
       argv: [
         ...inFolder,
         tempDir(node),
+        addresses[0]!,
         ...memberPython(options.python),
         ...['-m', 'ray.scripts.scripts', 'start', ...first],
         `--node-ip-address=${addresses[node]}`,
@@ -119,23 +118,6 @@ function before(entries: EnginePlace['roster']['entries'], node: number, oneByOn
   const atOnce = oneByOne ? 1 : Math.max(1, Math.floor(here.reduce((sum, { slots }) => sum + slots, 0) / 2))
   const earlier = here.filter((entry) => entry.node < node).map((entry) => entry.node)
   return earlier.slice(0, Math.max(0, earlier.length - atOnce + 1))
-}
-
-/** What the nodes and every driver of a cluster share. Without its address, workers would look for a Ray on the machine. */
-export function rayEnvironment(address: string, token: string): Record<string, string> {
-  return {
-    RAY_ADDRESS: address,
-    RAY_AUTH_MODE: 'token',
-    RAY_AUTH_TOKEN: token,
-    RAY_USAGE_STATS_ENABLED: '0',
-    RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S: '0',
-    PYTHONUNBUFFERED: '1',
-  }
-}
-
-/** And drivers alone: lines which several workers print alike all come, plain. */
-export function driverEnvironment(plan: Pick<RayPlan, 'address'>, token: string): Record<string, string> {
-  return { ...rayEnvironment(plan.address, token), RAY_DEDUP_LOGS: '0', RAY_COLOR_PREFIX: '0' }
 }
 
 const joined = (host: string, port: number): string => `${host.includes(':') ? `[${host}]` : host}:${port}`

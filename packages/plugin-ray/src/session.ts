@@ -1,5 +1,6 @@
 import { totalmem } from 'node:os'
 import { clusterEngine, type EngineCluster, type EnginePlan, type GangContext, type Json } from '@gangflow/core/plugin'
+import { refuseTls } from './environment.js'
 import { explain, gaveUp, mayRetry } from './explain.js'
 import { Gcs } from './gcs.js'
 import { masked } from './mask.js'
@@ -26,6 +27,7 @@ export interface Session {
 
 /** Forms it: settles when every node is there. */
 export async function openSession(gang: GangContext, options: RayOptions): Promise<Session> {
+  refuseTls(gang.step)
   const token = Buffer.from(await gang.key('ray')).toString('hex')
   const hosts = gang.roster.entries.map(({ host }) => host)
   const known = new Map<EnginePlan, Gcs>()

@@ -1,7 +1,10 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
 import type { RosterEntry } from '@gangflow/core'
 import { describe, expect, it } from 'vitest'
+import { driverEnvironment, refuseTls } from '../src/environment.js'
 import type { RayOptions } from '../src/options.js'
-import { driverEnvironment, logsOf, planRay } from '../src/plan.js'
+import { logsOf, planRay } from '../src/plan.js'
 
 const token = 'f'.repeat(64)
 const member = (node: number, host: string, more: Partial<RosterEntry> = {}): RosterEntry => ({
@@ -80,6 +83,36 @@ describe('the plan of a cluster', () => {
     for (const { env } of [made.head, made.workers[0]!.command])
       expect(env).toMatchObject({ RAY_ADDRESS: made.address })
     expect(logsOf(made, 1, 'silent').argv.slice(-2)).toEqual(['/tmp/gf-ray-abcdef0123-1', 'raylet'])
+  })
+
+  it('is not led to another Ray, nor by a proxy, by what a person has in the shell', () => {
+    const made = plan([member(0, 'a'), member(1, 'b')])
+    expect(driverEnvironment(made, token, {})).not.toHaveProperty('no_proxy')
+    const shell = { RAY_JOB_CONFIG_JSON_ENV_VAR: '{"runtime_env":{}}', HTTP_PROXY: 'http://p:1', NO_PROXY: 'here' }
+    expect(driverEnvironment(made, token, shell)).toMatchObject({
+      ...{ RAY_JOB_CONFIG_JSON_ENV_VAR: '{}', RAY_API_SERVER_ADDRESS: '', RAY_USE_TLS: '0' },
+      ...{ no_proxy: 'here,10.0.0.1', NO_PROXY: 'here,10.0.0.1' },
+    })
+    const folder = mkdtempSync('/tmp/gf-ray-plan-')
+    try {
+      const [sh, ...words] = made.workers[0]!.command.argv
+      const env = {
+        PATH: process.env['PATH'],
+        LC_ALL: 'C',
+        ...shell,
+        RAY_REDIS_ADDRESS: 'other:1',
+        RAY_OVERRIDE_RESOURCES: '{"CPU":1}',
+      }
+      const ask = ['sh', '-c', 'env | grep -iE "^(RAY_|no_proxy)" | sort']
+      const said = execFileSync(sh!, [...words.slice(0, 3), `${folder}/node`, words[4]!, ...ask], {
+        env,
+        encoding: 'utf8',
+      })
+      expect(said).toBe('NO_PROXY=here,10.0.0.1\nno_proxy=here,10.0.0.1\n')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+    expect(() => refuseTls('train', { RAY_USE_TLS: '1' })).toThrow(/RAY_USE_TLS is set/)
   })
 
   it('brackets IPv6, and takes the port that was asked for', () => {
