@@ -18,12 +18,16 @@ export interface DaskPlan extends EnginePlan {
   readonly clientEnv: Readonly<Record<string, string>>
 }
 
-/** `$1` is the folder, `$2` whether it may be there already: key and certificate come by standard input, and nobody else reads them. */
+/**
+ * `$1` is the folder, which may be there already, `$2` which part this is: key and certificate come by standard input, and
+ * nobody else reads them. What a shell in another cluster's worker has of that cluster is left behind.
+ */
 const prepare = `umask 077
 mkdir -p -- "$1" && cat > "$1/$2.pem" || exit
 file=$1/$2.pem
 echo $$ > "$1/$2.pid"
 shift 2
+unset DASK_INTERNAL_INHERIT_CONFIG DASK_DISTRIBUTED__SCHEDULER__CONTACT_ADDRESS
 export DASK_DISTRIBUTED__COMM__TLS__CA_FILE="$file" DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION=True
 for role in SCHEDULER WORKER CLIENT; do
   export DASK_DISTRIBUTED__COMM__TLS__\${role}__CERT="$file" DASK_DISTRIBUTED__COMM__TLS__\${role}__KEY="$file"
@@ -73,7 +77,8 @@ export function planDask(place: EnginePlace, options: DaskOptions, { key, cert }
     ],
     stdin,
     show: false,
-    env: { PYTHONUNBUFFERED: '1' },
+    // `Client()` in a task is to find this cluster, and not the one that the person's shell names.
+    env: { PYTHONUNBUFFERED: '1', DASK_SCHEDULER_ADDRESS: address },
   })
   const httpPort = place.port(0, 'http')
   const dashboard = options.dashboard ? '--dashboard' : '--no-dashboard'

@@ -1,4 +1,4 @@
-import { get } from 'node:http'
+import { Agent, get } from 'node:http'
 import { connect } from 'node:tls'
 import { within } from '@gangflow/core/plugin'
 import type { Certificate } from './certificate.js'
@@ -6,6 +6,9 @@ import type { DaskPlan } from './plan.js'
 
 /** How long one worker may take to answer, in milliseconds, before it is asked anew. */
 const WORKER_MS = 1_000
+
+/** Of its own: Node's goes by the person's proxy where NODE_USE_ENV_PROXY is set, to this machine too. */
+const direct = new Agent({ keepAlive: true, timeout: 5_000 })
 
 /** A worker as the scheduler has it; `at` grows with each of its signs of life. */
 export interface WorkerState {
@@ -71,7 +74,7 @@ export const dashboardMissing = async (plan: DaskPlan, signal: AbortSignal): Pro
 
 function text(port: number, path: string, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
-    const asked = get({ host: '127.0.0.1', port, path, signal }, (response) => {
+    const asked = get({ host: '127.0.0.1', port, path, agent: direct, signal }, (response) => {
       let all = ''
       response.setEncoding('utf8').on('data', (piece: string) => {
         all += piece

@@ -37,6 +37,9 @@ it('plans a scheduler on the control and a worker on every member, closed by a k
   expect(
     JSON.stringify([head.argv, head.env, workers.map(({ command }) => [command.argv, command.env])]),
   ).not.toContain(key)
+  // Also for `Client()` in a task, whatever the person's shell names.
+  for (const { env } of [head, ...workers.map(({ command }) => command)])
+    expect(env).toMatchObject({ DASK_SCHEDULER_ADDRESS: plan.address })
   expect(plan.clientEnv).toMatchObject({
     DASK_SCHEDULER_ADDRESS: plan.address,
     DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION: 'True',

@@ -1,4 +1,4 @@
-import { request as httpRequest, type RequestOptions } from 'node:http'
+import { Agent, request as httpRequest, type RequestOptions } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { GangflowError } from '@gangflow/core'
 import type { Session } from './session.js'
@@ -10,6 +10,8 @@ const READY_MS = 60_000
 /** So long it may refuse while it is busy; when it has died, the cluster's own watch has said so by then. */
 const AWAY_MS = 15_000
 const LOOK_MS = 200
+/** Of its own: Node's goes by the person's proxy where NODE_USE_ENV_PROXY is set. */
+const direct = new Agent({ keepAlive: true, timeout: 5_000 })
 
 /** Settles when the dashboard takes jobs. */
 export async function comeUp(session: Session, signal: AbortSignal): Promise<void> {
@@ -73,7 +75,7 @@ function request(
   { body, ...options }: RequestOptions & { readonly body: string | undefined },
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
-    const asked = httpRequest(url, options, (response) => {
+    const asked = httpRequest(url, { ...options, agent: direct }, (response) => {
       let text = ''
       response.setEncoding('utf8').on('data', (piece: string) => {
         text += piece
