@@ -89,6 +89,7 @@ function sbatchOptions(request: JobRequest, settings: SlurmSettings): string[] {
     '--export=ALL',
     `--nodes=${gangSize ?? 1}`,
     '--ntasks-per-node=1',
+    ...noKill(step, gangSize),
     ...(count > 1 ? [`--array=0-${count - 1}${atOnce !== undefined && atOnce < count ? `%${atOnce}` : ''}`] : []),
     '--requeue',
     // To the first process of the job alone, which tells the others.
@@ -98,6 +99,10 @@ function sbatchOptions(request: JobRequest, settings: SlurmSettings): string[] {
     ...resourceOptions(step, settings).map(inScript),
   ]
 }
+
+/** Slurm ends a job that has lost a node, but a gang that goes on with fewer members. */
+export const noKill = ({ gang }: JobRequest['step'], size = 1): string[] =>
+  (gang?.minNodes ?? size) < size ? ['--no-kill'] : []
 
 /** What a step asks for, as sbatch and srun take it alike; words of a command line. */
 export function resourceOptions(step: JobRequest['step'], settings: SlurmSettings): string[] {

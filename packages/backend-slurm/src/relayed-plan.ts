@@ -1,7 +1,7 @@
 import { GangflowError } from '@gangflow/core'
 import type { GangRequest, StepDescription } from '@gangflow/core/backend'
 import type { SlurmSettings } from './options.js'
-import { passed, resourceOptions } from './plan.js'
+import { noKill, passed, resourceOptions } from './plan.js'
 import { taskScript } from './task-script.js'
 
 /** A gang, or an ordinary task, as one step of srun on nodes that share no disk with this machine; as `--dry-run` prints it. */
@@ -49,6 +49,7 @@ export function planRelayed(
     : [
         `--job-name=${address.flow}.${step.name}`,
         `--comment=gangflow ${address.flow}/${address.run}`,
+        ...noKill(step, size),
         ...resourceOptions(step, settings),
       ]
   return {

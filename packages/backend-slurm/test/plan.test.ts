@@ -27,6 +27,15 @@ const request = {
   workdir: '/home/ann/my flow',
 }
 
+it('the job of a gang that goes on with fewer is not ended for a lost node', () => {
+  const script = (gang: StepDescription['gang']) =>
+    planJob({ ...request, step: step(gang && { gang }), gangSize: 4 }, {}).script
+  const holds = [{ minNodes: 3 }, { minNodes: 4 }, { maxRestarts: 2 }, undefined].map((gang) =>
+    /--no-kill/.test(script(gang)),
+  )
+  expect(holds).toEqual([true, false, false, false])
+})
+
 it('a gang is one job of as many nodes', () => {
   const options = { partition: 'gpu', time: '1-12:00:00', gres: 'gpu:a100:2', exclusive: true }
   const own = step({
