@@ -94,12 +94,17 @@ function spoolHere({ address, datastore }: Bootstrap, memberId: string): string 
   return existsSync(path) ? path : undefined
 }
 
-/** A step asks for what its command line says, not for what the job's own environment says of the job. */
+/**
+ * A step asks for what its command line says, not for what the job's own environment says of the job; and its tasks' streams
+ * are this process's, as they are, whatever a person has srun do with those of a step of theirs.
+ */
 export const withoutStep = (env: NodeJS.ProcessEnv): Record<string, string> =>
   Object.fromEntries(
     Object.entries(env).filter(
       (entry): entry is [string, string] =>
         entry[1] !== undefined &&
-        !/^(SLURM_(NTASKS|NPROCS|NTASKS_PER_NODE|EXPORT_ENV|CPU_BIND.*|DISTRIBUTION)|PMI.*)$/.test(entry[0]),
+        !/^(SLURM_(NTASKS|NPROCS|NTASKS_PER_NODE|EXPORT_ENV|CPU_BIND.*|DISTRIBUTION|LABELIO|STD(IN|OUT|ERR)MODE)|PMI.*)$/.test(
+          entry[0],
+        ),
     ),
   )

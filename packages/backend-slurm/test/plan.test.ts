@@ -1,7 +1,7 @@
 import type { StepDescription } from '@gangflow/core/backend'
 import { expect, it } from 'vitest'
 import { slurmEnv } from '../src/command.js'
-import { planSrun } from '../src/gang.js'
+import { planSrun, withoutStep } from '../src/gang.js'
 import { readOptions } from '../src/options.js'
 import { planJob } from '../src/plan.js'
 
@@ -161,4 +161,16 @@ it('options of a command line are read as what they mean', () => {
     exclusive: true,
     sbatchArgs: ['--switches=1', '--wckey=x'],
   })
+})
+
+it('starts a step without what a job or a person has said of other steps', () => {
+  const kept = { SLURM_JOB_ID: '7', SLURM_CONF: '/etc/slurm.conf', SLURM_CPU_FREQ_REQ: 'low', HOME: '/h' }
+  const left = {
+    SLURM_NTASKS: '4',
+    SLURM_LABELIO: '1',
+    SLURM_STDINMODE: 'none',
+    SLURM_STDOUTMODE: 'out',
+    PMIX_RANK: '0',
+  }
+  expect(withoutStep({ ...kept, ...left })).toEqual(kept)
 })
