@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { GangflowError } from '@gangflow/core'
-import { said, slurmCommand, unanswered } from './command.js'
+import { silenceOf, slurmCommand, unanswered } from './command.js'
 import { AGAIN_MS } from './submit.js'
 
 /** Milliseconds in which wishes for an end are gathered into one scancel. */
@@ -53,7 +53,7 @@ export class Cancels {
       while (!limit.signal.aborted) {
         const answer = await slurmCommand(['scancel', ...ids], '', limit.signal)
         if (!unanswered(answer)) return
-        why = said(answer) || why
+        why = silenceOf(answer)
         if (!told)
           for (const { note } of wishes)
             note(`waits up to ${HEARD_MS / 1_000} s for Slurm to hear that its job is to end: ${why}`)

@@ -76,7 +76,11 @@ export const said = ({ stderr, stdout }: CommandEnd): string =>
     .filter((line) => line !== '')
     .join('; ')
 
+const silence = /(Unable to contact|Socket timed out|Zero Bytes|connection failure|standby mode)[^\n]*/i
+
 /** The controller did not answer: whether it was done is not known. */
 export const unanswered = ({ code, stderr }: CommandEnd): boolean =>
-  code === null ||
-  (code !== 0 && /Unable to contact|Socket timed out|Zero Bytes|connection failure|standby mode/i.test(stderr))
+  code === null || (code !== 0 && silence.test(stderr))
+
+/** How that was said, once: a command about hundreds of jobs says it of each. */
+export const silenceOf = ({ stderr }: CommandEnd): string => silence.exec(stderr)?.[0] ?? 'it does not answer'

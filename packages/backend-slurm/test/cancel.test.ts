@@ -12,7 +12,8 @@ afterAll(() => {
 })
 
 it('an end that no controller hears is given up at a second Ctrl-C, by the names of jobs and of what ends them', async () => {
-  const deaf = '#!/bin/sh\necho "scancel: error: Kill job error: Unable to contact slurm controller" >&2\nexit 1\n'
+  const word = 'scancel: error: Kill job error on job id $id: Unable to contact slurm controller'
+  const deaf = `#!/bin/sh\nfor id; do echo "${word}" >&2; done\nexit 1\n`
   writeFileSync(join(folder, 'scancel'), deaf, { mode: 0o755 })
   vi.stubEnv('PATH', `${folder}:${process.env['PATH']}`)
   const cancels = new Cancels()
@@ -26,7 +27,9 @@ it('an end that no controller hears is given up at a second Ctrl-C, by the names
   for (const wish of wishes)
     await expect(wish).rejects.toMatchObject({
       code: 'E_SLURM_UNHEARD',
-      what: expect.stringMatching(/that jobs 7, 8_1 are to end, and may still run them: .*Unable to contact/),
+      what: expect.stringMatching(
+        /that jobs 7, 8_1 are to end, and may still run them: Unable to contact slurm controller$/,
+      ),
       fix: expect.stringContaining('`scancel 7 8_1` ends it'),
     })
   expect(notes[0]).toMatch(/^waits up to 120 s for Slurm to hear/)
