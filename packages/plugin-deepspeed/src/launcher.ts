@@ -88,7 +88,9 @@ export function underLauncher(
     const python = planned.argv.slice(0, planned.argv.indexOf('torch.distributed.run') - 1)
     const script = [call.entrypoint, ...rankWords(call.args, 'args', where), ...about.tail]
     const argv = [...python, '-u', '-m', 'deepspeed.launcher.launch', ...options, ...script]
-    return { ...planned, name: 'deepspeed', argv, env: { ...planned.env, ...about.env } }
+    // Below a torchrun that has the store itself, such as one that gangflow runs in, rank 0 would make none.
+    const store = { TORCHELASTIC_USE_AGENT_STORE: 'False' }
+    return { ...planned, name: 'deepspeed', argv, env: { ...planned.env, ...store, ...about.env } }
   })
   return { ...plan, processes }
 }

@@ -86,6 +86,8 @@ it("starts DeepSpeed's launcher of a node, with a relay for each rank", () => {
   ]
   expect(argv.slice(7)).toEqual([...options, 'train.py', '--lr', '0.1', '--deepspeed_config', '/tmp/1.json'])
   expect(infoOf(argv)).toEqual({ node0: [0, 1], node1: [0, 1] })
+  // Whatever gangflow itself runs below: rank 0 has the store.
+  expect(env).toMatchObject({ TORCHELASTIC_USE_AGENT_STORE: 'False' })
   expect(env).toMatchObject({ GLOO_SOCKET_IFNAME: 'eth0', DEEPSPEED_TIMEOUT: '2', PATH: '/env/bin:/usr/bin' })
 })
 
