@@ -32,7 +32,7 @@ Rows: help single chain foreach gang (these five where none is named), relay (1 
       kernels [PART OF A NAME …] (TensorFlow.js on wasm with the plugin's kernels, beside tfjs-node and cpu; a minute),
       pool [TASK …] (parallelMap beside other pools, twenty quiet minutes; installs them into bench/ at first use),
       scaling [wasm] [tfjs-node] (a convolutional network by two workers of each strategy, beside two independent processes; a minute),
-      ray [NODES] [stop] (a Ray cluster beside \`ray start\` by hand and metaflow-ray; 2 nodes, a minute a round; stop: a raylet is stopped, not killed),
+      ray [NODES] [stop] (a Ray cluster beside \`ray start\` by hand and metaflow-ray; 4 nodes, two to four minutes a round; stop: a raylet is stopped, not killed),
       slurm [latency] [foreach] [ITEMS] (jobs beside sbatch, srun and submitit on four test nodes: root; 500 items),
       collectives [RANKS …] (all-reduce beside gloo and Open MPI, 2 and 4 ranks; needs a Python with torch, 5 GB of memory).
   --rounds N   measured rounds after one to warm up; default 5, or the row's own

@@ -41,7 +41,7 @@ async function figuresOf(contestant) {
 /**
  * @param {{ name: string, argv?: string[], together?: string[][], measure?: () => Promise<Record<string, number>>,
  *   cwd?: string, env?: object, per?: number, rounds?: number }[]} contestants
- *   `together` starts several at once and waits for all; `measure` runs once and gives milliseconds by figure;
+ *   `together` starts several at once and waits for all; `measure` runs once and gives milliseconds by figure, none where a peer failed;
  *   `per` divides (tasks in one run).
  * @returns {Promise<{ name: string, figure: string, times: number[], median: number }[]>} milliseconds, a row a figure
  */
@@ -56,7 +56,7 @@ export async function interleave(contestants, { rounds = 5, warmup = 1, say = ()
       signal?.throwIfAborted()
       const figures = Object.entries(await figuresOf(contestant))
       const told = figures.map(([figure, ms]) => `${figures.length > 1 ? `${figure} ` : ''}${ms.toFixed(1)} ms`)
-      say(`  ${round < 0 ? 'warm-up' : `round ${round + 1}`} ${name}: ${told.join(', ')}`)
+      say(`  ${round < 0 ? 'warm-up' : `round ${round + 1}`} ${name}: ${told.join(', ') || 'no figure'}`)
       for (const [figure, time] of figures) {
         const key = `${name}\n${figure}`
         if (!rows.has(key)) rows.set(key, { name, figure, times: [] })

@@ -12,7 +12,7 @@ const base = 'ray start by hand'
 
 /** @returns {Promise<object>} figures, as `interleave` gives them */
 export async function benchRay(words, { rounds = 3, say = () => {} } = {}) {
-  const nodes = Number(words.find(Number) ?? 2)
+  const nodes = Number(words.find(Number) ?? 4)
   const python = await engineEnvironment('ray')
   const folder = mkdtempSync(join(tmpdir(), 'gangflow-bench-ray-'))
   const place = { python, nodes, folder, stop: words.includes('stop') }
