@@ -19,41 +19,41 @@ const made = making && once(making, 'exit')
 /** Each of these that fails counts as one failed test. */
 const broken = ['lint', 'types', 'exports'].filter((script) => step('npm', ['run', '-s', script]) !== 0)
 await made
-const first = attempt(process.argv.slice(2))
-const files = new Map(first?.testResults.map((file) => [file.name, file]))
+let { status, results } = attempt(process.argv.slice(2))
+const files = new Map(results.map((file) => [file.name, file]))
 const red = [...files.values()].filter(({ status }) => status === 'failed')
 // On a busy machine something real may be too slow once, also in what a whole file prepares: a few files may try again, alone.
 if (process.env.CI && red.length > 0 && red.length <= 5) {
   console.log(`\n${red.length} of ${files.size} test files failed: they are tried once more, one at a time`)
-  const second = attempt([...red.map(({ name }) => name), '--maxWorkers=1', '--no-file-parallelism'])
-  for (const file of second?.testResults ?? []) files.set(file.name, file)
+  ;({ status, results } = attempt([...red.map(({ name }) => name), '--no-file-parallelism']))
+  for (const file of results) files.set(file.name, file)
   for (const { name, assertionResults } of red.filter(({ name }) => files.get(name).status !== 'failed'))
     for (const test of assertionResults.filter(({ status }) => status !== 'passed'))
       console.log(`passed at the second attempt only: ${relative('.', name)}: ${test.fullName}`)
 }
-const results = [...files.values()]
+const all = [...files.values()]
 const count = (...states) =>
-  results.flatMap(({ assertionResults }) => assertionResults).filter(({ status }) => states.includes(status)).length
+  all.flatMap(({ assertionResults }) => assertionResults).filter(({ status }) => states.includes(status)).length
 const passed = count('passed')
 const skipped = count('pending', 'skipped', 'todo')
-// A file that could not be loaded or prepared counts as one failure, and so does a run without a report.
-const unmade = results.filter(
+// A file that could not be loaded or prepared counts as one failure.
+const unmade = all.filter(
   ({ status, assertionResults }) => status === 'failed' && !assertionResults.some((test) => test.status === 'failed'),
 )
-const failed = count('failed') + unmade.length + broken.length + (first ? 0 : 1)
+// Vitest may have failed otherwise: it could not start, or an error came from outside of all tests.
+const failed = (count('failed') + unmade.length || Number(status !== 0)) + broken.length
 if (broken.length > 0) console.log(`npm run ${broken.join(', npm run ')}: failed`)
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
 process.exit(failed > 0 ? 1 : 0)
 
-/** Runs Vitest; what it reports by file, undefined where it could not. */
+/** Runs Vitest; its exit code, and what it reports by file. */
 function attempt(words) {
   const report = join(mkdtempSync(join(tmpdir(), 'gangflow-test-')), 'report.json')
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
   const status = step('npx', ['vitest', 'run', ...reporters, ...words])
   try {
-    const result = JSON.parse(readFileSync(report, 'utf8'))
-    return status === 0 || !result.success ? result : undefined
+    return { status, results: JSON.parse(readFileSync(report, 'utf8')).testResults }
   } catch {
-    return undefined
+    return { status: status || 1, results: [] }
   }
 }
