@@ -104,7 +104,7 @@ it('has the secret nowhere, names the member whose agent was killed and keeps wh
   expect(found).toEqual([])
   process.kill(parentOf(parentOf(Number(body))), 'SIGKILL')
   const { code, text } = await run.ended
-  expect(text).toMatch(/infrastructure the agent on node 1 \(lab1\) of 3, pid \d+ was ended by SIGKILL/)
+  expect(text).toMatch(/infrastructure the agent on node 1 \(lab\d\) of 3, pid \d+ was ended by SIGKILL/)
   expect(text).not.toContain('may be missing')
   const [, name] = /(Held\/\d+) started/.exec(text)!
   const logs = await execute(process.execPath, [cli, 'logs', `${name}/wait`, '--node', '1', '--datastore', store])
