@@ -1,12 +1,17 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { JobWarning } from '@gangflow/core/backend'
-import { slurmCommand } from './command.js'
+import { type CommandEnd, slurmCommand, unanswered } from './command.js'
 import { type SlurmSettings, WARNING } from './options.js'
 import { type JobRow, parseQueue, queueFormat } from './parse.js'
+import { AGAIN_MS } from './submit.js'
 
 /** As often as nodes are taken away, a job goes on: who takes them has been asked. */
 const PREEMPTIONS = 1_000
 /** Seconds that Slurm's warning may be early, and some for the way. */
 const EARLY = 90
+
+/** Milliseconds for the controller to answer: a busy one may not, and a job that does not hear it would be lost. */
+const ANSWER_MS = 45_000
 
 /** What was asked for of a job's last time. */
 type LastTime = Pick<SlurmSettings, 'requeues' | 'warning'>
@@ -36,7 +41,7 @@ export function warningOf(
 export async function putBack(asked: LastTime, atLimit: number): Promise<false | JobWarning['cause']> {
   const warning = await warned(asked)
   if (!warning || (warning.cause === 'time-limit' && atLimit >= warning.times)) return false
-  const { code } = await slurmCommand(['scontrol', 'requeue', jobHere()])
+  const { code } = await answerTo(['scontrol', 'requeue', jobHere()])
   return code === 0 && warning.cause
 }
 
@@ -47,6 +52,16 @@ function jobHere({ env } = process): string {
 }
 
 async function here(): Promise<JobRow | undefined> {
-  const { code, stdout } = await slurmCommand(['squeue', '-h', '-t', 'all', `--jobs=${jobHere()}`, '-O', queueFormat])
+  const { code, stdout } = await answerTo(['squeue', '-h', '-t', 'all', `--jobs=${jobHere()}`, '-O', queueFormat])
   return code === 0 ? parseQueue(stdout)[0] : undefined
+}
+
+/** The controller's answer, asked for again where there was none. */
+async function answerTo(argv: readonly string[]): Promise<CommandEnd> {
+  const began = performance.now()
+  for (;;) {
+    const answer = await slurmCommand(argv)
+    if (!unanswered(answer) || performance.now() - began > ANSWER_MS) return answer
+    await pause(AGAIN_MS)
+  }
 }
