@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type ClusterPlan, nodeName, slurmConf } from './conf.js'
 import { daemonPath, getReady } from './needs.js'
+import { ancestors } from './parents.js'
 
 const execute = promisify(execFile)
 
@@ -249,14 +250,4 @@ function belongs(pid: number, folder: string): boolean {
 }
 
 /** This process and those above it: a shell that uses the cluster is not the cluster's. */
-const spawned = new Set<number>()
-for (let pid = process.pid; pid > 1; pid = parentOf(pid)) spawned.add(pid)
-
-function parentOf(pid: number): number {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-  } catch {
-    return 0
-  }
-}
+const spawned = new Set(ancestors(process.pid))

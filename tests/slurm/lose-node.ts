@@ -1,12 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import type { Cluster } from './cluster.js'
+import { ancestors } from './parents.js'
 
 /** A node's end, as of its power: its daemon, those that watch over its jobs, and then what runs there. */
 export function loseNode(cluster: Cluster, node: string): void {
   const own = readdirSync('/proc')
     .map(Number)
     .filter((pid) => pid > 0 && isOf(pid, node, cluster))
-  const stepds = new Set(own.flatMap((pid) => aboveOf(pid)).filter((pid) => nameOf(pid) === 'slurmstepd'))
+  const stepds = new Set(own.flatMap((pid) => ancestors(pid).slice(1)).filter((pid) => nameOf(pid) === 'slurmstepd'))
   for (const pid of [cluster.pid(`slurmd-${node}`)!, ...stepds, ...own]) {
     try {
       process.kill(pid, 'SIGKILL')
@@ -25,23 +26,12 @@ function isOf(pid: number, node: string, cluster: Cluster): boolean {
   }
 }
 
-function aboveOf(pid: number): number[] {
-  const parents: number[] = []
-  for (let at = parentOf(pid); at > 1; at = parentOf(at)) parents.push(at)
-  return parents
-}
-
 const statOf = (pid: number): string => {
   try {
     return readFileSync(`/proc/${pid}/stat`, 'latin1')
   } catch {
     return '0 () X 0'
   }
-}
-
-const parentOf = (pid: number): number => {
-  const stat = statOf(pid)
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
 }
 
 const nameOf = (pid: number): string => {

@@ -76,7 +76,9 @@ export const said = ({ stderr, stdout }: CommandEnd): string =>
     .filter((line) => line !== '')
     .join('; ')
 
-const silence = /(Unable to contact|Socket timed out|Zero Bytes|connection failure|standby mode)[^\n]*/i
+/** What Slurm's commands say of a controller that does not answer; as they are written, but for the first letter's case. */
+export const silences = ['Unable to contact', 'Socket timed out', 'Zero Bytes', 'connection failure', 'standby mode']
+const silence = new RegExp(`(${silences.join('|')})[^\\n]*`, 'i')
 
 /** The controller did not answer: whether it was done is not known. */
 export const unanswered = ({ code, stderr }: CommandEnd): boolean =>

@@ -1,3 +1,5 @@
+import { silences } from './command.js'
+
 /** Days for which a layer of the runtime is kept on a node that no run has used. */
 const KEPT_DAYS = 30
 /** Seconds for which the task of a killed agent waits, so that what its processes said last can be brought. */
@@ -73,7 +75,7 @@ while :; do
 done
 say ended "$code"
 # A controller that is away cannot be told by srun that the job is over, and would keep its nodes for ever: it is waited for.
-deaf() { case $1 in *'nable to contact'* | *'imed out'* | *'ero Bytes'* | *'onnection failure'* | *'standby mode'*) ;; *) return 1 ;; esac; }
+deaf() { case $1 in ${silences.map((text) => `*'${text.slice(1)}'*`).join(' | ')}) ;; *) return 1 ;; esac; }
 over() {
   trap '' TERM HUP INT
   while deaf "$(scancel "$SLURM_JOB_ID" 2>&1)"; do sleep ${AGAIN_S}; done

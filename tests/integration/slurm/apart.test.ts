@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { pythonWithTorch } from '../../../scripts/python-env.mjs'
 import { type Cluster, startCluster, until } from '../../slurm/cluster.js'
 import { contents } from '../../slurm/contents.js'
+import { ancestors, parentOf } from '../../slurm/parents.js'
 import { follow, type Running } from '../../slurm/running.js'
 import { slack } from '../../support/gang.js'
 
@@ -139,20 +140,6 @@ it.each(['the launcher', 'everything on its machine'])('leaves nothing when %s i
     process.kill(pid, 'SIGKILL')
   await run.ended
 })
-
-/** Of one that has ended meanwhile, as others' do, none. */
-function ancestors(pid: number): number[] {
-  try {
-    return pid > 1 ? [pid, ...ancestors(parentOf(pid))] : []
-  } catch {
-    return []
-  }
-}
-
-function parentOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-}
 
 /** A module that writes whatever of a secret's 32 bytes the launcher draws into a file. */
 const telling = (path: string): string => `

@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { pythonWithTorch } from '../../../scripts/python-env.mjs'
 import { type Cluster, startCluster, until } from '../../slurm/cluster.js'
 import { contents } from '../../slurm/contents.js'
+import { parentOf } from '../../slurm/parents.js'
 import { follow, type Running } from '../../slurm/running.js'
 import { slack } from '../../support/gang.js'
 
@@ -198,11 +199,6 @@ it('goes on through a restart of the controller, and cancels its job on Ctrl-C',
   expect(text).toContain('Ctrl-C: stopping')
   expect(code).toBe(130)
 })
-
-const parentOf = (pid: number): number => {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-}
 
 /** A module that writes whatever of a secret's 32 bytes the process of a job draws into a file. */
 const telling = (path: string): string => `
